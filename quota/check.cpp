@@ -1,0 +1,18 @@
+#include "quota/check.hpp"
+
+namespace quota {
+
+Verdict check(const Policy& policy, const Tables& tables, Store& store, const Message& message) {
+  const auto assessment = policy.assess(message, tables, store.now());
+  const auto outcome = store.take(assessment.to_take());
+  return outcome ? policy.judge(assessment, *outcome) : policy.judge_outage(assessment, outcome.error());
+}
+
+Verdict foresee(const Policy& policy, const Tables& tables, Store& store, const Message& message) {
+  const auto assessment = policy.assess(message, tables, store.now());
+  const auto outcome = store.peek(assessment.to_take());
+  // Without an answer nothing is certain: the end of the message decides.
+  return outcome ? policy.judge(assessment, *outcome) : Verdict{};
+}
+
+}  // namespace quota

@@ -1,0 +1,140 @@
+#include "quota/identity.hpp"
+
+#include <algorithm>
+
+#include "quota/address.hpp"
+#include "quota/encoding.hpp"
+#include "quota/text.hpp"
+
+namespace quota {
+namespace {
+
+constexpr std::string_view how_to_write = "write kind:value, as in user:alice@example.com or script:mx1.example.com/1000:form.php";
+
+Identity folded(Kind kind, std::string_view raw) { return {kind, encoded(lower(raw))}; }
+
+/// What a kind's value must look like beyond its bytes; an empty text means it is well.
+std::string complaint(Kind kind, std::string_view value) {
+  if (value.empty()) return "the value is empty";
+  if ((kind == Kind::script || kind == Kind::uid) && value.find('/') == std::string_view::npos)
+    return "a " + std::string(name(kind)) + " is HOST/UID" + (kind == Kind::script ? ":FILE" : "");
+  if (kind == Kind::everyone && value != "all") return "everyone is written everyone:all";
+  return "";
+}
+
+std::string canonical_value(Kind kind, std::string_view raw) {
+  switch (kind) {
+    // Only what every canonical text already is: brackets, quotes and routes are the MTA's spelling, not a person's.
+    case Kind::user:
+    case Kind::sender: return canonical_login(raw, "");
+    case Kind::user_domain:
+    case Kind::sender_domain: return canonical_domain(raw);
+    default: return lower(trim(raw));
+  }
+}
+
+/// A client's address as a person types it: any address of an IPv6 /64 means the /64.
+std::optional<std::string> canonical_client(std::string_view raw) {
+  const auto slash = raw.find('/');
+  const auto address = IpAddress::parse(raw.substr(0, slash));
+  if (!address) return std::nullopt;
+  return client_identity(*address).value;
+}
+
+}  // namespace
+
+std::string_view name(Kind kind) {
+  constexpr std::array<std::string_view, 9> names{"user",          "user_domain", "script",  "uid",     "sender",
+                                                  "sender_domain", "client",      "account", "everyone"};
+  return names[static_cast<std::size_t>(kind)];
+}
+
+std::optional<Kind> kind_called(std::string_view text) {
+  for (const Kind kind : all_kinds)
+    if (name(kind) == text) return kind;
+  return std::nullopt;
+}
+
+bool is_shared(Kind kind) {
+  return kind == Kind::user_domain || kind == Kind::sender_domain || kind == Kind::account || kind == Kind::everyone;
+}
+
+std::string Identity::text() const {
+  std::string out(name(kind));
+  out.reserve(out.size() + 1 + value.size());
+  return out.append(1, ':').append(value);
+}
+
+std::string_view Identity::domain() const {
+  if (kind == Kind::user_domain || kind == Kind::sender_domain) return value;
+  if (kind != Kind::user && kind != Kind::sender) return {};
+  const auto at = value.rfind('@');
+  return at == std::string::npos ? std::string_view{} : std::string_view(value).substr(at + 1);
+}
+
+Result<Identity, std::string> parse_identity(std::string_view text) {
+  text = trim(text);
+  const auto colon = text.find(':');
+  const auto kind = colon == std::string_view::npos ? std::nullopt : kind_called(lower(text.substr(0, colon)));
+  if (!kind && text == "everyone") return everyone_identity();
+  if (!kind && text.find('@') == std::string_view::npos)
+    return "'" + std::string(text) + "' is no identity: " + std::string(how_to_write);
+  const auto of = kind.value_or(Kind::user);
+  const auto raw = decoded(kind ? text.substr(colon + 1) : text);
+  if (of == Kind::client)
+    if (const auto client = canonical_client(trim(raw))) return Identity{of, *client};
+  const auto value = canonical_value(of, raw);
+  if (const auto wrong = complaint(of, value); !wrong.empty())
+    return "'" + std::string(text) + "' is no identity: " + wrong + "; " + std::string(how_to_write);
+  return Identity{of, encoded(value)};
+}
+
+std::optional<Identity> user_identity(std::string_view login, std::string_view default_realm) {
+  const auto value = canonical_login(login, default_realm);
+  if (value.empty()) return std::nullopt;
+  return Identity{Kind::user, encoded(value)};
+}
+
+Identity sender_identity(std::string_view mail_from, std::string_view delimiters) {
+  const auto value = canonical_address(mail_from, delimiters);
+  return {Kind::sender, value.empty() ? "null" : encoded(value)};
+}
+
+std::optional<Identity> domain_identity(Kind kind, const Identity& address) {
+  const auto domain = address.domain();
+  if (domain.empty()) return std::nullopt;
+  return Identity{kind, std::string(domain)};
+}
+
+Identity client_identity(const IpAddress& address) {
+  return folded(Kind::client, address.is_v4() ? address.text() : address.masked(64).text() + "/64");
+}
+
+Identity local_client_identity(std::string_view host) { return folded(Kind::client, "local/" + std::string(host)); }
+
+std::optional<PhpScript> parse_php_script(std::string_view header) {
+  header = trim(header);
+  const auto colon = header.find(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  const auto uid = parse_number<std::uint32_t>(trim(header.substr(0, colon)));
+  auto file = trim(header.substr(colon + 1));
+  const auto eval_mark = file.find(") : eval()'d code");
+  const bool evaluated = eval_mark != std::string_view::npos;
+  if (evaluated) file = trim(file.substr(0, file.rfind('(', eval_mark)));
+  if (!uid || file.empty()) return std::nullopt;
+  return PhpScript{std::to_string(*uid), std::string(file), evaluated};
+}
+
+Identity script_identity(std::string_view host, const PhpScript& script) {
+  return folded(Kind::script, std::string(host) + "/" + script.uid + ":" + script.name);
+}
+
+Identity uid_identity(std::string_view host, const PhpScript& script) {
+  return folded(Kind::uid, std::string(host) + "/" + script.uid);
+}
+
+Identity account_identity(std::string_view account) { return folded(Kind::account, account); }
+
+Identity everyone_identity() { return {Kind::everyone, "all"}; }
+
+}  // namespace quota

@@ -1,0 +1,120 @@
+#include "quota/sender.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace quota {
+namespace {
+
+bool contains(const std::vector<Network>& networks, const IpAddress& address) {
+  return std::any_of(networks.begin(), networks.end(), [&](const Network& network) { return network.contains(address); });
+}
+
+bool is_local(const IdentityRules& rules, const ClientFacts& client) {
+  // Postfix feeds local submissions through cleanup with a client it makes up: port 0. A socket without an address is
+  // sendmail -bs. Sendmail's local submission is plain SMTP from loopback, told apart only by its own port's name.
+  if (!client.address || client.port == 0) return true;
+  return std::find(rules.local_daemon_names.begin(), rules.local_daemon_names.end(), client.daemon_name) !=
+         rules.local_daemon_names.end();
+}
+
+void add(Sender& sender, const std::optional<Identity>& identity) {
+  if (identity) sender.identities.push_back(*identity);
+}
+
+/// A script's host is the relay's address where the relay ran it.
+std::string script_host(const Envelope& envelope, Origin origin) {
+  return origin == Origin::relay ? envelope.client.address->text() : envelope.client.host;
+}
+
+void add_script(Sender& sender, const Envelope& envelope) {
+  if (!envelope.php_script) return;
+  if (!is_held_not_refused(sender.origin)) {
+    sender.php_header = PhpHeader::not_believed;
+    return;
+  }
+  const auto script = parse_php_script(*envelope.php_script);
+  sender.php_header = script ? PhpHeader::believed : PhpHeader::malformed;
+  if (!script) return;
+  const auto host = script_host(envelope, sender.origin);
+  sender.php_evaluated = script->evaluated;
+  add(sender, script_identity(host, *script));
+  add(sender, uid_identity(host, *script));
+}
+
+void add_user(Sender& sender, const IdentityRules& rules, const Envelope& envelope) {
+  if (envelope.auth_type.empty()) return;
+  const auto user = user_identity(envelope.auth_authen, rules.default_realm);
+  if (!user) return;
+  add(sender, user);
+  add(sender, domain_identity(Kind::user_domain, *user));
+}
+
+void add_account(Sender& sender, std::span<const AccountMap* const> accounts) {
+  for (const Kind kind : {Kind::user, Kind::uid}) {
+    const auto* owner = sender.find(kind);
+    const auto* account = owner ? account_of(accounts, *owner) : nullptr;
+    if (!account) continue;
+    add(sender, Identity{Kind::account, account->name});
+    return;
+  }
+}
+
+const Account* find_in(std::span<const AccountMap* const> accounts, const Identity& owner) {
+  for (const auto* map : accounts)
+    if (const auto* account = map->find(owner)) return account;
+  return nullptr;
+}
+
+}  // namespace
+
+std::string_view name(Origin origin) {
+  constexpr std::array<std::string_view, 6> names{"inbound", "authenticated", "network", "relay", "local", "nameless"};
+  return names[static_cast<std::size_t>(origin)];
+}
+
+const Identity* Sender::find(Kind kind) const {
+  const auto found = std::find_if(identities.begin(), identities.end(), [&](const Identity& one) { return one.kind == kind; });
+  return found == identities.end() ? nullptr : &*found;
+}
+
+Origin origin_of(const IdentityRules& rules, const Envelope& envelope) {
+  const auto& client = envelope.client;
+  if (is_local(rules, client)) return Origin::local;
+  if (!envelope.auth_type.empty() && !envelope.auth_authen.empty()) return Origin::authenticated;
+  if (contains(rules.trusted_relays, *client.address)) return Origin::relay;
+  if (contains(rules.our_networks, *client.address)) return Origin::network;
+  return envelope.auth_type.empty() ? Origin::inbound : Origin::nameless;
+}
+
+Sender identify(const IdentityRules& rules, std::span<const AccountMap* const> accounts, const Envelope& envelope) {
+  Sender sender;
+  sender.origin = origin_of(rules, envelope);
+  add_user(sender, rules, envelope);
+  add_script(sender, envelope);
+  if (sender.origin == Origin::inbound) {
+    sender.identities.clear();
+    return sender;
+  }
+  const auto from = sender_identity(envelope.mail_from, rules.recipient_delimiter);
+  add(sender, from);
+  add(sender, domain_identity(Kind::sender_domain, from));
+  if (sender.origin != Origin::local) sender.address = envelope.client.address;
+  add(sender, sender.origin == Origin::local ? local_client_identity(envelope.client.host) : client_identity(*envelope.client.address));
+  add_account(sender, accounts);
+  add(sender, everyone_identity());
+  return sender;
+}
+
+const Account* account_of(std::span<const AccountMap* const> accounts, const Identity& identity) {
+  if (identity.kind == Kind::script) {
+    const auto uid = identity.value.substr(0, identity.value.find(':', identity.value.find('/')));
+    return find_in(accounts, {Kind::uid, uid});
+  }
+  if (identity.kind != Kind::user && identity.kind != Kind::user_domain && identity.kind != Kind::uid) return nullptr;
+  if (const auto* account = find_in(accounts, identity)) return account;
+  const auto domain = identity.kind == Kind::user ? domain_identity(Kind::user_domain, identity) : std::nullopt;
+  return domain ? find_in(accounts, *domain) : nullptr;
+}
+
+}  // namespace quota

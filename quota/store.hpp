@@ -1,0 +1,159 @@
+// The ports to where buckets live, owned by their users: Store is all that a message waits for; Ledger is everything else,
+// called by background threads and by the administrator's commands only.
+#pragma once
+
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "quota/identity.hpp"
+#include "quota/record.hpp"
+#include "quota/result.hpp"
+#include "quota/store_error.hpp"
+#include "quota/token_bucket.hpp"
+
+namespace quota {
+
+/// Enforced charges are taken all or none. Observed ones are a second such group, asked only where the first was taken:
+/// exactly what would have happened had they been enforced too.
+enum class Group : std::uint8_t { enforced, observed };
+
+/// One bucket that a message is charged to.
+struct Charge {
+  Identity identity;
+  std::string quota;
+  Limit limit;
+  std::int64_t cost = 1;
+  Group group = Group::enforced;
+  std::optional<Milliseconds> refusal_window{};  ///< count a refusal of `quota` in this window if the enforced charge fails
+
+  bool operator==(const Charge&) const = default;
+};
+
+/// What a store answered for each charge, in their order.
+struct Taken {
+  Bucket bucket;              ///< at Outcome::now, before anything was taken
+  std::int64_t refusals = 0;  ///< of the charge's quota in its window, after counting this one; 0 where nothing was counted
+
+  bool operator==(const Taken&) const = default;
+};
+
+struct Outcome {
+  Timestamp now{};
+  bool enforced_taken = false;
+  bool observed_taken = false;
+  std::vector<Taken> charges{};
+
+  bool operator==(const Outcome&) const = default;
+};
+
+/// Looks at every bucket, then takes from every bucket or from none.
+/// Threads: any, at once. Errors: the caller decides by its policy; a store never decides on its own failure.
+class Store {
+ public:
+  Store() = default;
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+  virtual ~Store() = default;
+
+  /// Charges all groups that hold, counts the refusals of those that do not. No charges: no I/O.
+  [[nodiscard]] virtual Result<Outcome, StoreError> take(std::span<const Charge> charges) = 0;
+
+  /// The same question, and nothing changes.
+  [[nodiscard]] virtual Result<Outcome, StoreError> peek(std::span<const Charge> charges) = 0;
+
+  /// Counts one more held message of `identity` on `host`, unless `most` are counted already.
+  /// Returns: the count after; `most + 1` where there was no room.
+  [[nodiscard]] virtual Result<std::int64_t, StoreError> hold(const Identity& identity, const std::string& host, std::int64_t most) = 0;
+
+  /// The store's clock, as well as it is known here. Never waits.
+  [[nodiscard]] virtual Timestamp now() const = 0;
+};
+
+enum class Table : std::uint8_t { blocked, override_, account };
+[[nodiscard]] std::string_view name(Table table);
+
+/// The live tables as they are written, at one moment.
+struct TablesText {
+  using Entries = std::vector<std::pair<std::string, std::string>>;
+  Entries blocked{};
+  Entries overrides{};
+  Entries accounts{};
+  /// Which history of the data this is (run and replication id). Another one: a missing field proves nothing.
+  std::string history{};
+  Timestamp now{};
+};
+
+/// Refusals that were answered from memory, to be counted in a batch.
+struct RefusalBatch {
+  Identity identity;
+  std::string quota;
+  Milliseconds window;
+  std::int64_t refusals;
+};
+
+/// What marks a record as blocked.
+struct BlockMark {
+  std::string id;
+  std::optional<Ladder> ladder{};       ///< empty for a block by hand: the ladder stays as it is
+  std::string quota{};                  ///< whose refusal count starts anew; empty: none
+  std::optional<Timestamp> until{};     ///< empty: until released
+};
+
+/// Something that happened, for the stream of events.
+struct Event {
+  std::string what;      ///< blocked, released, limit, mode, error, …
+  std::string severity;  ///< info | warning | error
+  std::string identity;  ///< empty where it is about none
+  std::string text;      ///< one sentence
+  std::string by;        ///< who: a caller, or the daemon
+  std::string host;
+};
+
+/// Everything about buckets and tables that no message waits for.
+/// Threads: any. Time: each call is bounded by the store's timeout, reading the tables by a few of them.
+class Ledger {
+ public:
+  Ledger() = default;
+  Ledger(const Ledger&) = delete;
+  Ledger& operator=(const Ledger&) = delete;
+  virtual ~Ledger() = default;
+
+  /// One identity's record; an absent one is empty.
+  [[nodiscard]] virtual Result<Record, StoreError> record(const Identity& identity) = 0;
+
+  /// Returns: the count of each after it was added.
+  [[nodiscard]] virtual Result<std::vector<std::int64_t>, StoreError> count_refusals(std::span<const RefusalBatch> batches) = 0;
+
+  /// Writes the block's id (and ladder) into the record. The same id again changes nothing.
+  [[nodiscard]] virtual Result<void, StoreError> mark_blocked(const Identity& identity, const BlockMark& mark) = 0;
+
+  /// Empties the record if its block id is `block_id`. Returns whether this call was the one that did.
+  [[nodiscard]] virtual Result<bool, StoreError> release(const Identity& identity, const std::string& block_id) = 0;
+
+  /// Empties the record whatever it holds: full buckets, no refusals, no ladder.
+  [[nodiscard]] virtual Result<void, StoreError> refill(const Identity& identity) = 0;
+
+  [[nodiscard]] virtual Result<TablesText, StoreError> tables() = 0;
+
+  /// Compare and set of one field: only if it holds `expected` (empty: is absent) it becomes `desired` (empty: is removed).
+  /// Returns whether it did. A store that keeps the tables itself has them on disk before this returns.
+  [[nodiscard]] virtual Result<bool, StoreError> replace(Table table, const std::string& field,
+                                                         const std::optional<std::string>& expected,
+                                                         const std::optional<std::string>& desired) = 0;
+
+  /// Returns true to one caller among all daemons that share the store, and to nobody else until `lasting` has passed.
+  [[nodiscard]] virtual Result<bool, StoreError> claim(const std::string& name, Milliseconds lasting) = 0;
+
+  [[nodiscard]] virtual Result<void, StoreError> append(const Event& event) = 0;
+
+  /// The newest events, newest first, at most `count`.
+  [[nodiscard]] virtual Result<std::vector<Event>, StoreError> events(std::size_t count) = 0;
+
+  /// Waits until a table may have changed, `at_most` has passed, or wake() was called. Returns at once after a lost connection.
+  virtual void wait_for_change(Milliseconds at_most) = 0;
+  virtual void wake() = 0;
+};
+
+}  // namespace quota

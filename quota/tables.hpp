@@ -1,0 +1,33 @@
+// Tables: the daemon's copy of what administrators keep in the store: who is blocked, live limits, accounts.
+// An immutable snapshot; a change makes a new one. The copy is why a blocked sender is refused without asking the store, and
+// stays blocked while it is away.
+#pragma once
+
+#include <memory>
+#include <unordered_map>
+
+#include "quota/account_map.hpp"
+#include "quota/block.hpp"
+#include "quota/override.hpp"
+
+namespace quota {
+
+struct Tables {
+  std::unordered_map<std::string, Block> blocked{};       ///< by identity text
+  std::unordered_map<std::string, Override> overrides{};  ///< by OverrideKey::text()
+  AccountMap accounts{};
+
+  /// The block that holds at `now`; null where there is none.
+  [[nodiscard]] const Block* find_block(const Identity& identity, Timestamp now) const;
+
+  /// The most specific live override at `now`: `ID QUOTA`, `ID *`, `* QUOTA`, `* *`; `inherit` ends the search. The mode
+  /// switch is none of them.
+  [[nodiscard]] const Allowance* find_override(const Identity& identity, const std::string& quota, Timestamp now) const;
+
+  /// The live switch `* *` = observe | enforce; empty where none is set.
+  [[nodiscard]] std::optional<Mode> mode(Timestamp now) const;
+};
+
+using TablesPtr = std::shared_ptr<const Tables>;
+
+}  // namespace quota
