@@ -1,0 +1,127 @@
+#include "milter/admin/listener.hpp"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <set>
+#include <thread>
+#include <utility>
+
+#include "milter/admin/connection.hpp"
+#include "milter/admin/peer.hpp"
+
+namespace milter::admin {
+namespace {
+
+using Local = boost::asio::local::stream_protocol;
+
+// After accept failed (no descriptors left, as a rule) a pause, or the thread would spin.
+constexpr std::chrono::milliseconds accept_pause{100};
+
+// A thread inherits the mask of its creator: signals stay with the threads that wait for them.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+  sigset_t before_{};
+};
+
+}  // namespace
+
+struct Listener::Server {
+  Server(SocketFile own_file, Shared own_shared)
+      : shared(std::move(own_shared)), file(std::move(own_file)), acceptor(io), pause(io) {
+    acceptor.assign(Local{}, file.release_descriptor());
+  }
+
+  void accept() {
+    if (stopping || accepting || connections.size() >= shared.settings.max_connections) return;
+    accepting = true;
+    acceptor.async_accept([this](boost::system::error_code error, Local::socket socket) {
+      accepting = false;
+      if (error) return retry(error);
+      serve(std::move(socket));
+      accept();
+    });
+  }
+
+  void retry(boost::system::error_code error) {
+    if (stopping) return;
+    if (error != boost::asio::error::connection_aborted) shared.trouble("admin socket: cannot accept: " + error.message());
+    pause.expires_after(accept_pause);
+    pause.async_wait([this](boost::system::error_code) { accept(); });
+  }
+
+  void serve(Local::socket socket) {
+    auto caller = peer_of(socket.native_handle());
+    if (!caller) return shared.trouble("admin socket: " + caller.error());
+    const auto connection =
+        std::make_shared<Connection>(std::move(socket), std::move(*caller), shared, [this](Connection* ended) {
+          connections.erase(ended);
+          accept();
+        });
+    connections.insert(connection.get());
+    connection->read_request();
+  }
+
+  // Each cancelled operation comes back once; with the last one the context runs out of work and its thread ends.
+  void end() {
+    stopping = true;
+    boost::system::error_code ignored;
+    acceptor.close(ignored);
+    pause.cancel();
+    for (auto* connection : connections) connection->close();
+  }
+
+  // Constant after construction.
+  const Shared shared;
+  SocketFile file;
+  boost::asio::io_context io{1};
+  // Used on the listener's thread only.
+  Local::acceptor acceptor;
+  boost::asio::steady_timer pause;
+  std::set<Connection*> connections;
+  bool accepting = false;
+  bool stopping = false;
+  // Used by the owner only.
+  std::thread thread;
+};
+
+Listener::Listener(std::unique_ptr<Server> server) : server_(std::move(server)) {}
+
+quota::Result<std::unique_ptr<Listener>, std::string> Listener::start(const ListenerSettings& settings, Service service,
+                                                                      TroubleSink trouble) {
+  auto file = SocketFile::listen(settings.socket);
+  if (!file) return file.error();
+  auto server =
+      std::make_unique<Server>(std::move(*file), Shared{settings, std::move(service), std::move(trouble)});
+  server->accept();
+  {
+    const SignalsBlocked blocked;
+    server->thread = std::thread([running = server.get()] { running->io.run(); });
+  }
+  return std::unique_ptr<Listener>(new Listener(std::move(server)));
+}
+
+Listener::~Listener() { stop(); }
+
+void Listener::stop() {
+  if (!server_) return;
+  boost::asio::post(server_->io, [server = server_.get()] { server->end(); });
+  server_->thread.join();
+  server_.reset();
+}
+
+}  // namespace milter::admin

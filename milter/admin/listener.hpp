@@ -1,0 +1,60 @@
+// The admin endpoint on a unix socket: HTTP/1.1 with keep-alive, on one thread of its own.
+//
+// Everything a client can make it hold is bounded: connections, header, body, and the time it may take over each.
+// When all connections are taken, new callers wait in the kernel's queue until one ends; none can sit longer than
+// `read_timeout` without having sent a whole request. The service runs on the listener's thread, one call at a time.
+// Knows HTTP and sockets; knows no route. Requests that are no HTTP get 400, too large ones 413 or 431.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "milter/admin/api.hpp"
+#include "milter/admin/request.hpp"
+#include "milter/admin/response.hpp"
+#include "milter/admin/socket_file.hpp"
+#include "quota/result.hpp"
+
+namespace milter::admin {
+
+struct ListenerSettings {
+  SocketSettings socket = {};
+  std::size_t max_connections = 64;
+  std::size_t max_header = max_header_bytes;
+  std::size_t max_body = max_body_bytes;
+  std::chrono::milliseconds read_timeout{5000};    // for a whole request, idle time between two included
+  std::chrono::milliseconds write_timeout{30000};  // for a whole response: the list of blocked senders can be long
+};
+
+/// Answers one request. What it throws becomes a 500 and one line of trouble.
+using Service = std::function<Response(const RawRequest&)>;
+
+/// Takes a sentence for the log: what went wrong that no caller can be told. Called on the listener's thread.
+using TroubleSink = std::function<void(std::string_view)>;
+
+class Listener {
+ public:
+  /// The socket listens and is served when this returns.
+  /// Errors:  those of SocketFile::listen.
+  [[nodiscard]] static quota::Result<std::unique_ptr<Listener>, std::string> start(const ListenerSettings& settings,
+                                                                                   Service service, TroubleSink trouble);
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+  /// Stops.
+  ~Listener();
+
+  /// Ends every connection and removes the socket; a call of the service that runs is waited for, its answer may be lost.
+  /// Threads: not the listener's own; a second call does nothing.
+  void stop();
+
+ private:
+  struct Server;
+  explicit Listener(std::unique_ptr<Server> server);
+
+  std::unique_ptr<Server> server_;
+};
+
+}  // namespace milter::admin

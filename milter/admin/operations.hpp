@@ -1,0 +1,75 @@
+// What an operator can ask of the daemon: the port between the admin endpoint, which owns it, and the daemon, which
+// implements it. The shape of each answer is in milter/admin/api.hpp.
+//
+// Orders carry identity, limit and duration as they were typed: only the daemon knows their grammar and the default
+// realm. What cannot be understood is Problem::Kind::bad_request. Every text is free of control characters.
+// Threads: called by the listener's thread only, one call at a time. A call may take as long as the store's timeout.
+#pragma once
+
+#include <boost/json.hpp>
+#include <optional>
+#include <string>
+
+#include "milter/admin/problem.hpp"
+#include "milter/admin/request.hpp"
+#include "quota/result.hpp"
+
+namespace milter::admin {
+
+struct ModeOrder {
+  std::string mode;                     // observe | enforce
+  std::optional<std::string> lasting;   // a duration as typed, `1h`; empty: until it is changed
+  Caller by;
+};
+
+struct ReleaseOrder {
+  std::string identity;
+  std::string reason;  // may be empty
+  Caller by;
+};
+
+struct BlockOrder {
+  std::string identity;
+  std::optional<std::string> lasting;  // empty: until released
+  std::string reason;                  // may be empty
+  Caller by;
+};
+
+struct LimitOrder {
+  std::string identity;                // or `*`
+  std::string quota;                   // or `*`
+  std::string limit;                   // `5000 messages / 1d[, …]` | unlimited | none | inherit
+  std::optional<std::string> lasting;  // empty: until it is changed
+  Caller by;
+};
+
+struct RemoveLimitOrder {
+  std::string identity;
+  std::string quota;
+  Caller by;
+};
+
+class Operations {
+ public:
+  using Answer = quota::Result<boost::json::object, Problem>;
+
+  Operations() = default;
+  Operations(const Operations&) = delete;
+  Operations& operator=(const Operations&) = delete;
+  virtual ~Operations() = default;
+
+  [[nodiscard]] virtual Answer status() = 0;
+  [[nodiscard]] virtual Answer show(const std::string& identity) = 0;
+  [[nodiscard]] virtual Answer blocked() = 0;
+  [[nodiscard]] virtual Answer limits() = 0;
+  [[nodiscard]] virtual Answer mode() = 0;
+  [[nodiscard]] virtual Answer set_mode(const ModeOrder& order) = 0;
+  [[nodiscard]] virtual Answer clear_mode(const Caller& by) = 0;
+  [[nodiscard]] virtual Answer release(const ReleaseOrder& order) = 0;
+  [[nodiscard]] virtual Answer block(const BlockOrder& order) = 0;
+  [[nodiscard]] virtual Answer limit(const LimitOrder& order) = 0;
+  [[nodiscard]] virtual Answer remove_limit(const RemoveLimitOrder& order) = 0;
+  [[nodiscard]] virtual Answer reload(const Caller& by) = 0;
+};
+
+}  // namespace milter::admin

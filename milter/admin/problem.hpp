@@ -1,0 +1,35 @@
+// Why an operation was not done, for the person who asked: what happened, and what to do instead.
+// Every error of the endpoint has this one shape in JSON: {"error": "…", "hint": "…", "problems": ["…"]}.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "milter/admin/response.hpp"
+
+namespace milter::admin {
+
+struct Problem {
+  enum class Kind {
+    bad_request,     // 400: what was asked cannot be understood
+    not_found,       // 404: there is no such thing
+    refused,         // 409: understood, and not done
+    invalid_config,  // 422: the configuration has problems; the old one goes on
+    internal,        // 500: a bug
+    unavailable,     // 503: the store has no answer
+  };
+  Kind kind = Kind::internal;
+  std::string what;
+  std::string hint = {};
+  std::vector<std::string> problems = {};  // one line each, e.g. `file:line: what; what to write instead`
+};
+
+/// The HTTP status of a kind.
+[[nodiscard]] unsigned status_of(Problem::Kind kind);
+
+[[nodiscard]] Response to_response(const Problem& problem);
+
+/// An error that has no kind of its own because HTTP, not an operation, caused it (405, 413, 431).
+[[nodiscard]] Response error_response(unsigned status, std::string what, std::string hint);
+
+}  // namespace milter::admin

@@ -1,0 +1,71 @@
+#include "milter/admin/routes.hpp"
+
+#include <optional>
+#include <utility>
+
+#include "milter/admin/problem.hpp"
+#include "milter/admin/target.hpp"
+
+namespace milter::admin {
+namespace {
+
+bool is_name(const std::string& segment) { return segment.size() > 2 && segment.front() == '{' && segment.back() == '}'; }
+
+std::optional<Parameters> match(const std::vector<std::string>& pattern, const std::vector<std::string>& path) {
+  if (pattern.size() != path.size()) return std::nullopt;
+  Parameters parameters;
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    if (!is_name(pattern[i])) {
+      if (pattern[i] != path[i]) return std::nullopt;
+      continue;
+    }
+    if (path[i].empty()) return std::nullopt;
+    parameters[pattern[i].substr(1, pattern[i].size() - 2)] = path[i];
+  }
+  return parameters;
+}
+
+std::optional<boost::json::object> parse_body(const std::string& text) {
+  if (text.find_first_not_of(" \t\r\n") == std::string::npos) return boost::json::object{};
+  boost::json::error_code error;
+  auto value = boost::json::parse(text, error);
+  if (error || !value.is_object()) return std::nullopt;
+  return std::move(value.as_object());
+}
+
+Response wrong_method(const std::string& method, const std::string& allowed) {
+  auto response = error_response(405, method + " is not possible here", "use " + allowed);
+  response.allow = allowed;
+  return response;
+}
+
+}  // namespace
+
+Router::Router(std::vector<Route> routes) {
+  for (auto& route : routes) {
+    auto target = parse_target(route.pattern);
+    entries_.push_back({std::move(route), target ? std::move(target->path) : std::vector<std::string>{}});
+  }
+}
+
+Response Router::handle(const RawRequest& raw) const {
+  auto target = parse_target(raw.target);
+  if (!target) return error_response(400, "the address cannot be read", "write every byte that is special as %XX");
+  std::string allowed;
+  for (const auto& [route, segments] : entries_) {
+    const auto parameters = match(segments, target->path);
+    if (!parameters) continue;
+    if (route.method != raw.method) {
+      allowed += (allowed.empty() ? "" : ", ") + route.method;
+      continue;
+    }
+    auto body = parse_body(raw.body);
+    if (!body) return error_response(400, "the body is not a JSON object", R"(send for example {"reason": "text"})");
+    return route.handler({raw.method, std::move(target->path), std::move(target->query), std::move(*body), raw.caller},
+                         *parameters);
+  }
+  if (!allowed.empty()) return wrong_method(raw.method, allowed);
+  return error_response(404, "there is nothing at this address", "the API begins with /v1/; ask /v1/status");
+}
+
+}  // namespace milter::admin

@@ -1,0 +1,87 @@
+#include "milter/admin/handlers.hpp"
+
+#include <doctest/doctest.h>
+
+#include "tests/milter/admin/scripted_operations.hpp"
+
+using namespace milter::admin;
+
+namespace {
+const Caller alice{.uid = 1000, .pid = 7, .user = "alice"};
+}
+
+TEST_CASE("each request of the API becomes one call of one operation") {
+  struct {
+    std::string method, target, body, want;
+  } const cases[] = {
+      {"GET", "/v1/status", "", "status"},
+      {"GET", "/v1/identities/user%3Abob%40example.com", "", "show user:bob@example.com"},
+      {"GET", "/v1/blocked", "", "blocked"},
+      {"GET", "/v1/limits", "", "limits"},
+      {"GET", "/v1/mode", "", "mode"},
+      {"PUT", "/v1/mode", R"({"mode":"observe"})", "set_mode observe by=alice"},
+      {"PUT", "/v1/mode", R"({"mode":"enforce","for":"2h"})", "set_mode enforce for=2h by=alice"},
+      {"DELETE", "/v1/mode", "", "clear_mode by=alice"},
+      {"POST", "/v1/identities/user:bob/release", "", "release user:bob reason= by=alice"},
+      {"POST", "/v1/identities/user:bob/release", R"({"reason":"password changed"})",
+       "release user:bob reason=password changed by=alice"},
+      {"POST", "/v1/identities/user:bob/block", R"({"for":"1h","reason":"ticket 4711"})",
+       "block user:bob for=1h reason=ticket 4711 by=alice"},
+      {"POST", "/v1/identities/user:bob/block", R"({"for":null})", "block user:bob reason= by=alice"},
+      {"PUT", "/v1/identities/*/limits/mailbox", R"({"limit":"5000 messages / 1d","for":"1d"})",
+       "limit * mailbox 5000 messages / 1d for=1d by=alice"},
+      {"DELETE", "/v1/identities/user:bob/limits/*", "", "remove_limit user:bob * by=alice"},
+      {"POST", "/v1/reload", "{}", "reload by=alice"},
+  };
+  for (const auto& [method, target, body, want] : cases) {
+    CAPTURE(target);
+    test::ScriptedOperations operations;
+    const auto response = Router(routes_for(operations)).handle({method, target, body, alice});
+    CHECK(response.status == 200);
+    CHECK(boost::json::serialize(response.body) == R"({"ok":true})");
+    REQUIRE(operations.asked.size() == 1);
+    CHECK(operations.asked.front() == want);
+  }
+}
+
+TEST_CASE("what has no meaning is answered 400 and asks nothing of the daemon") {
+  const std::string long_text(501, 'x');
+  struct {
+    std::string method, target, body, want_error;
+  } const cases[] = {
+      {"PUT", "/v1/mode", "", R"("mode" must be observe or enforce)"},
+      {"PUT", "/v1/mode", R"({"mode":"off"})", R"("mode" must be observe or enforce)"},
+      {"PUT", "/v1/mode", R"({"mode":1})", R"("mode" is not a text)"},
+      {"PUT", "/v1/mode", R"({"mode":"observe","until":"1h"})", R"(unknown field "until")"},
+      {"POST", "/v1/reload", R"({"file":"/tmp/x"})", R"(unknown field "file")"},
+      {"POST", "/v1/identities/user:bob/release", R"({"reason":"a\nb"})", R"("reason" contains a control character)"},
+      {"POST", "/v1/identities/user:bob/release", R"({"reason":")" + long_text + "\"}", R"("reason" is too long)"},
+      {"PUT", "/v1/identities/user:bob/limits/mailbox", "{}", R"("limit" is missing)"},
+      {"POST", "/v1/identities/user%3Ab%0Aob/block", "{}", "the id contains a control character"},
+  };
+  for (const auto& [method, target, body, want_error] : cases) {
+    CAPTURE(target);
+    CAPTURE(body);
+    test::ScriptedOperations operations;
+    const auto response = Router(routes_for(operations)).handle({method, target, body, alice});
+    CHECK(response.status == 400);
+    CHECK(response.body.at("error") == boost::json::string(want_error));
+    CHECK(operations.asked.empty());
+  }
+}
+
+TEST_CASE("a problem reaches the caller with its status, hint and lines") {
+  using Kind = Problem::Kind;
+  struct {
+    Kind kind;
+    unsigned want;
+  } const cases[] = {{Kind::bad_request, 400},    {Kind::not_found, 404}, {Kind::refused, 409},
+                     {Kind::invalid_config, 422}, {Kind::internal, 500},  {Kind::unavailable, 503}};
+  for (const auto& [kind, want] : cases) {
+    test::ScriptedOperations operations;
+    operations.next = Problem{.kind = kind, .what = "what", .hint = "cure", .problems = {"f:1: a", "f:2: b"}};
+    const auto response = Router(routes_for(operations)).handle({"POST", "/v1/reload", "", alice});
+    CHECK(response.status == want);
+    CHECK(boost::json::serialize(response.body) == R"({"error":"what","hint":"cure","problems":["f:1: a","f:2: b"]})");
+  }
+}

@@ -1,0 +1,78 @@
+#include "milter/admin/routes.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace milter::admin;
+
+namespace {
+
+// Answers with what it was given, so that a test sees which handler ran and what it was told.
+Handler echo(const std::string& name) {
+  return [name](const Request& request, const Parameters& parameters) {
+    Response response;
+    response.body["handler"] = name;
+    for (const auto& [key, value] : parameters) response.body[key] = value;
+    if (!request.body.empty()) response.body["body"] = request.body;
+    for (const auto& [key, value] : request.query) response.body["?" + key] = value;
+    return response;
+  };
+}
+
+Router example() {
+  return Router({
+      {"GET", "/v1/status", echo("status")},
+      {"GET", "/v1/mode", echo("mode")},
+      {"PUT", "/v1/mode", echo("set_mode")},
+      {"DELETE", "/v1/mode", echo("clear_mode")},
+      {"POST", "/v1/identities/{id}/release", echo("release")},
+      {"PUT", "/v1/identities/{id}/limits/{quota}", echo("limit")},
+  });
+}
+
+}  // namespace
+
+TEST_CASE("a request goes to the route of its method and path, and a broken one is told why it does not") {
+  struct {
+    std::string method, target, body;
+    unsigned want_status;
+    std::string want;
+  } const cases[] = {
+      {"GET", "/v1/status", "", 200, R"({"handler":"status"})"},
+      {"GET", "/v1/status?a=1", "", 200, R"({"handler":"status","?a":"1"})"},
+      {"PUT", "/v1/mode", R"({"mode":"observe"})", 200, R"({"handler":"set_mode","body":{"mode":"observe"}})"},
+      {"DELETE", "/v1/mode", " \n", 200, R"({"handler":"clear_mode"})"},
+      {"POST", "/v1/identities/script%3Amx1%2F0%3Aa.php/release", "{}", 200,
+       R"({"handler":"release","id":"script:mx1/0:a.php"})"},
+      {"PUT", "/v1/identities/*/limits/mailbox", "{}", 200, R"({"handler":"limit","id":"*","quota":"mailbox"})"},
+      {"GET", "/", "", 404, ""},
+      {"GET", "/v2/status", "", 404, ""},
+      {"GET", "/v1/status/", "", 200, R"({"handler":"status"})"},  // a trailing slash is forgiven
+      {"GET", "/v1/status/more", "", 404, ""},
+      {"POST", "/v1/identities//release", "", 404, ""},  // a name never stands for nothing
+      {"GET", "/v1/a%zz", "", 400, ""},
+      {"PUT", "/v1/mode", "{\"mode\":", 400, ""},
+      {"PUT", "/v1/mode", "[1]", 400, ""},
+      {"PUT", "/v1/mode", "\"observe\"", 400, ""},
+      {"PUT", "/v1/mode", "{} {}", 400, ""},
+      {"PUT", "/v1/mode", std::string(60000, '['), 400, ""},  // nested too deeply, no stack overflow
+      {"POST", "/v1/mode", "", 405, ""},
+      {"get", "/v1/mode", "", 405, ""},  // methods are case-sensitive
+  };
+  const auto router = example();
+  for (const auto& [method, target, body, want_status, want] : cases) {
+    CAPTURE(method);
+    CAPTURE(target);
+    const auto response = router.handle({method, target, body, {}});
+    CHECK(response.status == want_status);
+    if (want_status == 200) CHECK(boost::json::serialize(response.body) == want);
+    if (want_status != 200) CHECK(response.body.at("error").is_string());
+    if (want_status != 200) CHECK(response.body.at("hint").is_string());
+  }
+}
+
+TEST_CASE("a wrong method is told which methods there are") {
+  const auto response = example().handle({"POST", "/v1/mode", "", {}});
+  CHECK(response.allow == "GET, PUT, DELETE");
+  CHECK(response.body.at("error") == "POST is not possible here");
+  CHECK(response.body.at("hint") == "use GET, PUT, DELETE");
+}

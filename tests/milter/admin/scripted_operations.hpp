@@ -1,0 +1,48 @@
+// Operations that answer what a test told them to, and remember what they were asked.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "milter/admin/operations.hpp"
+
+namespace test {
+
+using milter::admin::Caller;
+
+class ScriptedOperations final : public milter::admin::Operations {
+ public:
+  Answer next = boost::json::object{{"ok", true}};
+  std::vector<std::string> asked;
+
+  Answer status() override { return say("status"); }
+  Answer show(const std::string& identity) override { return say("show " + identity); }
+  Answer blocked() override { return say("blocked"); }
+  Answer limits() override { return say("limits"); }
+  Answer mode() override { return say("mode"); }
+  Answer set_mode(const milter::admin::ModeOrder& o) override { return say("set_mode " + o.mode + lasting(o.lasting) + by(o.by)); }
+  Answer clear_mode(const Caller& caller) override { return say("clear_mode" + by(caller)); }
+  Answer release(const milter::admin::ReleaseOrder& o) override {
+    return say("release " + o.identity + " reason=" + o.reason + by(o.by));
+  }
+  Answer block(const milter::admin::BlockOrder& o) override {
+    return say("block " + o.identity + lasting(o.lasting) + " reason=" + o.reason + by(o.by));
+  }
+  Answer limit(const milter::admin::LimitOrder& o) override {
+    return say("limit " + o.identity + " " + o.quota + " " + o.limit + lasting(o.lasting) + by(o.by));
+  }
+  Answer remove_limit(const milter::admin::RemoveLimitOrder& o) override {
+    return say("remove_limit " + o.identity + " " + o.quota + by(o.by));
+  }
+  Answer reload(const Caller& caller) override { return say("reload" + by(caller)); }
+
+ private:
+  static std::string lasting(const std::optional<std::string>& text) { return text ? " for=" + *text : ""; }
+  static std::string by(const Caller& caller) { return " by=" + caller.user; }
+  Answer say(std::string call) {
+    asked.push_back(std::move(call));
+    return next;
+  }
+};
+
+}  // namespace test
