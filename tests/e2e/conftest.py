@@ -1,0 +1,23 @@
+"""Fixtures, and a name filter (--only TEXT) as tests/run has it for every suite."""
+
+import contextlib
+
+import pytest
+
+
+def pytest_addoption(parser):
+    parser.addoption("--only", default="", help="run the tests whose name, written with blanks or as is, contains this")
+
+
+def pytest_collection_modifyitems(config, items):
+    wanted = config.getoption("--only").lower()
+    chosen = [item for item in items if wanted in item.nodeid.lower() or wanted in item.nodeid.lower().replace("_", " ")]
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen
+
+
+@pytest.fixture
+def running():
+    """running(Postfix(…)) starts a part of the rig and returns it; it is closed when the test ends, last one first."""
+    with contextlib.ExitStack() as stack:
+        yield stack.enter_context

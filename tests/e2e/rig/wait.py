@@ -1,0 +1,73 @@
+"""Waiting for a fact instead of for luck, ports that are free, and folders that other users can reach."""
+
+import atexit
+import shutil
+import socket
+import tempfile
+import time
+from pathlib import Path
+
+DEADLINE = 20.0
+
+
+def wait_for(fact, what, deadline=DEADLINE, pause=0.02):
+    """Returns the first true value of `fact()`; raises TimeoutError, naming `what`, after `deadline` seconds."""
+    end = time.monotonic() + deadline
+    while True:
+        value = fact()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise TimeoutError(f"after {deadline:g} s still not true: {what}")
+        time.sleep(pause)
+
+
+def free_port(address="127.0.0.1"):
+    """A TCP port that was free a moment ago. Another process may still take it first: users of it retry."""
+    with socket.socket() as probe:
+        probe.bind((address, 0))
+        return probe.getsockname()[1]
+
+
+def answers(port, address="127.0.0.1"):
+    """True if something accepts connections there."""
+    try:
+        with socket.create_connection((address, port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def socket_answers(path):
+    """True if something accepts connections on this unix socket."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+            return True
+        except OSError:
+            return False
+
+
+# Parent of all folders of this test run. Rooms show it under the same path, so that a server reaches every socket of
+# the rig; a socket that is seen through an overlay instead cannot be connected to.
+SHARED = Path(tempfile.mkdtemp(prefix="sq-", dir="/tmp"))
+SHARED.chmod(0o755)
+atexit.register(shutil.rmtree, SHARED, ignore_errors=True)
+
+
+class Folder:
+    """A new folder below SHARED (short name: a unix socket's path has 107 bytes) that every user may enter."""
+
+    def __init__(self, kind):
+        self.path = Path(tempfile.mkdtemp(prefix=f"{kind}-", dir=SHARED))
+        self.path.chmod(0o755)
+
+    def make(self, name, mode=0o755):
+        """A sub-folder with exactly this mode, whatever the umask."""
+        path = self.path / name
+        path.mkdir(parents=True, exist_ok=True)
+        path.chmod(mode)
+        return path
+
+    def remove(self):
+        shutil.rmtree(self.path, ignore_errors=True)

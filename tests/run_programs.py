@@ -1,0 +1,81 @@
+"""Runs the test programs that ctest knows of in a build folder; prints "PASSED FAILED" as its last line.
+
+    run_programs.py BUILD JOBS [FILTER]
+
+A doctest program counts as many tests as it has test cases and gets the filter as its own; any other program is one
+test, named as in ctest. A program that ends badly without a failed test case (a crash, a sanitizer's finding, a
+timeout) counts as one failure. Output of programs that passed is not shown.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+SUMMARY = re.compile(r"\[doctest\] test cases: *(\d+) *\| *(\d+) passed *\| *(\d+) failed *\| *(\d+) skipped")
+SANITIZERS = {"ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
+
+
+def programs(build):
+    """(name, argv, properties) of each test that ctest would run."""
+    listed = subprocess.run(["ctest", "--test-dir", build, "--show-only=json-v1"], capture_output=True, text=True, check=True)
+    for test in json.loads(listed.stdout)["tests"]:
+        properties = {entry["name"]: entry["value"] for entry in test.get("properties", [])}
+        yield test["name"], test.get("command"), properties
+
+
+def is_doctest(argv):
+    with open(argv[0], "rb") as program:
+        return b"[doctest] " in program.read()
+
+
+def run(test, wanted):
+    """Returns (passed, failed) of one program."""
+    name, argv, properties = test
+    if not argv or not os.path.exists(argv[0]):
+        return report(name, "has not been built", 0, 1)
+    own_cases = is_doctest(argv)
+    if own_cases:
+        argv = [*argv, "--no-colors=true", *([f"--test-case=*{wanted}*"] if wanted else [])]
+    elif wanted.lower() not in name.lower():
+        return 0, 0
+    environment = dict(entry.split("=", 1) for entry in properties.get("ENVIRONMENT", []))
+    try:
+        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                              cwd=properties.get("WORKING_DIRECTORY"), env={**SANITIZERS, **os.environ, **environment},
+                              timeout=float(properties.get("TIMEOUT", 600)))
+    except subprocess.TimeoutExpired as expired:
+        return report(name, (expired.stdout or b"").decode(errors="replace") + "\ntimed out", 0, 1)
+    return count(name, done, own_cases, wanted)
+
+
+def count(name, done, own_cases, wanted):
+    text = done.stdout.decode(errors="replace")
+    summary = SUMMARY.search(text) if own_cases else None
+    if summary is None:
+        return (1, 0) if done.returncode == 0 and not own_cases else report(name, f"{text}\nexit {done.returncode}", 0, 1)
+    _, passed, failed, skipped = map(int, summary.groups())
+    failed += 0 if wanted else skipped
+    if done.returncode and not failed:
+        failed = 1
+    return report(name, f"{text}\nexit {done.returncode}", passed, failed) if failed else (passed, 0)
+
+
+def report(name, text, passed, failed):
+    print(f"-- {name}\n{text}", file=sys.stderr)
+    return passed, failed
+
+
+def main(build, jobs, wanted=""):
+    tests = list(programs(build))
+    alone = [test for test in tests if test[2].get("RUN_SERIAL")]
+    with ThreadPoolExecutor(int(jobs)) as pool:
+        results = list(pool.map(lambda test: run(test, wanted), [test for test in tests if test not in alone]))
+    results += [run(test, wanted) for test in alone]
+    print(sum(passed for passed, _ in results), sum(failed for _, failed in results))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
