@@ -126,8 +126,8 @@ std::vector<Route> identity_routes(Operations& to) {
     return answer(to.release({at.at("id"), field_or_empty(fields, "reason"), request.caller}));
   };
   const auto block = [&to](const Request& request, const Parameters& at, const Fields& fields) {
-    return answer(to.block(
-        {at.at("id"), optional_field(fields, "for"), field_or_empty(fields, "reason"), request.caller}));
+    return answer(
+        to.block({at.at("id"), optional_field(fields, "for"), field_or_empty(fields, "reason"), request.caller}));
   };
   const auto limit = [&to](const Request& request, const Parameters& at, const Fields& fields) {
     return set_limit(to, request, at, fields);

@@ -59,7 +59,8 @@ struct Listener::Server {
 
   void retry(boost::system::error_code error) {
     if (stopping) return;
-    if (error != boost::asio::error::connection_aborted) shared.trouble("admin socket: cannot accept: " + error.message());
+    if (error != boost::asio::error::connection_aborted)
+      shared.trouble("admin socket: cannot accept: " + error.message());
     pause.expires_after(accept_pause);
     pause.async_wait([this](boost::system::error_code) { accept(); });
   }
@@ -105,8 +106,7 @@ quota::Result<std::unique_ptr<Listener>, std::string> Listener::start(const List
                                                                       TroubleSink trouble) {
   auto file = SocketFile::listen(settings.socket);
   if (!file) return file.error();
-  auto server =
-      std::make_unique<Server>(std::move(*file), Shared{settings, std::move(service), std::move(trouble)});
+  auto server = std::make_unique<Server>(std::move(*file), Shared{settings, std::move(service), std::move(trouble)});
   server->accept();
   {
     const SignalsBlocked blocked;

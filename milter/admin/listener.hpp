@@ -40,14 +40,15 @@ class Listener {
   /// The socket listens and is served when this returns.
   /// Errors:  those of SocketFile::listen.
   [[nodiscard]] static quota::Result<std::unique_ptr<Listener>, std::string> start(const ListenerSettings& settings,
-                                                                                   Service service, TroubleSink trouble);
+                                                                                   Service service,
+                                                                                   TroubleSink trouble);
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
   /// Stops.
   ~Listener();
 
-  /// Ends every connection and removes the socket; a call of the service that runs is waited for, its answer may be lost.
-  /// Threads: not the listener's own; a second call does nothing.
+  /// Ends every connection and removes the socket; a call of the service that runs is waited for, its answer may be
+  /// lost. Threads: not the listener's own; a second call does nothing.
   void stop();
 
  private:

@@ -17,8 +17,8 @@
 namespace milter::admin {
 
 struct ModeOrder {
-  std::string mode;                     // observe | enforce
-  std::optional<std::string> lasting;   // a duration as typed, `1h`; empty: until it is changed
+  std::string mode;                    // observe | enforce
+  std::optional<std::string> lasting;  // a duration as typed, `1h`; empty: until it is changed
   Caller by;
 };
 

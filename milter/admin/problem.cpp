@@ -6,12 +6,18 @@ namespace milter::admin {
 
 unsigned status_of(Problem::Kind kind) {
   switch (kind) {
-    case Problem::Kind::bad_request: return 400;
-    case Problem::Kind::not_found: return 404;
-    case Problem::Kind::refused: return 409;
-    case Problem::Kind::invalid_config: return 422;
-    case Problem::Kind::internal: return 500;
-    case Problem::Kind::unavailable: return 503;
+    case Problem::Kind::bad_request:
+      return 400;
+    case Problem::Kind::not_found:
+      return 404;
+    case Problem::Kind::refused:
+      return 409;
+    case Problem::Kind::invalid_config:
+      return 422;
+    case Problem::Kind::internal:
+      return 500;
+    case Problem::Kind::unavailable:
+      return 503;
   }
   return 500;
 }

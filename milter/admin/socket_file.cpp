@@ -20,14 +20,17 @@ using Trouble = std::optional<std::string>;  // empty: none
 
 std::string reason(int error) { return std::generic_category().message(error); }
 
-std::string trouble(const std::string& what, const std::string& path) { return what + " " + path + ": " + reason(errno); }
+std::string trouble(const std::string& what, const std::string& path) {
+  return what + " " + path + ": " + reason(errno);
+}
 
 quota::Result<sockaddr_un, std::string> address_of(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.empty()) return std::string("the path of the admin socket is empty");
   if (path.size() >= sizeof address.sun_path)
-    return "the path of the admin socket is too long (at most " + std::to_string(sizeof address.sun_path - 1) + " bytes): " + path;
+    return "the path of the admin socket is too long (at most " + std::to_string(sizeof address.sun_path - 1) +
+           " bytes): " + path;
   std::memcpy(address.sun_path, path.data(), path.size());
   return address;
 }
@@ -95,7 +98,8 @@ quota::Result<SocketFile, std::string> SocketFile::listen(const SocketSettings& 
   if (!file.socket_.is_open()) return trouble("cannot create a socket for", settings.path);
   // Linux gives the new file the mode of the descriptor: no umask, and no moment in which others could connect.
   ::fchmod(file.socket_.get(), 0600);
-  if (::bind(file.socket_.get(), generic(*address), sizeof *address) != 0) return trouble("cannot create", settings.path);
+  if (::bind(file.socket_.get(), generic(*address), sizeof *address) != 0)
+    return trouble("cannot create", settings.path);
   file.path_ = settings.path;
   struct stat created {};
   if (::lstat(settings.path.c_str(), &created) != 0) return trouble("cannot look at", settings.path);

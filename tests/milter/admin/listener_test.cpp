@@ -18,7 +18,7 @@ namespace {
 
 Response echo(const RawRequest& raw) {
   Response response;
-  response.body = {{"method", raw.method}, {"target", raw.target},   {"size", raw.body.size()},
+  response.body = {{"method", raw.method},  {"target", raw.target},  {"size", raw.body.size()},
                    {"uid", raw.caller.uid}, {"pid", raw.caller.pid}, {"user", raw.caller.user}};
   return response;
 }
@@ -92,7 +92,8 @@ TEST_CASE("what is too large or no HTTP is refused, the connection ended, and th
       {"the largest body", post(max_body_bytes, "close"), "HTTP/1.1 200 OK"},
       {"one byte more", post(max_body_bytes + 1), "HTTP/1.1 413 "},
       {"far more than the kernel buffers", post(8'000'000), "HTTP/1.1 413 "},
-      {"a length that is only claimed", "POST / HTTP/1.1\r\nContent-Length: 18446744073709551615\r\n\r\n", "HTTP/1.1 413 "},
+      {"a length that is only claimed", "POST / HTTP/1.1\r\nContent-Length: 18446744073709551615\r\n\r\n",
+       "HTTP/1.1 413 "},
       {"too large in pieces", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk + chunk, "HTTP/1.1 413 "},
       {"a long header", long_header, "HTTP/1.1 431 "},
       {"a header without end", "GET / HTTP/1.1\r\n" + std::string(9000, 'h'), "HTTP/1.1 431 "},
@@ -162,8 +163,9 @@ TEST_CASE("callers above the bound wait until a connection ends, and are then se
 
 TEST_CASE("what the service throws is a 500, a line of trouble, and not the end") {
   std::string trouble;  // read only after the answer has come
-  Endpoint endpoint({}, [](const RawRequest&) -> Response { throw std::runtime_error("boom"); },
-                    [&](std::string_view text) { trouble = text; });
+  Endpoint endpoint(
+      {}, [](const RawRequest&) -> Response { throw std::runtime_error("boom"); },
+      [&](std::string_view text) { trouble = text; });
   RawClient client(endpoint.path);
   for (int i = 0; i < 2; ++i) {
     client.send(get("/"));

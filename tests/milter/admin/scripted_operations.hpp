@@ -20,7 +20,9 @@ class ScriptedOperations final : public milter::admin::Operations {
   Answer blocked() override { return say("blocked"); }
   Answer limits() override { return say("limits"); }
   Answer mode() override { return say("mode"); }
-  Answer set_mode(const milter::admin::ModeOrder& o) override { return say("set_mode " + o.mode + lasting(o.lasting) + by(o.by)); }
+  Answer set_mode(const milter::admin::ModeOrder& o) override {
+    return say("set_mode " + o.mode + lasting(o.lasting) + by(o.by));
+  }
   Answer clear_mode(const Caller& caller) override { return say("clear_mode" + by(caller)); }
   Answer release(const milter::admin::ReleaseOrder& o) override {
     return say("release " + o.identity + " reason=" + o.reason + by(o.by));

@@ -80,7 +80,8 @@ TEST_CASE("of two daemons on one path the second is refused and the first goes o
   const auto first = SocketFile::listen({.path = path});
   REQUIRE(first.has_value());
   const auto inode = look_at(path).st_ino;
-  CHECK(error_of({.path = path}) == "another sendquotad already listens on " + path + "; stop it or choose another path");
+  CHECK(error_of({.path = path}) ==
+        "another sendquotad already listens on " + path + "; stop it or choose another path");
   CHECK(look_at(path).st_ino == inode);
   CHECK(test::RawClient(path).connected());
 }
@@ -114,7 +115,8 @@ TEST_CASE("a socket that cannot be made says why and leaves none behind") {
     SocketSettings settings;
     std::string want;
   } const cases[] = {
-      {{.path = directory / "no/admin.sock"}, "cannot create " + (directory / "no/admin.sock.lock") + ": No such file or directory"},
+      {{.path = directory / "no/admin.sock"},
+       "cannot create " + (directory / "no/admin.sock.lock") + ": No such file or directory"},
       {{.path = directory / "a.sock", .group = "no-such-group"},
        "there is no group \"no-such-group\"; create it with: groupadd --system no-such-group"},
       {{.path = long_path}, "the path of the admin socket is too long (at most 107 bytes): " + long_path},

@@ -12,10 +12,11 @@ TEST_CASE("a path is split before it is decoded, so that an identity may contain
       {"/", {}},
       {"/v1/status", {"v1", "status"}},
       {"/v1/identities/user:alice@example.com", {"v1", "identities", "user:alice@example.com"}},
-      {"/v1/identities/script%3Amx1%2F1000%3aform.php/release", {"v1", "identities", "script:mx1/1000:form.php", "release"}},
+      {"/v1/identities/script%3Amx1%2F1000%3aform.php/release",
+       {"v1", "identities", "script:mx1/1000:form.php", "release"}},
       {"/v1/identities/user:a%2520b", {"v1", "identities", "user:a%20b"}},  // the identity itself holds an escape
-      {"/v1//status", {"v1", "", "status"}},                               // no second spelling of a path
-      {"/a+b", {"a+b"}},                                                   // '+' is no space in a path
+      {"/v1//status", {"v1", "", "status"}},                                // no second spelling of a path
+      {"/a+b", {"a+b"}},                                                    // '+' is no space in a path
   };
   for (const auto& [text, want] : cases) {
     CAPTURE(text);
@@ -34,7 +35,8 @@ TEST_CASE("a query is decoded into its pairs") {
 }
 
 TEST_CASE("a target that can be read in two ways is not read at all") {
-  for (const std::string text : {"", "v1/status", "/a%", "/a%4", "/a%zz", "/a%+4", "/a%00b", "/a?b=1&b=2", "/a?b=%", "http://x/a"}) {
+  for (const std::string text :
+       {"", "v1/status", "/a%", "/a%4", "/a%zz", "/a%+4", "/a%00b", "/a?b=1&b=2", "/a?b=%", "http://x/a"}) {
     CAPTURE(text);
     CHECK_FALSE(parse_target(text));
   }

@@ -1,0 +1,48 @@
+#include "milter/cli/app.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include "milter/admin/api.hpp"
+#include "milter/cli/commands.hpp"
+
+namespace milter::cli {
+namespace {
+
+constexpr const char* exit_codes =
+    "Exit codes: 0 done; 1 the answer is no (not found, refused); 64 the command line, an identity,\n"
+    "a limit or a duration cannot be understood; 69 the daemon or its store cannot be reached;\n"
+    "70 a bug; 77 not permitted; 78 the configuration has problems.";
+
+void add_options(CLI::App& app, Options& options) {
+  options.socket = admin::default_socket_path;
+  options.config = "/etc/sendquota/sendquota.toml";
+  app.set_version_flag("--version", "sendquota " SENDQUOTA_VERSION);
+  app.add_option("--socket", options.socket, "The daemon's admin socket")->capture_default_str();
+  app.add_option("--config", options.config, "The configuration, for try and check-config")->capture_default_str();
+  app.add_flag("--json", options.json, "Print the answer as JSON");
+}
+
+}  // namespace
+
+ExitCode run(int argc, const char* const* argv, Console& console) {
+  Session session{.console = console};
+  CLI::App app("Shows and changes what sendquotad allows senders to send.", "sendquota");
+  app.fallthrough();  // global options may stand after the subcommand
+  app.require_subcommand(1);
+  app.footer(exit_codes);
+  add_options(app, session.options);
+  add_look_commands(app, session);
+  add_act_commands(app, session);
+  add_mode_command(app, session);
+  add_check_config(app, session);
+  add_try(app, session);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error, console.out, console.err);
+    return code == 0 ? ExitCode::ok : ExitCode::usage;  // 0: --help, --version
+  }
+  return session.exit;
+}
+
+}  // namespace milter::cli

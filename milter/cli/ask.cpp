@@ -1,0 +1,43 @@
+#include "milter/cli/ask.hpp"
+
+#include <ostream>
+
+namespace milter::cli {
+namespace {
+
+void print_json(std::ostream& out, std::string_view text) {
+  out << text;
+  if (!text.ends_with('\n')) out << '\n';
+}
+
+// Colours belong to the standard output; the error output may go elsewhere.
+void print_error(Session& session, const boost::json::object& error) {
+  session.console.err << render_error(error, {.now = session.console.view.now});
+}
+
+}  // namespace
+
+ExitCode fail(Session& session, ExitCode code, const std::string& what, const std::string& hint) {
+  boost::json::object error{{"error", what}};
+  if (!hint.empty()) error["hint"] = hint;
+  if (session.options.json)
+    print_json(session.console.out, boost::json::serialize(error));
+  else
+    print_error(session, error);
+  return code;
+}
+
+ExitCode ask(Session& session, const Call& call, Render render) {
+  const auto answer = session.console.connect(session.options.socket)->ask(call);
+  if (!answer) return fail(session, exit_code_of(answer.error().kind), answer.error().what, answer.error().hint);
+  const auto code = exit_code_of(answer->status);
+  if (session.options.json)
+    print_json(session.console.out, answer->text);
+  else if (code == ExitCode::ok)
+    session.console.out << render(answer->body, session.console.view);
+  else
+    print_error(session, answer->body);
+  return code;
+}
+
+}  // namespace milter::cli

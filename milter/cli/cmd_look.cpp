@@ -1,0 +1,44 @@
+// status, show, blocked, limits: commands that change nothing.
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "milter/admin/target.hpp"
+#include "milter/cli/commands.hpp"
+#include "milter/cli/identity_argument.hpp"
+
+namespace milter::cli {
+namespace {
+
+struct Look {
+  const char* name;
+  const char* description;
+  const char* target;
+  Render render;
+};
+
+constexpr Look looks[] = {
+    {"status", "The daemon, its store, its mode and what it has counted", "/v1/status", render_status},
+    {"blocked", "Who is blocked, until when and why", "/v1/blocked", render_blocked},
+    {"limits", "The live limits, with age and end", "/v1/limits", render_limits},
+};
+
+ExitCode show(Session& session, const std::string& typed) {
+  const auto identity = identity_from(typed);
+  if (!identity) return fail(session, ExitCode::usage, identity.error().what, "");
+  return ask(session, {"GET", "/v1/identities/" + admin::percent_encode(*identity)}, render_identity);
+}
+
+}  // namespace
+
+void add_look_commands(CLI::App& app, Session& session) {
+  for (const auto& look : looks) {
+    auto* command = app.add_subcommand(look.name, look.description);
+    command->callback([&session, &look] { session.exit = ask(session, {"GET", look.target}, look.render); });
+  }
+  auto* command = app.add_subcommand("show", "One sender: each limit and its use, the block and its reason");
+  const auto typed = std::make_shared<std::string>();
+  command->add_option("ID", *typed, "kind:value, or an address, which means user:")->required();
+  command->callback([&session, typed] { session.exit = show(session, *typed); });
+}
+
+}  // namespace milter::cli

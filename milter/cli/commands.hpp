@@ -1,0 +1,17 @@
+// The subcommands. Each function adds its own to `app`; when the command line names it, it runs and leaves its exit
+// code in `session`, which outlives `app`.
+#pragma once
+
+#include <CLI/App.hpp>
+
+#include "milter/cli/ask.hpp"
+
+namespace milter::cli {
+
+void add_look_commands(CLI::App& app, Session& session);  // status, show, blocked, limits
+void add_mode_command(CLI::App& app, Session& session);   // mode
+void add_act_commands(CLI::App& app, Session& session);   // release, block, limit, reload
+void add_check_config(CLI::App& app, Session& session);   // check-config
+void add_try(CLI::App& app, Session& session);            // try
+
+}  // namespace milter::cli

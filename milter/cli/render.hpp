@@ -1,0 +1,33 @@
+// The daemon's answers (their shapes: milter/admin/api.hpp) as text for a person. Pure: JSON and view → text.
+#pragma once
+
+#include <boost/json.hpp>
+#include <string>
+
+#include "milter/cli/terminal.hpp"
+
+namespace milter::cli {
+
+using Render = std::string (*)(const boost::json::object& answer, const View& view);
+
+[[nodiscard]] std::string render_status(const boost::json::object& status, const View& view);
+[[nodiscard]] std::string render_mode(const boost::json::object& mode, const View& view);
+[[nodiscard]] std::string render_identity(const boost::json::object& identity, const View& view);
+[[nodiscard]] std::string render_blocked(const boost::json::object& answer, const View& view);
+[[nodiscard]] std::string render_limits(const boost::json::object& answer, const View& view);
+[[nodiscard]] std::string render_released(const boost::json::object& answer, const View& view);
+[[nodiscard]] std::string render_block(const boost::json::object& block, const View& view);
+[[nodiscard]] std::string render_limit(const boost::json::object& limit, const View& view);
+[[nodiscard]] std::string render_limit_removed(const boost::json::object& answer, const View& view);
+[[nodiscard]] std::string render_reloaded(const boost::json::object& answer, const View& view);
+
+/// An error of the API or of the way there: what happened, each problem, what to do.
+[[nodiscard]] std::string render_error(const boost::json::object& error, const View& view);
+
+/// The mode in one line: `enforce`, `observe live since 14:00 (32m ago) by alice`.
+[[nodiscard]] std::string mode_line(const boost::json::object& mode, const View& view);
+
+/// A warning per line, or nothing.
+[[nodiscard]] std::string render_warnings(const boost::json::object& answer, const View& view);
+
+}  // namespace milter::cli

@@ -1,0 +1,68 @@
+// `sendquota blocked` and `sendquota limits`: the two tables.
+#include "milter/cli/json_reading.hpp"
+#include "milter/cli/render.hpp"
+#include "milter/cli/table.hpp"
+#include "milter/cli/wording.hpp"
+
+namespace milter::cli {
+namespace {
+
+using boost::json::object;
+using Fit = Column::Fit;
+
+// What the daemon could not understand, in place of what it could have said.
+Cell text_or_error(const object& entry, std::string_view key) {
+  const auto error = text_at(entry, "error");
+  return error.empty() ? Cell{text_at(entry, key)} : Cell{"ERROR: " + error, Style::bad};
+}
+
+std::string counted(std::size_t count, std::string_view one, std::string_view many) {
+  return std::to_string(count) + " " + std::string(count == 1 ? one : many) + "\n";
+}
+
+template <class Row>
+std::size_t add_rows(Table& table, const boost::json::array& entries, Row row) {
+  std::size_t rows = 0;
+  for (const auto& value : entries) {
+    if (!value.is_object()) continue;
+    table.add(row(value.get_object()));
+    ++rows;
+  }
+  return rows;
+}
+
+}  // namespace
+
+std::string render_blocked(const object& answer, const View& view) {
+  Table table({{"IDENTITY", Fit::wrap}, {"UNTIL", Fit::wrap}, {"ACTION"}, {"BY", Fit::wrap}, {"REASON", Fit::wrap}});
+  const auto rows = add_rows(table, array_at(answer, "blocked"), [&view](const object& block) -> std::vector<Cell> {
+    const auto until = text_at(block, "until");
+    return {{text_at(block, "identity"), Style::strong},
+            {until.empty() ? "released" : when_text(until, view)},
+            {text_at(block, "action")},
+            {flag_at(block, "by_hand") ? "hand" : text_at(block, "quota")},
+            text_or_error(block, "reason")};
+  });
+  return rows ? table.text(view) + counted(rows, "sender is blocked", "senders are blocked") : "Nobody is blocked.\n";
+}
+
+std::string render_limits(const object& answer, const View& view) {
+  Table table({{"IDENTITY", Fit::wrap},
+               {"QUOTA"},
+               {"LIMIT", Fit::wrap},
+               {"SINCE", Fit::wrap},
+               {"UNTIL", Fit::wrap},
+               {"BY", Fit::wrap}});
+  const auto rows = add_rows(table, array_at(answer, "limits"), [&view](const object& limit) -> std::vector<Cell> {
+    const auto until = text_at(limit, "until");
+    return {{text_at(limit, "identity"), Style::strong},
+            {text_at(limit, "quota")},
+            text_or_error(limit, "limit"),
+            {when_text(text_at(limit, "since"), view)},
+            {until.empty() ? "changed" : when_text(until, view)},
+            {text_at(limit, "by")}};
+  });
+  return rows ? table.text(view) + counted(rows, "live limit", "live limits") : "There are no live limits.\n";
+}
+
+}  // namespace milter::cli

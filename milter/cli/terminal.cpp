@@ -1,0 +1,74 @@
+#include "milter/cli/terminal.hpp"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace milter::cli {
+namespace {
+
+constexpr std::size_t narrowest = 80;
+constexpr std::size_t widest = 160;  // a line longer than this is hard to follow
+
+std::string_view code(Style style) {
+  switch (style) {
+    case Style::plain:
+      return "";
+    case Style::strong:
+      return "\033[1m";
+    case Style::faint:
+      return "\033[2m";
+    case Style::good:
+      return "\033[32m";
+    case Style::warning:
+      return "\033[33m";
+    case Style::bad:
+      return "\033[31m";
+  }
+  return "";
+}
+
+bool continues_character(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
+
+std::size_t terminal_width() {
+  winsize size{};
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return narrowest;
+  return std::clamp<std::size_t>(size.ws_col, narrowest, widest);
+}
+
+}  // namespace
+
+std::string paint(std::string_view text, Style style, const View& view) {
+  if (view.colours == Colours::never || style == Style::plain || text.empty()) return std::string(text);
+  return std::string(code(style)).append(text).append("\033[0m");
+}
+
+std::string printable(std::string_view text) {
+  std::string safe;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const auto byte = static_cast<unsigned char>(text[at]);
+    // U+0080…U+009F, the C1 controls, are C2 80 … C2 9F.
+    const bool c1 = byte == 0xC2 && at + 1 < text.size() && static_cast<unsigned char>(text[at + 1]) < 0xA0;
+    const bool control = byte < 0x20 || byte == 0x7F || c1;
+    safe += control ? '?' : text[at];
+    if (c1) ++at;
+  }
+  return safe;
+}
+
+std::size_t columns(std::string_view text) {
+  return static_cast<std::size_t>(std::ranges::count_if(text, [](char c) { return !continues_character(c); }));
+}
+
+View view_of_standard_output() {
+  const auto now = std::chrono::time_point_cast<quota::Milliseconds>(std::chrono::system_clock::now());
+  if (::isatty(STDOUT_FILENO) == 0) return {.now = now};
+  const char* no_colour = std::getenv("NO_COLOR");
+  const char* terminal = std::getenv("TERM");
+  const bool plain = (no_colour && *no_colour) || (terminal && std::string_view(terminal) == "dumb");
+  return {.now = now, .width = terminal_width(), .colours = plain ? Colours::never : Colours::always};
+}
+
+}  // namespace milter::cli

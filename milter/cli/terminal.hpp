@@ -1,0 +1,35 @@
+// What the output may use: its width, colours, the moment that "in 42m" counts from. A value, so that rendering is
+// pure.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "quota/units.hpp"
+
+namespace milter::cli {
+
+enum class Colours { never, always };
+
+struct View {
+  quota::Timestamp now{};
+  std::size_t width = 80;
+  Colours colours = Colours::never;
+};
+
+enum class Style { plain, strong, faint, good, warning, bad };
+
+/// `text` with the terminal's codes around it, or as it is.
+[[nodiscard]] std::string paint(std::string_view text, Style style, const View& view);
+
+/// `text` without anything a terminal could obey: a sender's name or a reason may contain escape sequences.
+[[nodiscard]] std::string printable(std::string_view text);
+
+/// Columns that `text` takes: its UTF-8 characters. Known limit: wide and combining characters count as one.
+[[nodiscard]] std::size_t columns(std::string_view text);
+
+/// How the standard output is to be used now: colours only on a terminal and without NO_COLOR, 80 columns or more.
+[[nodiscard]] View view_of_standard_output();
+
+}  // namespace milter::cli

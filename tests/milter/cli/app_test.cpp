@@ -1,0 +1,157 @@
+#include "milter/cli/app.hpp"
+
+#include <doctest/doctest.h>
+
+#include <sstream>
+
+#include "tests/milter/cli/example_view.hpp"
+
+using namespace milter::cli;
+
+namespace {
+
+using Told = quota::Result<Answer, Failure>;
+
+Told answer(unsigned status, const std::string& text) {
+  return Answer{status, text, boost::json::parse(text).as_object()};
+}
+
+/// One run of the command against a daemon that answers `next`.
+struct Run {
+  std::string out, err, socket;
+  std::vector<std::string> asked;
+  int exit = -1;
+
+  Run(std::vector<const char*> arguments, const Told& next = answer(200, "{}")) {
+    arguments.insert(arguments.begin(), "sendquota");
+    std::ostringstream out_stream, err_stream;
+    Console console{out_stream, err_stream, test::view, [&](const std::string& path) {
+                      socket = path;
+                      return std::make_unique<Scripted>(asked, next);
+                    }};
+    exit = static_cast<int>(run(static_cast<int>(arguments.size()), arguments.data(), console));
+    out = out_stream.str();
+    err = err_stream.str();
+  }
+
+ private:
+  struct Scripted final : Daemon {
+    std::vector<std::string>& asked;
+    Told next;
+    Scripted(std::vector<std::string>& told, Told answered) : asked(told), next(std::move(answered)) {}
+    Told ask(const Call& call) override {
+      asked.push_back(call.method + " " + call.target +
+                      (call.body.empty() ? "" : " " + boost::json::serialize(call.body)));
+      return next;
+    }
+  };
+};
+
+}  // namespace
+
+TEST_CASE("each command asks the daemon one thing") {
+  struct {
+    std::vector<const char*> arguments;
+    std::string want;
+  } const cases[] = {
+      {{"status"}, "GET /v1/status"},
+      {{"show", "alice@example.com"}, "GET /v1/identities/user%3Aalice%40example.com"},
+      {{"show", "script:mx1/1000:form.php"}, "GET /v1/identities/script%3Amx1%2F1000%3Aform.php"},
+      {{"blocked"}, "GET /v1/blocked"},
+      {{"limits"}, "GET /v1/limits"},
+      {{"mode"}, "GET /v1/mode"},
+      {{"mode", "observe"}, R"(PUT /v1/mode {"mode":"observe"})"},
+      {{"mode", "enforce", "--for", "2h"}, R"(PUT /v1/mode {"mode":"enforce","for":"2h"})"},
+      {{"mode", "config"}, "DELETE /v1/mode"},
+      {{"release", "alice@example.com"}, "POST /v1/identities/user%3Aalice%40example.com/release"},
+      {{"release", "alice", "--reason", "it's fine"},
+       R"(POST /v1/identities/user%3Aalice/release {"reason":"it's fine"})"},
+      {{"block", "uid:mx1/33", "--for", "1h", "--reason", "ticket 4711"},
+       R"(POST /v1/identities/uid%3Amx1%2F33/block {"for":"1h","reason":"ticket 4711"})"},
+      {{"limit", "alice", "mailbox", "5000 messages / 1d", "--for", "1d"},
+       R"(PUT /v1/identities/user%3Aalice/limits/mailbox {"for":"1d","limit":"5000 messages / 1d"})"},
+      {{"limit", "alice", "mailbox", "5000", "messages", "/", "1d"},
+       R"(PUT /v1/identities/user%3Aalice/limits/mailbox {"limit":"5000 messages / 1d"})"},
+      {{"limit", "*", "*", "unlimited"}, R"(PUT /v1/identities/%2A/limits/%2A {"limit":"unlimited"})"},
+      {{"limit", "alice", "mailbox", "remove"}, "DELETE /v1/identities/user%3Aalice/limits/mailbox"},
+      {{"reload"}, "POST /v1/reload"},
+  };
+  for (const auto& [arguments, want] : cases) {
+    const Run run(arguments);
+    CHECK(run.exit == 0);
+    CHECK(run.asked == std::vector<std::string>{want});
+    CHECK(run.socket == "/run/sendquota/admin.sock");
+    CHECK(run.err == "");
+  }
+}
+
+TEST_CASE("global options may stand before or after the command") {
+  for (const auto& arguments : {std::vector<const char*>{"--json", "--socket", "/tmp/x.sock", "status"},
+                                std::vector<const char*>{"status", "--socket", "/tmp/x.sock", "--json"}}) {
+    const Run run(arguments, answer(200, R"({ "as": "it is" })"));
+    CHECK(run.socket == "/tmp/x.sock");
+    CHECK(run.out == "{ \"as\": \"it is\" }\n");
+  }
+}
+
+TEST_CASE("a command line without meaning asks nothing and is exit 64") {
+  const std::vector<const char*> cases[] = {{},
+                                            {"frobnicate"},
+                                            {"show"},
+                                            {"show", "a", "b"},
+                                            {"show", "192.0.2.1"},
+                                            {"block", "@example.com"},
+                                            {"block", "*"},
+                                            {"mode", "off"},
+                                            {"mode", "--for", "1h"},
+                                            {"mode", "config", "--for", "1h"},
+                                            {"limit", "alice", "mailbox"},
+                                            {"status", "--colour"},
+                                            {"try", "--count", "0"}};
+  for (const auto& arguments : cases) {
+    CAPTURE(arguments.size());
+    CAPTURE((arguments.empty() ? "" : arguments.front()));
+    const Run run(arguments);
+    CHECK(run.exit == 64);
+    CHECK(run.asked.empty());
+    CHECK(run.out == "");
+    CHECK(run.err != "");
+  }
+}
+
+TEST_CASE("help and version are answers, not errors") {
+  CHECK(Run({"--help"}).exit == 0);
+  CHECK(Run({"show", "--help"}).exit == 0);
+  CHECK(Run({"--version"}).out == "sendquota " SENDQUOTA_VERSION "\n");
+  CHECK(Run({"--help"}).out.find("Exit codes:") != std::string::npos);
+}
+
+TEST_CASE("the exit code says what kind of no it is, and --json says it in JSON on the standard output") {
+  using Kind = Failure::Kind;
+  struct {
+    Told told;
+    int want;
+  } const cases[] = {
+      {answer(400, R"({"error":"e","hint":"h"})"), 64},
+      {answer(404, R"({"error":"e","hint":"h"})"), 1},
+      {answer(405, R"({"error":"e","hint":"h"})"), 1},
+      {answer(409, R"({"error":"e","hint":"h"})"), 1},
+      {answer(422, R"({"error":"e","hint":"h"})"), 78},
+      {answer(500, R"({"error":"e","hint":"h"})"), 70},
+      {answer(503, R"({"error":"e","hint":"h"})"), 69},
+      {Failure{Kind::unreachable, "e", "h"}, 69},
+      {Failure{Kind::denied, "e", "h"}, 77},
+      {Failure{Kind::late, "e", "h"}, 69},
+      {Failure{Kind::garbled, "e", "h"}, 70},
+  };
+  for (const auto& [told, want] : cases) {
+    const Run plain({"status"}, told);
+    CHECK(plain.exit == want);
+    CHECK(plain.out == "");
+    CHECK(plain.err == "sendquota: e\nhint: h\n");
+    const Run json({"status", "--json"}, told);
+    CHECK(json.exit == want);
+    CHECK(json.out == "{\"error\":\"e\",\"hint\":\"h\"}\n");
+    CHECK(json.err == "");
+  }
+}
