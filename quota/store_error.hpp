@@ -1,8 +1,8 @@
 // StoreError: why a store has no answer, in the words a caller can decide by.
 //
-// It says three things: what kind of bad day it is (who must act: nobody, the network's keeper, or the one who wrote the
-// configuration), whether the question may have been carried out all the same, and a text for the log.
-// The text never holds a password. It may hold words of the server, so whoever prints it makes it safe first.
+// It says three things: what kind of bad day it is (who must act: nobody, the network's keeper, or the one who wrote
+// the configuration), whether the question may have been carried out all the same, and a text for the log. The text
+// never holds a password. It may hold words of the server, so whoever prints it makes it safe first.
 #pragma once
 
 #include <string>
@@ -30,12 +30,18 @@ struct StoreError {
 
 [[nodiscard]] constexpr std::string_view name_of(StoreErrorKind kind) {
   switch (kind) {
-    case StoreErrorKind::unreachable: return "unreachable";
-    case StoreErrorKind::timed_out: return "timed out";
-    case StoreErrorKind::closed: return "closed";
-    case StoreErrorKind::refused: return "refused";
-    case StoreErrorKind::misconfigured: return "misconfigured";
-    case StoreErrorKind::nonsense: return "nonsense";
+    case StoreErrorKind::unreachable:
+      return "unreachable";
+    case StoreErrorKind::timed_out:
+      return "timed out";
+    case StoreErrorKind::closed:
+      return "closed";
+    case StoreErrorKind::refused:
+      return "refused";
+    case StoreErrorKind::misconfigured:
+      return "misconfigured";
+    case StoreErrorKind::nonsense:
+      return "nonsense";
   }
   return "unknown";
 }

@@ -1,0 +1,170 @@
+#include "quota/store/deadline_socket.hpp"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <boost/asio/buffer.hpp>
+#include <cerrno>
+#include <system_error>
+
+namespace quota {
+namespace {
+
+using boost::system::error_code;
+
+error_code last_error() { return {errno, boost::system::system_category()}; }
+
+SocketError timed_out() { return {SocketError::Kind::timed_out, 0, "the deadline passed"}; }
+
+SocketError failure(const error_code& why) {
+  namespace errors = boost::asio::error;
+  const bool ended = why == errors::eof || why == errors::broken_pipe || why == errors::connection_reset;
+  if (ended)
+    return {SocketError::Kind::closed, 0, why == errors::eof ? "the server closed the connection" : why.message()};
+  return {SocketError::Kind::failed, 0, why.message()};
+}
+
+// Returns: what poll(2) returns; 0 at the deadline.
+int poll_until(std::span<pollfd> watched, Deadline deadline) {
+  for (;;) {
+    const auto left =
+        std::chrono::duration_cast<std::chrono::nanoseconds>(deadline - std::chrono::steady_clock::now()).count();
+    const auto wait = left > 0 ? left : 0;
+    const timespec time{static_cast<time_t>(wait / 1'000'000'000), static_cast<long>(wait % 1'000'000'000)};
+    const int ready = ::ppoll(watched.data(), watched.size(), &time, nullptr);
+    if (ready >= 0 || errno != EINTR) return ready;
+  }
+}
+
+// Empty: `descriptor` is ready. A peer that always has a byte ready does not stretch the deadline: it is looked at
+// first.
+Result<void, SocketError> wait_for(int descriptor, short events, Deadline deadline) {
+  if (std::chrono::steady_clock::now() >= deadline) return timed_out();
+  pollfd watched{descriptor, events, 0};
+  const int ready = poll_until({&watched, 1}, deadline);
+  if (ready < 0) return failure(last_error());
+  if (ready == 0) return timed_out();
+  return {};
+}
+
+// Small questions leave at once, and a peer that vanished behind a firewall is noticed while the connection is idle.
+void tune_tcp(int descriptor) {
+  const auto set = [descriptor](int level, int option, int value) {
+    ::setsockopt(descriptor, level, option, &value, sizeof value);
+  };
+  set(IPPROTO_TCP, TCP_NODELAY, 1);
+  set(SOL_SOCKET, SO_KEEPALIVE, 1);
+  set(IPPROTO_TCP, TCP_KEEPIDLE, 30);
+  set(IPPROTO_TCP, TCP_KEEPINTVL, 10);
+  set(IPPROTO_TCP, TCP_KEEPCNT, 3);
+}
+
+}  // namespace
+
+Waker::Waker() : descriptor_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+  if (descriptor_ < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
+}
+
+Waker::~Waker() { ::close(descriptor_); }
+
+void Waker::wake() { ::eventfd_write(descriptor_, 1); }
+
+void Waker::clear() {
+  eventfd_t count = 0;
+  ::eventfd_read(descriptor_, &count);
+}
+
+Result<void, SocketError> DeadlineSocket::connect(const Endpoint& endpoint, Deadline deadline) {
+  auto opened = open(endpoint);
+  if (!opened) return opened;
+  auto connected = [&]() -> Result<void, SocketError> {
+    if (::connect(socket_.native_handle(), endpoint.data(), static_cast<socklen_t>(endpoint.size())) == 0) return {};
+    if (errno == EINPROGRESS) return finish_connecting(deadline);
+    // A unix socket answers a full queue at once, and no poll tells when there is room.
+    if (errno == EAGAIN) return SocketError{SocketError::Kind::failed, 0, "its queue of new connections is full"};
+    return failure(last_error());
+  }();
+  if (!connected) close();
+  return connected;
+}
+
+Result<void, SocketError> DeadlineSocket::open(const Endpoint& endpoint) {
+  const int family = endpoint.protocol().family();
+  const int descriptor = ::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (descriptor < 0) return failure(last_error());
+  error_code wrong;
+  socket_.assign(endpoint.protocol(), descriptor, wrong);
+  if (wrong) {
+    ::close(descriptor);
+    return failure(wrong);
+  }
+  socket_.non_blocking(true, wrong);
+  if (family != AF_UNIX) tune_tcp(descriptor);
+  return {};
+}
+
+Result<void, SocketError> DeadlineSocket::finish_connecting(Deadline deadline) {
+  const int descriptor = socket_.native_handle();
+  if (auto ready = wait_for(descriptor, POLLOUT, deadline); !ready) return ready;
+  int outcome = 0;
+  socklen_t size = sizeof outcome;
+  if (::getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &outcome, &size) != 0) return failure(last_error());
+  if (outcome != 0) return failure({outcome, boost::system::system_category()});
+  return {};
+}
+
+Result<void, SocketError> DeadlineSocket::write_all(std::string_view bytes, Deadline deadline) {
+  std::size_t written = 0;
+  while (written < bytes.size()) {
+    error_code wrong;
+    written += socket_.send(boost::asio::buffer(bytes.substr(written)), 0, wrong);
+    if (!wrong) continue;
+    auto next = wrong == boost::asio::error::would_block ? wait_for(socket_.native_handle(), POLLOUT, deadline)
+                                                         : Result<void, SocketError>(failure(wrong));
+    if (next) continue;
+    auto error = next.error();
+    error.written = written;
+    return error;
+  }
+  return {};
+}
+
+Result<std::size_t, SocketError> DeadlineSocket::read_some(std::span<char> buffer, Deadline deadline) {
+  // Waiting comes first: an answer is never there when its question has just left.
+  for (;;) {
+    if (auto ready = wait_for(socket_.native_handle(), POLLIN, deadline); !ready) return ready.error();
+    error_code wrong;
+    const auto count = socket_.receive(boost::asio::buffer(buffer.data(), buffer.size()), 0, wrong);
+    if (!wrong) return count;
+    if (wrong != boost::asio::error::would_block) return failure(wrong);
+  }
+}
+
+std::size_t DeadlineSocket::read_now(std::span<char> buffer) {
+  error_code wrong;
+  const auto count = socket_.receive(boost::asio::buffer(buffer.data(), buffer.size()), 0, wrong);
+  return wrong ? 0 : count;
+}
+
+DeadlineSocket::Wait DeadlineSocket::wait_readable(Deadline deadline, const Waker& waker) {
+  pollfd watched[] = {{waker.descriptor(), POLLIN, 0}, {socket_.native_handle(), POLLIN, 0}};
+  if (poll_until(watched, deadline) == 0) return Wait::deadline_passed;
+  return watched[0].revents != 0 ? Wait::woken : Wait::readable;
+}
+
+bool DeadlineSocket::silent() {
+  char byte = 0;
+  const auto seen = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return seen < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
+}
+
+void DeadlineSocket::close() {
+  error_code ignored;
+  socket_.close(ignored);
+}
+
+}  // namespace quota

@@ -1,0 +1,81 @@
+// DeadlineSocket: a stream socket (TCP or unix) on which nothing waits past an absolute moment.
+//
+// Asio owns the socket and knows the families; waiting is one ppoll(2) with what is left until the deadline, after
+// which one read or write takes what there is. That is simpler than running an io_context per call and costs three
+// system calls a question (send, ppoll, recv). A per-read timeout would not do: a peer that sends a byte now and then
+// resets it for ever. TLS fits between wait() and the two `_some` functions: they are the only ones that move bytes.
+// Sockets are close-on-exec from birth (hooks are spawned at any time), and writing to a closed one raises no signal.
+// Threads: one at a time; only Waker::wake() comes from others.
+#pragma once
+
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "quota/result.hpp"
+
+namespace quota {
+
+using Deadline = std::chrono::steady_clock::time_point;
+using Endpoint = boost::asio::generic::stream_protocol::endpoint;
+
+/// Ends the waiting of another thread, also a wait that begins only later; stays set until clear().
+/// Threads: wake() from any.
+class Waker {
+ public:
+  Waker();
+  ~Waker();
+  Waker(const Waker&) = delete;
+  Waker& operator=(const Waker&) = delete;
+
+  void wake();
+  void clear();
+  [[nodiscard]] int descriptor() const { return descriptor_; }
+
+ private:
+  int descriptor_;
+};
+
+struct SocketError {
+  enum class Kind { timed_out, closed, failed };
+  Kind kind = Kind::failed;
+  std::size_t written = 0;  // bytes the system had taken before
+  std::string text;
+};
+
+class DeadlineSocket {
+ public:
+  /// `io` is where Asio keeps its bookkeeping; it is never run. Many sockets, used by many threads, may share one.
+  explicit DeadlineSocket(boost::asio::io_context& io) : socket_(io) {}
+
+  /// Requires: not open. A failure leaves it not open.
+  [[nodiscard]] Result<void, SocketError> connect(const Endpoint& endpoint, Deadline deadline);
+
+  [[nodiscard]] Result<void, SocketError> write_all(std::string_view bytes, Deadline deadline);
+
+  /// At least one byte, put at the front of `buffer`. Closed by the peer is an error.
+  [[nodiscard]] Result<std::size_t, SocketError> read_some(std::span<char> buffer, Deadline deadline);
+
+  /// What is there already, without waiting; 0 for nothing (yet, or ever).
+  [[nodiscard]] std::size_t read_now(std::span<char> buffer);
+
+  enum class Wait { readable, deadline_passed, woken };
+  [[nodiscard]] Wait wait_readable(Deadline deadline, const Waker& waker);
+
+  /// True while the peer has neither sent anything nor closed: so should a connection be on which nothing was asked.
+  [[nodiscard]] bool silent();
+
+  [[nodiscard]] bool is_open() const { return socket_.is_open(); }
+  void close();
+
+ private:
+  [[nodiscard]] Result<void, SocketError> open(const Endpoint& endpoint);
+  [[nodiscard]] Result<void, SocketError> finish_connecting(Deadline deadline);
+
+  boost::asio::generic::stream_protocol::socket socket_;
+};
+
+}  // namespace quota

@@ -1,0 +1,209 @@
+#include "quota/store/redis_connection.hpp"
+
+#include <sys/un.h>
+
+#include <array>
+#include <boost/asio/ip/tcp.hpp>
+#include <cstring>
+
+namespace quota {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr std::size_t one_read = 16'384;
+constexpr std::size_t kept_question = 65'536;
+
+StoreErrorKind kind_of(SocketError::Kind kind) {
+  switch (kind) {
+    case SocketError::Kind::timed_out:
+      return StoreErrorKind::timed_out;
+    case SocketError::Kind::closed:
+      return StoreErrorKind::closed;
+    case SocketError::Kind::failed:
+      break;
+  }
+  return StoreErrorKind::closed;
+}
+
+StoreError too_late() {
+  return {StoreErrorKind::timed_out, Executed::no, "the deadline passed before anything was asked"};
+}
+
+std::string printed(const Endpoint& endpoint) {
+  if (endpoint.protocol().family() == AF_UNIX) return reinterpret_cast<const sockaddr_un*>(endpoint.data())->sun_path;
+  boost::asio::ip::tcp::endpoint tcp;
+  tcp.resize(endpoint.size());
+  std::memcpy(tcp.data(), endpoint.data(), endpoint.size());
+  return tcp.address().to_string() + " port " + std::to_string(tcp.port());
+}
+
+// One of `count` addresses may use its even share of what is left, the last one all of it.
+Deadline share_of(Deadline deadline, std::size_t count) {
+  const auto now = Clock::now();
+  if (now >= deadline) return deadline;
+  return now + (deadline - now) / static_cast<Deadline::rep>(count);
+}
+
+// What a new connection says, all in one write. The client's name is a courtesy, but asking for it makes every server
+// answer once, which a kernel's queue of connections does not.
+std::vector<Command> introduction(const RedisTarget& target, std::string_view database) {
+  const auto& login = target.login;
+  std::vector<Command> steps;
+  if (!login.password.empty() && !login.user.empty()) steps.push_back({"AUTH", login.user, login.password});
+  if (!login.password.empty() && login.user.empty()) steps.push_back({"AUTH", login.password});
+  if (login.database != 0) steps.push_back({"SELECT", database});
+  steps.push_back({"CLIENT", "SETNAME", target.client_name});
+  return steps;
+}
+
+// A strict ACL need not allow the name.
+bool is_courtesy(const Command& step, const ServerError& error) {
+  return step.front() == "CLIENT" && error.code == ServerErrorCode::noperm;
+}
+
+// What goes wrong while logging in is somebody's configuration, but for what passes by itself.
+StoreError login_error(const ServerError& error, const std::string& password) {
+  auto told = to_store_error(error);
+  told.executed = Executed::no;
+  // Commands that were renamed or are unknown come back in the error text with their arguments.
+  if (!password.empty() && error.text.find(password) != error.text.npos) told.text = "the server does not accept AUTH";
+  if (error.code == ServerErrorCode::other) told.kind = StoreErrorKind::misconfigured;
+  return told;
+}
+
+}  // namespace
+
+RedisConnection::Opened RedisConnection::open(boost::asio::io_context& io, const RedisTarget& target,
+                                              Deadline deadline) {
+  std::unique_ptr<RedisConnection> made(new RedisConnection(io));
+  if (auto connected = made->connect(target.endpoints, deadline); !connected) return connected.error();
+  if (auto introduced = made->introduce(target, deadline); !introduced) return introduced.error();
+  return made;
+}
+
+Result<void, StoreError> RedisConnection::connect(std::span<const Endpoint> endpoints, Deadline deadline) {
+  StoreError last{StoreErrorKind::unreachable, Executed::no, "no address of the server is known yet"};
+  for (std::size_t i = 0; i < endpoints.size(); ++i) {
+    auto connected = socket_.connect(endpoints[i], share_of(deadline, endpoints.size() - i));
+    if (connected) {
+      endpoint_ = endpoints[i];
+      return {};
+    }
+    const auto& why = connected.error();
+    last.kind = why.kind == SocketError::Kind::timed_out ? StoreErrorKind::timed_out : StoreErrorKind::unreachable;
+    last.text = "connecting to " + printed(endpoints[i]) + ": " + why.text;
+  }
+  return last;
+}
+
+Result<void, StoreError> RedisConnection::introduce(const RedisTarget& target, Deadline deadline) {
+  const auto database = std::to_string(target.login.database);
+  const auto steps = introduction(target, database);
+  question_.clear();
+  for (const auto& step : steps) append_command(question_, step);
+  if (auto sent = send(deadline); !sent) return sent;
+  for (const auto& step : steps) {
+    const auto reply = read_reply(deadline, {});
+    const auto error = reply ? reply->error() : std::nullopt;
+    if (reply && (!error || is_courtesy(step, *error))) continue;
+    close();
+    if (error) return login_error(*error, target.login.password);
+    auto broken = reply.error();
+    broken.executed = Executed::no;  // nothing of the caller's was asked yet
+    return broken;
+  }
+  return expect_nothing_more();
+}
+
+Result<RedisReply, StoreError> RedisConnection::ask(std::span<const std::string_view> arguments, Deadline deadline,
+                                                    const ReplyLimits& limits) {
+  question_.clear();
+  append_command(question_, arguments);
+  if (auto sent = send(deadline); !sent) return sent.error();
+  auto reply = read_reply(deadline, limits);
+  if (!reply) return reply;
+  if (auto clean = expect_nothing_more(); !clean) return clean.error();
+  return reply;
+}
+
+Result<std::vector<RedisReply>, StoreError> RedisConnection::ask_all(std::span<const Command> commands,
+                                                                     Deadline deadline, const ReplyLimits& limits) {
+  std::vector<RedisReply> replies;
+  if (commands.empty()) return replies;
+  question_.clear();
+  for (const auto& command : commands) append_command(question_, command);
+  if (auto sent = send(deadline); !sent) return sent.error();
+  replies.reserve(commands.size());
+  for (std::size_t i = 0; i < commands.size(); ++i) {
+    auto reply = read_reply(deadline, limits);
+    if (!reply) return reply.error();
+    replies.push_back(std::move(*reply));
+  }
+  if (auto clean = expect_nothing_more(); !clean) return clean.error();
+  return replies;
+}
+
+Result<std::optional<RedisReply>, StoreError> RedisConnection::next_message(Deadline deadline, const Waker& waker) {
+  std::array<char, one_read> buffer;
+  for (;;) {
+    if (!is_open()) return StoreError{StoreErrorKind::closed, Executed::no, "the connection is closed"};
+    auto message = reader_.next({});
+    if (!message) return fail_as_nonsense(message.error());
+    if (*message) return std::move(*message);
+    if (socket_.wait_readable(deadline, waker) != DeadlineSocket::Wait::readable) return std::optional<RedisReply>{};
+    auto count = socket_.read_some(buffer, Deadline::max());  // something is there: this does not wait
+    if (!count) return fail(count.error(), Executed::no);
+    reader_.feed({buffer.data(), *count});
+  }
+}
+
+Result<void, StoreError> RedisConnection::send(Deadline deadline) {
+  if (!is_open()) return StoreError{StoreErrorKind::closed, Executed::no, "the connection is closed"};
+  if (Clock::now() >= deadline) return too_late();
+  auto sent = socket_.write_all(question_, deadline);
+  if (question_.capacity() > kept_question) std::string().swap(question_);
+  if (sent) return {};
+  const auto why = sent.error();
+  if (auto said = last_words()) return *said;
+  return fail(why, why.written == 0 ? Executed::no : Executed::possibly);
+}
+
+// A server that turns a client away (too many of them) says so and closes, without reading what it is asked.
+std::optional<StoreError> RedisConnection::last_words() {
+  std::array<char, 1024> buffer;
+  const auto count = socket_.read_now(buffer);
+  reader_.feed({buffer.data(), count});
+  const auto reply = reader_.next({});
+  if (!reply || !*reply || !(*reply)->error()) return {};
+  close();
+  return to_store_error(*(*reply)->error());
+}
+
+Result<RedisReply, StoreError> RedisConnection::read_reply(Deadline deadline, const ReplyLimits& limits) {
+  std::array<char, one_read> buffer;
+  for (;;) {
+    auto reply = reader_.next(limits);
+    if (!reply) return fail_as_nonsense(reply.error());
+    if (*reply) return std::move(**reply);
+    auto count = socket_.read_some(buffer, deadline);
+    if (!count) return fail(count.error(), Executed::possibly);
+    reader_.feed({buffer.data(), *count});
+  }
+}
+
+Result<void, StoreError> RedisConnection::expect_nothing_more() {
+  if (reader_.empty()) return {};
+  return fail_as_nonsense("more came than was asked for");
+}
+
+StoreError RedisConnection::fail(const SocketError& why, Executed executed) {
+  close();
+  return {kind_of(why.kind), executed, printed(endpoint_) + ": " + why.text};
+}
+
+StoreError RedisConnection::fail_as_nonsense(const std::string& why) {
+  close();
+  return {StoreErrorKind::nonsense, Executed::possibly, printed(endpoint_) + ": the reply is not accepted: " + why};
+}
+
+}  // namespace quota

@@ -1,0 +1,194 @@
+#include "quota/store/redis_reply.hpp"
+
+#include <hiredis/hiredis.h>
+
+#include <array>
+#include <boost/container/small_vector.hpp>
+#include <cassert>
+#include <charconv>
+#include <new>
+
+namespace quota {
+namespace {
+
+constexpr std::size_t deepest = 7;
+constexpr std::size_t longest_error_text = 256;
+
+struct NamedCode {
+  std::string_view word;
+  ServerErrorCode code;
+};
+constexpr std::array<NamedCode, 17> codes{{
+    {"NOSCRIPT", ServerErrorCode::noscript},
+    {"READONLY", ServerErrorCode::readonly},
+    {"LOADING", ServerErrorCode::loading},
+    {"MASTERDOWN", ServerErrorCode::masterdown},
+    {"NOREPLICAS", ServerErrorCode::noreplicas},
+    {"OOM", ServerErrorCode::oom},
+    {"MISCONF", ServerErrorCode::misconf},
+    {"BUSY", ServerErrorCode::busy},
+    {"MOVED", ServerErrorCode::moved},
+    {"ASK", ServerErrorCode::ask},
+    {"TRYAGAIN", ServerErrorCode::tryagain},
+    {"CLUSTERDOWN", ServerErrorCode::clusterdown},
+    {"CROSSSLOT", ServerErrorCode::crossslot},
+    {"NOPERM", ServerErrorCode::noperm},
+    {"WRONGPASS", ServerErrorCode::wrongpass},
+    {"NOAUTH", ServerErrorCode::noauth},
+    {"WRONGTYPE", ServerErrorCode::wrongtype},
+}};
+
+std::optional<ServerErrorCode> code_at(std::string_view text) {
+  const auto word = text.substr(0, text.find(' '));
+  for (const auto& named : codes)
+    if (named.word == word) return named.code;
+  return {};
+}
+
+}  // namespace
+
+ServerErrorCode classify(std::string_view text) {
+  if (const auto code = code_at(text)) return *code;
+  if (text.starts_with("ERR max number of clients")) return ServerErrorCode::max_clients;
+  // A key or command that the ACL refuses to a script is reported as a plain ERR.
+  if (text.starts_with("ERR The user executing the script can't")) return ServerErrorCode::noperm;
+  for (auto dash = text.find(" -"); dash != text.npos; dash = text.find(" -", dash + 1))
+    if (const auto code = code_at(text.substr(dash + 2))) return *code;
+  return ServerErrorCode::other;
+}
+
+StoreError to_store_error(const ServerError& error) {
+  StoreError said{StoreErrorKind::refused, Executed::no,
+                  "the server said: " + std::string(error.text.substr(0, longest_error_text))};
+  switch (error.code) {
+    case ServerErrorCode::crossslot:
+    case ServerErrorCode::noperm:
+    case ServerErrorCode::wrongpass:
+    case ServerErrorCode::noauth:
+    case ServerErrorCode::wrongtype:
+      said.kind = StoreErrorKind::misconfigured;
+      break;
+    case ServerErrorCode::other:
+      said.executed = Executed::possibly;
+      break;
+    default:
+      break;
+  }
+  return said;
+}
+
+bool ReplyView::is_nil() const { return reply_->type == REDIS_REPLY_NIL; }
+
+bool ReplyView::is_array() const { return reply_->type == REDIS_REPLY_ARRAY; }
+
+std::optional<std::int64_t> ReplyView::integer() const {
+  if (reply_->type != REDIS_REPLY_INTEGER) return {};
+  return reply_->integer;
+}
+
+std::optional<std::string_view> ReplyView::text() const {
+  if (reply_->type != REDIS_REPLY_STRING && reply_->type != REDIS_REPLY_STATUS) return {};
+  return std::string_view(reply_->str, static_cast<std::size_t>(reply_->len));
+}
+
+std::optional<ServerError> ReplyView::error() const {
+  if (reply_->type != REDIS_REPLY_ERROR) return {};
+  const std::string_view text(reply_->str, static_cast<std::size_t>(reply_->len));
+  return ServerError{classify(text), text};
+}
+
+std::size_t ReplyView::size() const { return is_array() ? reply_->elements : 0; }
+
+ReplyView ReplyView::operator[](std::size_t i) const {
+  assert(i < size());
+  return ReplyView(reply_->element[i]);
+}
+
+void RedisReply::Free::operator()(redisReply* reply) const noexcept { freeReplyObject(reply); }
+
+// hiredis makes the objects of a reply through a table of functions. Ours is its own table with one entry replaced: the
+// budget is asked before an array is made. That entry's number is an int in hiredis 0.14 and a size_t since 1.0.
+struct ReplyReader::Budget {
+  redisReplyObjectFunctions ours{};
+  decltype(redisReplyObjectFunctions::createArray) make_array = nullptr;  // the entry that was replaced
+  std::size_t elements_left = 0;
+  const char* refusal = nullptr;
+
+  bool grants(const redisReadTask* task, std::size_t elements) {
+    std::size_t depth = 1;
+    for (const auto* parent = task->parent; parent != nullptr; parent = parent->parent) ++depth;
+    if (depth > deepest)
+      refusal = "its arrays are nested too deep";
+    else if (elements > elements_left)
+      refusal = "it announces too many elements";
+    else
+      elements_left -= elements;
+    return refusal == nullptr;
+  }
+};
+
+void ReplyReader::Free::operator()(redisReader* reader) const noexcept { redisReaderFree(reader); }
+void ReplyReader::Free::operator()(Budget* budget) const noexcept { delete budget; }
+
+ReplyReader::ReplyReader() : budget_(new Budget), reader_(redisReaderCreate()) {
+  if (!reader_) throw std::bad_alloc();
+  budget_->ours = *reader_->fn;
+  budget_->make_array = reader_->fn->createArray;
+  budget_->ours.createArray = [](const redisReadTask* task, auto elements) -> void* {
+    auto& budget = *static_cast<Budget*>(task->privdata);
+    return budget.grants(task, static_cast<std::size_t>(elements)) ? budget.make_array(task, elements) : nullptr;
+  };
+  reader_->fn = &budget_->ours;
+  reader_->privdata = budget_.get();
+}
+
+void ReplyReader::feed(std::string_view bytes) {
+  if (redisReaderFeed(reader_.get(), bytes.data(), bytes.size()) == REDIS_OK) pending_ += bytes.size();
+}
+
+Result<std::optional<RedisReply>, std::string> ReplyReader::next(const ReplyLimits& limits) {
+  if (pending_ == 0) return std::optional<RedisReply>{};
+  if (!in_reply_) budget_->elements_left = limits.elements;
+  in_reply_ = true;
+  void* made = nullptr;
+  if (redisReaderGetReply(reader_.get(), &made) != REDIS_OK) return why_refused();
+  if (made != nullptr) {
+    in_reply_ = false;
+    pending_ = reader_->len - reader_->pos;
+    return std::optional<RedisReply>(RedisReply(static_cast<redisReply*>(made)));
+  }
+  if (pending_ > limits.bytes || announces_more_than(limits.bytes))
+    return "it is longer than " + std::to_string(limits.bytes) + " bytes";
+  return std::optional<RedisReply>{};
+}
+
+std::string ReplyReader::why_refused() const {
+  return budget_->refusal != nullptr ? std::string(budget_->refusal) : std::string(reader_->errstr);
+}
+
+// Where hiredis waits for the rest of a string, its cursor stands behind the $ and before the length. A cursor at the
+// buffer's start has lost the $, and then the bytes that come are what is counted.
+bool ReplyReader::announces_more_than(std::size_t bytes) const {
+  const std::string_view buffer(reader_->buf, reader_->len);
+  if (reader_->pos == 0 || buffer[reader_->pos - 1] != '$') return false;
+  std::uint64_t length = 0;
+  const auto digits = buffer.substr(reader_->pos);
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), length);
+  return error == std::errc::result_out_of_range || (error == std::errc{} && length > bytes);
+}
+
+void append_command(std::string& out, std::span<const std::string_view> arguments) {
+  boost::container::small_vector<const char*, 32> starts;
+  boost::container::small_vector<std::size_t, 32> lengths;
+  for (const auto& argument : arguments) {
+    starts.push_back(argument.data());
+    lengths.push_back(argument.size());
+  }
+  char* command = nullptr;
+  const int size = redisFormatCommandArgv(&command, static_cast<int>(arguments.size()), starts.data(), lengths.data());
+  if (size < 0) throw std::bad_alloc();
+  out.append(command, static_cast<std::size_t>(size));
+  redisFreeCommand(command);
+}
+
+}  // namespace quota
