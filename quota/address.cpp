@@ -17,7 +17,7 @@ std::string_view without_dots(std::string_view text) {
 
 std::string_view without_brackets(std::string_view text) {
   text = trim(text);
-  if (text.size() >= 2 && text.front() == '<' && text.back() == '>') text = trim(text.substr(1, text.size() - 2));
+  while (text.size() >= 2 && text.front() == '<' && text.back() == '>') text = trim(text.substr(1, text.size() - 2));
   return text;
 }
 
@@ -39,28 +39,43 @@ std::string unquoted(std::string_view local) {
   return out;
 }
 
+/// Where the domain's `@` stands: the last one that is not inside a quoted local part.
+std::size_t at_sign(std::string_view address) {
+  if (address.empty() || address.front() != '"') return address.rfind('@');
+  std::size_t close = 1;
+  while (close < address.size() && address[close] != '"') close += address[close] == '\\' ? 2 : 1;
+  if (close >= address.size()) return address.rfind('@');
+  const auto at = address.rfind('@');
+  return at == std::string_view::npos || at < close ? std::string_view::npos : at;
+}
+
+/// Without trailing dots, spaces and `@`, however they alternate.
+std::string_view bare(std::string_view text) {
+  text = without_dots(text);
+  while (!text.empty() && text.back() == '@') text = without_dots(text.substr(0, text.size() - 1));
+  return text;
+}
+
 }  // namespace
 
 std::string canonical_domain(std::string_view raw) { return lower(without_dots(raw)); }
 
 std::string canonical_login(std::string_view raw, std::string_view default_realm) {
-  const auto login = without_dots(raw);
+  const auto login = bare(raw);
   const auto at = login.rfind('@');
-  if (at == std::string_view::npos) {
-    if (login.empty() || default_realm.empty()) return lower(login);
-    return lower(login) + "@" + canonical_domain(default_realm);
-  }
-  return lower(trim(login.substr(0, at))) + "@" + canonical_domain(login.substr(at + 1));
+  if (at != std::string_view::npos) return lower(trim(login.substr(0, at))) + "@" + canonical_domain(login.substr(at + 1));
+  if (login.empty() || default_realm.empty()) return lower(login);
+  return lower(login) + "@" + canonical_domain(default_realm);
 }
 
 std::string canonical_address(std::string_view raw, std::string_view delimiters) {
   const auto address = without_route(without_brackets(raw));
-  const auto at = address.rfind('@');
+  const auto at = at_sign(address);
   auto local = lower(trim(unquoted(trim(address.substr(0, at)))));
   if (const auto detail = local.find_first_of(delimiters, 1); !delimiters.empty() && detail != std::string::npos)
-    local.resize(detail);
-  if (at == std::string_view::npos) return std::string(without_dots(local));
-  return local + "@" + canonical_domain(address.substr(at + 1));
+    local = trim(std::string(local, 0, detail));
+  const auto domain = at == std::string_view::npos ? std::string() : canonical_domain(address.substr(at + 1));
+  return domain.empty() ? canonical_login(local, "") : local + "@" + domain;
 }
 
 }  // namespace quota

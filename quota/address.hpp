@@ -9,7 +9,8 @@ namespace quota {
 /// Lower case, without surrounding spaces and trailing dots.
 [[nodiscard]] std::string canonical_domain(std::string_view raw);
 
-/// A login: spaces and trailing dots dropped, case folded; a login without `@` gets `@default_realm` where there is one.
+/// A login: spaces and trailing dots dropped, case folded; a login without a domain (`alice`, `alice@`) gets
+/// `@default_realm` where there is one.
 [[nodiscard]] std::string canonical_login(std::string_view raw, std::string_view default_realm);
 
 /// A mailbox as in MAIL FROM: without brackets, source route and needless quotes; case folded; the local part is cut at

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "quota/encoding.hpp"
 #include "quota/text.hpp"
 #include "quota/time_text.hpp"
 
@@ -9,6 +10,7 @@ namespace quota {
 namespace {
 
 constexpr std::string_view error_prefix = "ERROR: ";
+constexpr std::string_view reason_key = "reason";
 
 /// `word=value` at the front of a text; empty where the reason begins.
 std::optional<std::pair<std::string_view, std::string_view>> fact_of(std::string_view word) {
@@ -39,7 +41,7 @@ std::string set(Block& block, std::string_view key, std::string_view value) {
   if (key == "action") return set_action(block.action, value);
   if (key == "id") block.id = value;
   else if (key == "quota") block.quota = value;
-  else if (key == "by") block.by = value;
+  else if (key == "by") block.by = decoded(value);
   else if (key == "step") {
     const auto step = parse_number(value);
     if (!step || *step > 1'000'000) return "step=" + std::string(value) + " is no step";
@@ -63,7 +65,8 @@ Result<Block, std::string> parse_block(std::string_view text) {
   while (!rest.empty()) {
     auto after = rest;
     const auto fact = fact_of(next_word(after));
-    if (!fact) break;
+    if (fact && fact->first == reason_key) rest = trim(rest.substr(reason_key.size() + 1));
+    if (!fact || fact->first == reason_key) break;
     if (auto complaint = set(block, fact->first, fact->second); !complaint.empty())
       return {boost::system::in_place_error, std::move(complaint)};
     rest = after;
@@ -84,7 +87,9 @@ std::string format(const Block& block) {
   add("action", std::string(name(block.action)));
   add("quota", block.quota);
   if (block.step > 0) add("step", std::to_string(block.step));
-  add("by", block.by);
+  add("by", percent_encoded(block.by));
+  auto reason = std::string_view(block.reason);
+  if (fact_of(next_word(reason))) text.append(reason_key).append("=");
   text += block.reason;
   return std::string(trim(text));
 }

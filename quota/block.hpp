@@ -4,7 +4,8 @@
 //   until=2026-12-01T00:00:00Z password stolen                          by hand, until then
 //   id=3f9c2a71b0de since=… until=… action=tempfail quota=mailbox step=1 300 refusals in 10m     written by a daemon
 //
-// Leading `word=value` parts are facts, the rest is the reason. Only blocks that a daemon made name a quota.
+// Leading `word=value` parts are facts, the rest is the reason; `reason=` ends the facts, for a reason that looks like one.
+// Only blocks that a daemon made name a quota.
 #pragma once
 
 #include <optional>

@@ -11,8 +11,11 @@ Verdict check(const Policy& policy, const Tables& tables, Store& store, const Me
 Verdict foresee(const Policy& policy, const Tables& tables, Store& store, const Message& message) {
   const auto assessment = policy.assess(message, tables, store.now());
   const auto outcome = store.peek(assessment.to_take());
-  // Without an answer nothing is certain: the end of the message decides.
-  return outcome ? policy.judge(assessment, *outcome) : Verdict{};
+  // Without an answer nothing is certain but what needs none: the end of the message decides.
+  auto verdict = policy.judge(assessment, outcome ? *outcome : Outcome{});
+  verdict.warnings.clear();
+  verdict.blocks_due.clear();
+  return verdict;
 }
 
 }  // namespace quota

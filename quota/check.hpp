@@ -9,7 +9,8 @@ namespace quota {
 /// Time: one question to the store, none where the message is not ours, exempt, uncovered or fails already.
 [[nodiscard]] Verdict check(const Policy& policy, const Tables& tables, Store& store, const Message& message);
 
-/// Whether a message that has only begun is certain to be refused. Changes nothing in the store.
+/// What the message would meet now: whether one that has only begun is certain to be refused. Changes nothing in the store,
+/// so it warns of nothing and leads to no block.
 [[nodiscard]] Verdict foresee(const Policy& policy, const Tables& tables, Store& store, const Message& message);
 
 }  // namespace quota

@@ -11,11 +11,22 @@ namespace {
 
 constexpr std::string_view how_to_write = "write kind:value, as in user:alice@example.com or script:mx1.example.com/1000:form.php";
 
-Identity folded(Kind kind, std::string_view raw) { return {kind, encoded(lower(raw))}; }
+Identity folded(Kind kind, std::string_view raw) { return {kind, encoded(lower(trim(raw)))}; }
+
+constexpr std::size_t digest_length = 64;
+
+/// Whether encoded() has put a SHA-256 in the place of the tail. Such a value is canonical as it stands: what its head
+/// means (which `@` begins the domain, say) can no longer be told.
+bool is_digested(std::string_view value) {
+  if (value.size() + 2 < longest_identity || value.size() > longest_identity) return false;
+  const auto tail = value.substr(value.size() - digest_length - 1);
+  return tail.front() == '=' && tail.find_first_not_of("0123456789abcdef", 1) == std::string_view::npos;
+}
 
 /// What a kind's value must look like beyond its bytes; an empty text means it is well.
 std::string complaint(Kind kind, std::string_view value) {
   if (value.empty()) return "the value is empty";
+  if (kind == Kind::client && !value.starts_with("local/")) return "a client is an address, an IPv6 one by its /64, or local/HOST";
   if ((kind == Kind::script || kind == Kind::uid) && value.find('/') == std::string_view::npos)
     return "a " + std::string(name(kind)) + " is HOST/UID" + (kind == Kind::script ? ":FILE" : "");
   if (kind == Kind::everyone && value != "all") return "everyone is written everyone:all";
@@ -25,8 +36,8 @@ std::string complaint(Kind kind, std::string_view value) {
 std::string canonical_value(Kind kind, std::string_view raw) {
   switch (kind) {
     // Only what every canonical text already is: brackets, quotes and routes are the MTA's spelling, not a person's.
-    case Kind::user:
-    case Kind::sender: return canonical_login(raw, "");
+    case Kind::user: return canonical_login(raw, "");
+    case Kind::sender: return trim(raw) == "<>" ? "null" : canonical_login(raw, "");
     case Kind::user_domain:
     case Kind::sender_domain: return canonical_domain(raw);
     default: return lower(trim(raw));
@@ -37,7 +48,7 @@ std::string canonical_value(Kind kind, std::string_view raw) {
 std::optional<std::string> canonical_client(std::string_view raw) {
   const auto slash = raw.find('/');
   const auto address = IpAddress::parse(raw.substr(0, slash));
-  if (!address) return std::nullopt;
+  if (!address || (slash != std::string_view::npos && raw.substr(slash) != (address->is_v4() ? "/32" : "/64"))) return std::nullopt;
   return client_identity(*address).value;
 }
 
@@ -67,7 +78,7 @@ std::string Identity::text() const {
 
 std::string_view Identity::domain() const {
   if (kind == Kind::user_domain || kind == Kind::sender_domain) return value;
-  if (kind != Kind::user && kind != Kind::sender) return {};
+  if ((kind != Kind::user && kind != Kind::sender) || is_digested(value)) return {};
   const auto at = value.rfind('@');
   return at == std::string::npos ? std::string_view{} : std::string_view(value).substr(at + 1);
 }
@@ -80,7 +91,9 @@ Result<Identity, std::string> parse_identity(std::string_view text) {
   if (!kind && text.find('@') == std::string_view::npos)
     return "'" + std::string(text) + "' is no identity: " + std::string(how_to_write);
   const auto of = kind.value_or(Kind::user);
-  const auto raw = decoded(kind ? text.substr(colon + 1) : text);
+  const auto written = kind ? text.substr(colon + 1) : text;
+  const auto raw = decoded(written);
+  if (is_digested(written) && lower(raw) == raw && encoded(raw) == written) return Identity{of, std::string(written)};
   if (of == Kind::client)
     if (const auto client = canonical_client(trim(raw))) return Identity{of, *client};
   const auto value = canonical_value(of, raw);
@@ -97,7 +110,7 @@ std::optional<Identity> user_identity(std::string_view login, std::string_view d
 
 Identity sender_identity(std::string_view mail_from, std::string_view delimiters) {
   const auto value = canonical_address(mail_from, delimiters);
-  return {Kind::sender, value.empty() ? "null" : encoded(value)};
+  return {Kind::sender, value.empty() || value == "<>" ? "null" : encoded(value)};
 }
 
 std::optional<Identity> domain_identity(Kind kind, const Identity& address) {
@@ -106,14 +119,22 @@ std::optional<Identity> domain_identity(Kind kind, const Identity& address) {
   return Identity{kind, std::string(domain)};
 }
 
+std::optional<Identity> domain_identity(Kind kind, std::string_view canonical_address) {
+  const auto at = canonical_address.rfind('@');
+  if (at == std::string_view::npos) return std::nullopt;
+  return Identity{kind, encoded(canonical_address.substr(at + 1))};
+}
+
 Identity client_identity(const IpAddress& address) {
   return folded(Kind::client, address.is_v4() ? address.text() : address.masked(64).text() + "/64");
 }
 
 Identity local_client_identity(std::string_view host) { return folded(Kind::client, "local/" + std::string(host)); }
 
-std::optional<PhpScript> parse_php_script(std::string_view header) {
-  header = trim(header);
+std::optional<PhpScript> parse_php_script(std::string_view raw) {
+  std::string unfolded(raw);
+  std::erase_if(unfolded, [](char c) { return c == '\r' || c == '\n'; });
+  const auto header = trim(unfolded);
   const auto colon = header.find(':');
   if (colon == std::string_view::npos) return std::nullopt;
   const auto uid = parse_number<std::uint32_t>(trim(header.substr(0, colon)));

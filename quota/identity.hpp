@@ -32,7 +32,7 @@ struct Identity {
   std::string value;
 
   [[nodiscard]] std::string text() const;
-  /// The domain of an address, a domain itself, else empty.
+  /// The domain of an address, a domain itself, else empty (also where the SHA-256 of a long address has swallowed it).
   [[nodiscard]] std::string_view domain() const;
   bool operator==(const Identity&) const = default;
 };
@@ -54,8 +54,11 @@ inline constexpr std::size_t longest_identity = 160;
 /// of `delimiters`. The null sender is `sender:null`.
 [[nodiscard]] Identity sender_identity(std::string_view mail_from, std::string_view delimiters);
 
-/// The domain of a user or sender as an identity of `kind`; empty where there is none.
+/// The domain of a user or sender as an identity of `kind`; empty where there is none, or where the SHA-256 of a long
+/// address has swallowed it.
 [[nodiscard]] std::optional<Identity> domain_identity(Kind kind, const Identity& address);
+/// The same from the canonical spelling before it is encoded: no address is too long for it.
+[[nodiscard]] std::optional<Identity> domain_identity(Kind kind, std::string_view canonical_address);
 
 /// IPv4 whole, IPv6 by /64.
 [[nodiscard]] Identity client_identity(const IpAddress& address);
@@ -68,7 +71,7 @@ struct PhpScript {
   bool evaluated;     ///< `(12) : eval()'d code` was cut off
 };
 
-/// `1000:form.php` → its parts; empty for a header that is none (no uid, no name).
+/// `1000:form.php` → its parts, unfolded; empty for a header that is none (no uid, no name).
 [[nodiscard]] std::optional<PhpScript> parse_php_script(std::string_view header);
 [[nodiscard]] Identity script_identity(std::string_view host, const PhpScript& script);
 [[nodiscard]] Identity uid_identity(std::string_view host, const PhpScript& script);

@@ -33,6 +33,7 @@ struct Amount {
 std::string quoted(std::string_view text) { return "'" + std::string(text) + "'"; }
 
 constexpr std::string_view grammar = "write it as in '250 messages / 15m burst 100', '500MB / 1d' or '300 recipients / message'";
+constexpr auto stands_alone = " stands alone: it cannot be joined with other limits";
 
 std::optional<Unit> unit_called(std::string_view word) {
   for (const Unit unit : {Unit::messages, Unit::recipients, Unit::bytes}) {
@@ -115,7 +116,7 @@ Result<Limit, std::string> Limit::make(Unit unit, std::int64_t amount, Milliseco
   if (period < Milliseconds{1} || period > longest_duration) return std::string("the period must be 1ms to 3660d");
   const Limit limit{unit, amount, period, burst.value_or(amount)};
   const auto rate = limit.rate();
-  if (amount >= exact_bound || limit.burst >= exact_bound / rate.interval)
+  if (amount >= exact_bound || limit.burst > (exact_bound - 1) / rate.interval)
     return "'" + format(limit) + "' is too fine to be counted exactly: burst times period (" +
            std::to_string(rate.interval) + " ms after reduction) must stay below 2^53; use a rounder amount or a smaller burst";
   return limit;
@@ -125,6 +126,7 @@ Result<Allowance, std::string> parse_allowance(std::string_view text) {
   if (const auto kind = word_for_all(trim(text))) return Allowance{*kind, {}, {}};
   Allowance allowance;
   for (const auto part : split(text, ',')) {
+    if (word_for_all(part)) return quoted(part) + stands_alone;
     const auto term = parse_term(part);
     if (!term) return term.error();
     Allowance one;
@@ -139,7 +141,7 @@ Result<Allowance, std::string> parse_allowance(std::string_view text) {
 
 Result<Allowance, std::string> joined(Allowance allowance, const Allowance& added) {
   if (allowance.kind != Allowance::Kind::limited || added.kind != Allowance::Kind::limited)
-    return "'" + format(allowance.kind != Allowance::Kind::limited ? allowance : added) + "' stands alone: it cannot be joined with other limits";
+    return quoted(format(allowance.kind != Allowance::Kind::limited ? allowance : added)) + stands_alone;
   for (const auto& limit : added.limits) {
     for (const auto& other : allowance.limits)
       if (other.unit == limit.unit && other.period == limit.period)

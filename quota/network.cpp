@@ -14,6 +14,7 @@ constexpr std::array<std::uint8_t, 12> mapped_prefix{0, 0, 0, 0, 0, 0, 0, 0, 0, 
 }  // namespace
 
 std::optional<IpAddress> IpAddress::parse(std::string_view text) {
+  if (text.find('\0') != std::string_view::npos) return std::nullopt;  // inet_pton would stop there
   const std::string name(text);
   std::array<std::uint8_t, 4> v4{};
   if (inet_pton(AF_INET, name.c_str(), v4.data()) == 1) return from_v4(v4);

@@ -1,5 +1,6 @@
 #include "quota/override.hpp"
 
+#include "quota/encoding.hpp"
 #include "quota/text.hpp"
 #include "quota/time_text.hpp"
 
@@ -21,7 +22,7 @@ std::string take_facts(Override& entry, std::string_view& text) {
     const auto key = word.substr(0, equals);
     const auto value = word.substr(equals + 1);
     if (key == "by") {
-      entry.by = value;
+      entry.by = decoded(value);
     } else if (key == "since" || key == "until") {
       auto& moment = key == "since" ? entry.since : entry.until;
       moment = parse_moment(value);
@@ -86,7 +87,7 @@ std::string format(const Override& entry) {
   std::string text = mode ? std::string(name(*mode)) : format(std::get<Allowance>(entry.value));
   if (entry.since) text += " since=" + format_moment(*entry.since);
   if (entry.until) text += " until=" + format_moment(*entry.until);
-  if (!entry.by.empty()) text += " by=" + entry.by;
+  if (!entry.by.empty()) text += " by=" + percent_encoded(entry.by);
   return text;
 }
 

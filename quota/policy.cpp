@@ -96,7 +96,7 @@ bool decides_over(const Failure& a, const Failure& b) {
 }
 
 void add_block_due(Verdict& verdict, const Quota& quota, const Charge& charge, const Taken& taken) {
-  if (!quota.block || taken.refusals < quota.block->refusals) return;
+  if (!quota.block || !charge.refusal_window || taken.refusals < quota.block->refusals) return;
   const BlockDue due{charge.identity, quota.name, taken.refusals};
   if (std::find(verdict.blocks_due.begin(), verdict.blocks_due.end(), due) == verdict.blocks_due.end())
     verdict.blocks_due.push_back(due);
@@ -122,26 +122,27 @@ Sender Policy::identify(const Tables& tables, const Envelope& envelope) const {
   return quota::identify(parts_.identity, accounts, envelope);
 }
 
-bool Policy::is_exempt(const Message& message) const {
+bool Policy::has_exempt_client(const Message& message) const {
   const auto& exempt = parts_.exempt;
   if (any_covers(exempt.users, message.sender.find(Kind::user))) return true;
   const auto& address = message.sender.address;
-  if (address && std::any_of(exempt.clients.begin(), exempt.clients.end(), [&](const Network& one) { return one.contains(*address); }))
-    return true;
-  return !message.recipients.empty() && std::all_of(message.recipients.begin(), message.recipients.end(),
-                                                    [&](const std::string& one) { return exempt.covers_recipient(one); });
+  return address && std::any_of(exempt.clients.begin(), exempt.clients.end(), [&](const Network& one) { return one.contains(*address); });
 }
 
-Policy::Grant Policy::granted(const Quota& quota, const Identity& identity, const Tables& tables, Timestamp now) const {
-  Grant grant{quota.limits, Grant::Source::quota};
+bool Policy::has_only_exempt_recipients(const Message& message) const {
+  return !message.recipients.empty() && std::all_of(message.recipients.begin(), message.recipients.end(),
+                                                    [&](const std::string& one) { return parts_.exempt.covers_recipient(one); });
+}
+
+const OverrideRule* Policy::closest_override(const Quota& quota, const Identity& identity, const Tables& tables) const {
+  if (quota.overrides.empty()) return nullptr;
   const std::array accounts{&tables.accounts, &parts_.accounts};
   const auto* account = account_of(accounts, identity);
-  MatchSubject subject{identity, address_of(identity), account ? std::string_view(account->name) : "", account ? std::string_view(account->plan) : ""};
-  if (identity.kind == Kind::account) {
-    subject.account = identity.value;
-    subject.plan = tables.accounts.plan_of(identity.value);
-    if (subject.plan.empty()) subject.plan = parts_.accounts.plan_of(identity.value);
-  }
+  const std::string owner = identity.kind == Kind::account ? identity.value : account ? account->name : "";
+  MatchSubject subject{identity, address_of(identity), owner, account ? std::string_view(account->plan) : ""};
+  // A plan is the customer's: whichever entry of the account names it.
+  for (const auto* map : accounts)
+    if (subject.plan.empty()) subject.plan = map->plan_of(owner);
   const OverrideRule* best = nullptr;
   std::optional<int> best_specificity;
   for (const auto& rule : quota.overrides)
@@ -150,8 +151,14 @@ Policy::Grant Policy::granted(const Quota& quota, const Identity& identity, cons
         best = &rule;
         best_specificity = found;
       }
-  if (best && best->limits.kind != Allowance::Kind::inherit)
-    grant = {overridden(grant.allowance, best->limits), Grant::Source::config_override};
+  return best;
+}
+
+Policy::Grant Policy::granted(const Quota& quota, const Identity& identity, const Tables& tables, Timestamp now) const {
+  Grant grant{quota.limits, Grant::Source::quota};
+  const auto* rule = closest_override(quota, identity, tables);
+  if (rule && rule->limits.kind != Allowance::Kind::inherit)
+    grant = {overridden(grant.allowance, rule->limits), Grant::Source::config_override};
   const auto* live = tables.find_override(identity, quota.name, now);
   if (live && live->kind != Allowance::Kind::inherit) grant = {overridden(grant.allowance, *live), Grant::Source::live_override};
   return grant;
@@ -161,6 +168,22 @@ Mode Policy::mode_of(const Quota& quota, const Tables& tables, Timestamp now) co
   return tables.mode(now).value_or(parts_.mode) == Mode::observe ? Mode::observe : quota.mode;
 }
 
+Mode Policy::mode_of(const Block& block, const Tables& tables, Timestamp now) const {
+  if (block.is_by_hand()) return Mode::enforce;
+  const auto* quota = find(block.quota);
+  return quota ? mode_of(*quota, tables, now) : tables.mode(now).value_or(parts_.mode);
+}
+
+void Policy::assess_blocks(Assessment& into, const Sender& sender, const Tables& tables, Timestamp now) const {
+  for (const auto& identity : sender.identities) {
+    const auto* block = tables.find_block(identity, now);
+    if (!block) continue;
+    auto& failures = mode_of(*block, tables, now) == Mode::observe ? into.observed : into.failures;
+    failures.push_back(block_failure(identity, *block));
+  }
+  if (!into.failures.empty()) into.cause = Cause::blocked;
+}
+
 Assessment Policy::assess(const Message& message, const Tables& tables, Timestamp now) const {
   Assessment assessment;
   assessment.origin = message.sender.origin;
@@ -168,19 +191,9 @@ Assessment Policy::assess(const Message& message, const Tables& tables, Timestam
     assessment.cause = Cause::inbound;
     return assessment;
   }
-  const bool exempt = is_exempt(message);
-  const bool to_exempt_recipients =
-      !message.recipients.empty() && std::all_of(message.recipients.begin(), message.recipients.end(),
-                                                 [&](const std::string& one) { return parts_.exempt.covers_recipient(one); });
-  const bool observing = tables.mode(now).value_or(parts_.mode) == Mode::observe;
-  for (const auto& identity : message.sender.identities) {
-    const auto* block = to_exempt_recipients ? nullptr : tables.find_block(identity, now);
-    if (!block) continue;
-    auto& into = observing && !block->is_by_hand() ? assessment.observed : assessment.failures;
-    into.push_back(block_failure(identity, *block));
-  }
-  if (!assessment.failures.empty()) assessment.cause = Cause::blocked;
-  else if (exempt) assessment.cause = Cause::exempt;
+  const bool to_exempt = has_only_exempt_recipients(message);
+  if (!to_exempt) assess_blocks(assessment, message.sender, tables, now);
+  if (assessment.cause == Cause::within && (to_exempt || has_exempt_client(message))) assessment.cause = Cause::exempt;
   if (assessment.cause != Cause::within) return assessment;
   assessment.cause = Cause::uncovered;
   for (const auto& quota : parts_.quotas) assess_quota(assessment, quota, message, tables, now);
@@ -259,18 +272,22 @@ Verdict Policy::judge(const Assessment& assessment, const Outcome& outcome) cons
 }
 
 Verdict Policy::judge_outage(const Assessment& assessment, const StoreError& error) const {
-  Verdict verdict;
+  auto verdict = judge(assessment, {});
+  if (assessment.to_take().empty()) return verdict;
   verdict.cause = Cause::outage;
   verdict.outage = error.text;
-  if (parts_.on_failure == OnFailure::tempfail)
+  const bool enforced = std::any_of(assessment.charges.begin(), assessment.charges.end(),
+                                    [](const Charge& charge) { return charge.group == Group::enforced; });
+  if (enforced && parts_.on_failure == OnFailure::tempfail)
     verdict.action = is_held_not_refused(assessment.origin) ? Action::quarantine : Action::tempfail;
   return verdict;
 }
 
 bool Policy::needs_php_header() const {
-  return std::any_of(parts_.quotas.begin(), parts_.quotas.end(), [](const Quota& quota) {
-    return std::any_of(quota.per.begin(), quota.per.end(), [](Kind kind) { return kind == Kind::script || kind == Kind::uid; });
-  });
+  // An account may own the uid that the header names.
+  const auto from_header = [](Kind kind) { return kind == Kind::script || kind == Kind::uid || kind == Kind::account; };
+  return std::any_of(parts_.quotas.begin(), parts_.quotas.end(),
+                     [&](const Quota& quota) { return std::any_of(quota.per.begin(), quota.per.end(), from_header); });
 }
 
 bool Policy::needs_bytes() const {

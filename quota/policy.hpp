@@ -126,7 +126,8 @@ class Policy {
   /// The verdict on an assessed message, given what the store answered for `assessment.to_take()`.
   [[nodiscard]] Verdict judge(const Assessment& assessment, const Outcome& outcome) const;
 
-  /// The verdict where the store had no answer: as `on_failure` says, and local mail is never tempfailed.
+  /// The verdict where the store had no answer: what fails without it fails; else as `on_failure` says, where anything is
+  /// enforced, and local mail is never tempfailed.
   [[nodiscard]] Verdict judge_outage(const Assessment& assessment, const StoreError& error) const;
 
   /// What one identity is granted by one quota, and by which entry: for `show` and for assess().
@@ -145,7 +146,11 @@ class Policy {
   [[nodiscard]] bool needs_bytes() const;
 
  private:
-  [[nodiscard]] bool is_exempt(const Message& message) const;
+  [[nodiscard]] bool has_exempt_client(const Message& message) const;
+  [[nodiscard]] bool has_only_exempt_recipients(const Message& message) const;
+  [[nodiscard]] const OverrideRule* closest_override(const Quota& quota, const Identity& identity, const Tables& tables) const;
+  [[nodiscard]] Mode mode_of(const Block& block, const Tables& tables, Timestamp now) const;
+  void assess_blocks(Assessment& into, const Sender& sender, const Tables& tables, Timestamp now) const;
   void assess_quota(Assessment& into, const Quota& quota, const Message& message, const Tables& tables, Timestamp now) const;
   [[nodiscard]] Action action_on(const Failure& failure, Origin origin) const;
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "quota/address.hpp"
+
 namespace quota {
 namespace {
 
@@ -22,14 +24,19 @@ void add(Sender& sender, const std::optional<Identity>& identity) {
   if (identity) sender.identities.push_back(*identity);
 }
 
-/// A script's host is the relay's address where the relay ran it.
-std::string script_host(const Envelope& envelope, Origin origin) {
-  return origin == Origin::relay ? envelope.client.address->text() : envelope.client.host;
+/// Whether a PHP header is believed: it may come from here or from a trusted relay, with or without a login.
+bool is_believed(const IdentityRules& rules, const ClientFacts& client, Origin origin) {
+  return origin == Origin::local || contains(rules.trusted_relays, *client.address);
 }
 
-void add_script(Sender& sender, const Envelope& envelope) {
+/// A script's host is the relay's address where the relay ran it.
+std::string script_host(const Envelope& envelope, Origin origin) {
+  return origin == Origin::local ? envelope.client.host : envelope.client.address->text();
+}
+
+void add_script(Sender& sender, const IdentityRules& rules, const Envelope& envelope) {
   if (!envelope.php_script) return;
-  if (!is_held_not_refused(sender.origin)) {
+  if (!is_believed(rules, envelope.client, sender.origin)) {
     sender.php_header = PhpHeader::not_believed;
     return;
   }
@@ -47,11 +54,11 @@ void add_user(Sender& sender, const IdentityRules& rules, const Envelope& envelo
   const auto user = user_identity(envelope.auth_authen, rules.default_realm);
   if (!user) return;
   add(sender, user);
-  add(sender, domain_identity(Kind::user_domain, *user));
+  add(sender, domain_identity(Kind::user_domain, canonical_login(envelope.auth_authen, rules.default_realm)));
 }
 
 void add_account(Sender& sender, std::span<const AccountMap* const> accounts) {
-  for (const Kind kind : {Kind::user, Kind::uid}) {
+  for (const Kind kind : {Kind::user, Kind::user_domain, Kind::uid}) {
     const auto* owner = sender.find(kind);
     const auto* account = owner ? account_of(accounts, *owner) : nullptr;
     if (!account) continue;
@@ -81,7 +88,7 @@ const Identity* Sender::find(Kind kind) const {
 Origin origin_of(const IdentityRules& rules, const Envelope& envelope) {
   const auto& client = envelope.client;
   if (is_local(rules, client)) return Origin::local;
-  if (!envelope.auth_type.empty() && !envelope.auth_authen.empty()) return Origin::authenticated;
+  if (!envelope.auth_type.empty() && user_identity(envelope.auth_authen, rules.default_realm)) return Origin::authenticated;
   if (contains(rules.trusted_relays, *client.address)) return Origin::relay;
   if (contains(rules.our_networks, *client.address)) return Origin::network;
   return envelope.auth_type.empty() ? Origin::inbound : Origin::nameless;
@@ -91,14 +98,14 @@ Sender identify(const IdentityRules& rules, std::span<const AccountMap* const> a
   Sender sender;
   sender.origin = origin_of(rules, envelope);
   add_user(sender, rules, envelope);
-  add_script(sender, envelope);
+  add_script(sender, rules, envelope);
   if (sender.origin == Origin::inbound) {
     sender.identities.clear();
     return sender;
   }
   const auto from = sender_identity(envelope.mail_from, rules.recipient_delimiter);
   add(sender, from);
-  add(sender, domain_identity(Kind::sender_domain, from));
+  add(sender, domain_identity(Kind::sender_domain, canonical_address(envelope.mail_from, rules.recipient_delimiter)));
   if (sender.origin != Origin::local) sender.address = envelope.client.address;
   add(sender, sender.origin == Origin::local ? local_client_identity(envelope.client.host) : client_identity(*envelope.client.address));
   add_account(sender, accounts);

@@ -72,7 +72,7 @@ std::optional<Bucket> parse_bucket(std::string_view text, Milliseconds period) {
   const auto [burst, remainder, amount, written] = numbers;
   if (burst < 1 || amount < 1) return std::nullopt;
   const auto rate = rate_of(amount, period);
-  if (remainder >= rate.interval || *used >= exact_bound / rate.interval - 1) return std::nullopt;
+  if (remainder >= rate.interval || *used > (exact_bound - 1 - remainder) / rate.interval) return std::nullopt;
   return Bucket{*used, remainder, amount, burst, Timestamp{Milliseconds{written}}};
 }
 
