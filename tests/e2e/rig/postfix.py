@@ -85,11 +85,23 @@ class Postfix:
         self.room.run("sh", "-c", f"kill -{name} $(cat /var/spool/postfix/pid/master.pid)", check=False)
 
     def reload(self, milters=None, settings=None):
-        """Takes new milters or settings into use, as an administrator would: edit, postfix reload."""
+        """Takes new milters or settings into use, as an administrator would: edit, postfix reload.
+
+        On return new sessions follow them. Sessions that are open go on as they began (and cost two seconds here).
+        """
         self.milters = self.milters if milters is None else list(milters)
         self.settings.update(settings or {})
         self.configure()
+        before = self._smtpds()
         self._signal("HUP")
+        try:
+            wait_for(lambda: not before & self._smtpds(), "every smtpd without a session is a new one", deadline=2)
+        except TimeoutError:
+            pass
+
+    def _smtpds(self):
+        """Pids of the smtpd processes, as the room counts them."""
+        return set(self.room.run("pgrep", "-x", "smtpd", check=False).stdout.split())
 
     def close(self):
         """Afterwards nothing of the instance is left: no process, no file."""

@@ -42,12 +42,11 @@ class Room:
             raise FileNotFoundError(f"{tree} is missing: tests/install --unpack {tree.parent}")
         self.folder.make("room")
         self._init = subprocess.Popen(
-            ["unshare", "--mount", "--uts", "--pid", "--ipc", "--fork", "--kill-child", "--",
+            ["unshare", "--mount", "--propagation", "unchanged", "--uts", "--pid", "--ipc", "--fork", "--kill-child", "--",
              "/bin/sh", str(Path(__file__).with_name("room.sh")), str(self.path), str(tree), self.hostname],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, bufsize=1)
-        self._init.stdin.write("ready\n")
-        self._init.stdin.flush()
         self.pid = int(self._says("a pid", tree))
+        self._init.stdin.write("ready\n")
         self._says("ready", tree)
         self._namespace = os.readlink(f"/proc/{self.pid}/ns/pid")
 

@@ -9,6 +9,9 @@ folder=$1 tree=$2 name=$3
 read -r pid _ </proc/self/stat
 hostname "$name"
 
+# From here on no mount is seen outside. Said of the namespace's own root, since in a chroot / need not be a mount.
+nsenter --mount=/proc/self/ns/mnt mount --make-rprivate /
+
 room=$folder/room root=$folder/room/root
 mount -t tmpfs -o mode=755 sendquota-room "$room"
 mkdir -m 755 "$root" "$room/work"
