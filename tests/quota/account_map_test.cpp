@@ -18,8 +18,10 @@ TEST_CASE("an account is a name and perhaps a plan, both in canonical spelling")
 TEST_CASE("users, domains and uids can belong to an account") {
   struct {
     std::string_view text, want;
-  } const rows[] = {{"alice@Example.com", "user:alice@example.com"}, {"user:alice", "user:alice"},
-                    {"@Example.com.", "user_domain:example.com"},    {"user_domain:example.com", "user_domain:example.com"},
+  } const rows[] = {{"alice@Example.com", "user:alice@example.com"},
+                    {"user:alice", "user:alice"},
+                    {"@Example.com.", "user_domain:example.com"},
+                    {"user_domain:example.com", "user_domain:example.com"},
                     {"uid:MX1/1000", "uid:mx1/1000"}};
   for (const auto& row : rows) {
     CAPTURE(row.text);
@@ -47,7 +49,8 @@ TEST_CASE("a file of accounts is read line by line, whatever its line ends and c
 }
 
 TEST_CASE("every bad line of a file is reported with its number") {
-  const auto file = parse_account_file("alice@example.com acme\nbob@example.com\n\nnobody acme\nAlice@example.com. other\n@example.com a b c\n");
+  const auto file = parse_account_file(
+      "alice@example.com acme\nbob@example.com\n\nnobody acme\nAlice@example.com. other\n@example.com a b c\n");
   REQUIRE(file.problems.size() == 4);
   CHECK(file.problems[0].line == 2);
   CHECK(file.problems[0].what == "'' is no account: write ACCOUNT or ACCOUNT PLAN");

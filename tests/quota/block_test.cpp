@@ -21,7 +21,8 @@ Block by_hand(std::string reason) {
 }
 
 TEST_CASE("a reason alone is a block by hand that rejects until it is released") {
-  for (const auto* text : {"password stolen, ticket 4711", "  password stolen, ticket 4711 ", "reason=password stolen, ticket 4711"}) {
+  for (const auto* text :
+       {"password stolen, ticket 4711", "  password stolen, ticket 4711 ", "reason=password stolen, ticket 4711"}) {
     CAPTURE(text);
     const auto block = must(parse_block(text));
     CHECK(block == by_hand("password stolen, ticket 4711"));
@@ -50,7 +51,8 @@ TEST_CASE("a block with an end holds until its end, and not at it") {
 
 TEST_CASE("what a daemon wrote is written as documented") {
   const std::string text =
-      "id=3f9c2a71b0de since=2026-11-22T05:00:00Z until=2026-11-22T06:00:00Z action=tempfail quota=mailbox step=1 300 refusals in 10m";
+      "id=3f9c2a71b0de since=2026-11-22T05:00:00Z until=2026-11-22T06:00:00Z action=tempfail quota=mailbox step=1 300 "
+      "refusals in 10m";
   const auto block = must(parse_block(text));
   CHECK(block.id == "3f9c2a71b0de");
   CHECK(block.since == now);
@@ -100,8 +102,9 @@ TEST_CASE("an entry that was marked as an error blocks until released") {
 TEST_CASE("every block survives being written and read, whatever its reason and who made it") {
   std::mt19937_64 random(13);
   const auto upto = [&](std::size_t most) { return std::uniform_int_distribution<std::size_t>(0, most)(random); };
-  const std::array<std::string, 8> reasons{"",         "password stolen", "until=never, I say", "reason=x", "public: pay your bill",
-                                           "a=b c=d", "=x",              "action=quarantine"};
+  const std::array<std::string, 8> reasons{"",         "password stolen",       "until=never, I say",
+                                           "reason=x", "public: pay your bill", "a=b c=d",
+                                           "=x",       "action=quarantine"};
   const std::array<std::string, 4> people{"", "alice", "Alice Smith (uid 1000)", "a=b%20c"};
   for (int i = 0; i < 500; ++i) {
     Block block;

@@ -14,14 +14,17 @@ namespace {
 
 using namespace std::string_literals;
 
-constexpr std::string_view how = "write kind:value, as in user:alice@example.com or script:mx1.example.com/1000:form.php";
+constexpr std::string_view how =
+    "write kind:value, as in user:alice@example.com or script:mx1.example.com/1000:form.php";
 
 /// `^[A-Za-z0-9@._+=:/%-]{1,160}$`, and every % begins a %XX.
 bool is_well_formed(std::string_view value) {
   constexpr std::string_view allowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789@._+=:/%-";
   if (value.empty() || value.size() > 160 || value.find_first_not_of(allowed) != std::string_view::npos) return false;
   for (auto at = value.find('%'); at != std::string_view::npos; at = value.find('%', at + 1))
-    if (value.size() < at + 3 || value.substr(at + 1, 2).find_first_not_of("0123456789ABCDEF") != std::string_view::npos) return false;
+    if (value.size() < at + 3 ||
+        value.substr(at + 1, 2).find_first_not_of("0123456789ABCDEF") != std::string_view::npos)
+      return false;
   return true;
 }
 
@@ -45,10 +48,30 @@ class Typist {
 
  private:
   std::string piece() {
-    static const std::vector<std::string> pieces{"a",    "Z",  "0",  "@",  "@x.example", ".",  ". ", " ",        "+",       "+x",   "-",  "\"", "\\",
-                                                 "\\\"", "<",  ">",  "<>", "@r:",        ":",  "/",  "%",        "%41",     "%4",   "%zz", "{",  "}",
-                                                 "*",    "?",  "[",  "]",  "\r\n ",      "\n", "\t", "\0"s,      "\xC3\xA9", "\xFF", "=",  "#",  "'",
-                                                 "(1) : eval()'d code",    "null",       "all", "local/", "192.0.2.1", "::1",     "=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"};
+    static const std::vector<std::string> pieces{
+        "a",          "Z",
+        "0",          "@",
+        "@x.example", ".",
+        ". ",         " ",
+        "+",          "+x",
+        "-",          "\"",
+        "\\",         "\\\"",
+        "<",          ">",
+        "<>",         "@r:",
+        ":",          "/",
+        "%",          "%41",
+        "%4",         "%zz",
+        "{",          "}",
+        "*",          "?",
+        "[",          "]",
+        "\r\n ",      "\n",
+        "\t",         "\0"s,
+        "\xC3\xA9",   "\xFF",
+        "=",          "#",
+        "'",          "(1) : eval()'d code",
+        "null",       "all",
+        "local/",     "192.0.2.1",
+        "::1",        "=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"};
     if (upto(9) == 0) return std::string(1, static_cast<char>(upto(255)));
     return pieces[upto(pieces.size() - 1)];
   }
@@ -82,7 +105,8 @@ TEST_CASE("whatever a person types is an identity that reads back as itself, or 
   Typist typist;
   int read_well = 0;
   for (int i = 0; i < 4000; ++i) {
-    const auto text = std::string(name(all_kinds[typist.upto(all_kinds.size() - 1)])) + ":" + typist.word(i % 10 == 0 ? 400 : 30);
+    const auto text =
+        std::string(name(all_kinds[typist.upto(all_kinds.size() - 1)])) + ":" + typist.word(i % 10 == 0 ? 400 : 30);
     const auto identity = parse_identity(text);
     if (!identity) continue;
     ++read_well;
@@ -128,7 +152,8 @@ TEST_CASE("a domain is known of an address of any length") {
 }
 
 TEST_CASE("every byte that could leave its key, log field or URL is written %XX") {
-  CHECK(encoded("a b%{}*?[]\"'\r\n\\|;,<>~\xC3\xA9") == "a%20b%25%7B%7D%2A%3F%5B%5D%22%27%0D%0A%5C%7C%3B%2C%3C%3E%7E%C3%A9");
+  CHECK(encoded("a b%{}*?[]\"'\r\n\\|;,<>~\xC3\xA9") ==
+        "a%20b%25%7B%7D%2A%3F%5B%5D%22%27%0D%0A%5C%7C%3B%2C%3C%3E%7E%C3%A9");
   CHECK(encoded("Az09@._+=:/-") == "Az09@._+=:/-");
   CHECK(decoded("a%20b%zz%4%41") == "a b%zz%4A");
 }
@@ -264,7 +289,8 @@ TEST_CASE("what is no identity is refused with a sentence that says what to writ
 TEST_CASE("every kind has a name that reads back, and the shared ones are those of many people") {
   for (const Kind kind : all_kinds) CHECK(kind_called(name(kind)) == kind);
   CHECK(!kind_called("User"));
-  for (const Kind kind : {Kind::user_domain, Kind::sender_domain, Kind::account, Kind::everyone}) CHECK(is_shared(kind));
+  for (const Kind kind : {Kind::user_domain, Kind::sender_domain, Kind::account, Kind::everyone})
+    CHECK(is_shared(kind));
   for (const Kind kind : {Kind::user, Kind::script, Kind::uid, Kind::sender, Kind::client}) CHECK(!is_shared(kind));
 }
 

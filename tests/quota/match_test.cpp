@@ -76,19 +76,23 @@ TEST_CASE("what matches nothing is refused with a sentence that says what to wri
     CHECK(!parse_match(text).has_value());
   }
   CHECK(parse_match("alice").error() ==
-        "'alice' matches nothing: write an address, @domain, a network as in 192.0.2.0/24, account:NAME, plan:NAME or kind:value");
+        "'alice' matches nothing: write an address, @domain, a network as in 192.0.2.0/24, account:NAME, plan:NAME or "
+        "kind:value");
   CHECK(parse_match("uid:1000").error() ==
-        "'uid:1000' is no identity: a uid is HOST/UID; write kind:value, as in user:alice@example.com or script:mx1.example.com/1000:form.php");
+        "'uid:1000' is no identity: a uid is HOST/UID; write kind:value, as in user:alice@example.com or "
+        "script:mx1.example.com/1000:form.php");
 }
 
 TEST_CASE("exempt recipients are found whatever their spelling, and their detail is no spelling") {
   Exemptions exempt;
   exempt.recipients = {match("postmaster@example.com"), match("@abuse.example")};
-  for (const auto* address : {"<postmaster@example.com>", "Postmaster@EXAMPLE.com.", "<\"postmaster\"@example.com>", "<x@abuse.example>"}) {
+  for (const auto* address :
+       {"<postmaster@example.com>", "Postmaster@EXAMPLE.com.", "<\"postmaster\"@example.com>", "<x@abuse.example>"}) {
     CAPTURE(address);
     CHECK(exempt.covers_recipient(address));
   }
-  for (const auto* address : {"<postmaster>", "<postmaster@other.example>", "<postmaster+x@example.com>", "<>", "<x@sub.abuse.example>"}) {
+  for (const auto* address :
+       {"<postmaster>", "<postmaster@other.example>", "<postmaster+x@example.com>", "<>", "<x@sub.abuse.example>"}) {
     CAPTURE(address);
     CHECK(!exempt.covers_recipient(address));
   }

@@ -31,8 +31,8 @@ TEST_CASE("an address has one text, and IPv4 mapped into IPv6 is IPv4") {
 }
 
 TEST_CASE("what is no address is refused") {
-  for (const std::string_view text : {"", "localhost", "192.0.2", "192.0.2.256", "192.0.2.1 ", "192.0.2.01", "[::1]", "fe80::1%eth0", "::g",
-                                      "1:2:3:4:5:6:7:8:9"}) {
+  for (const std::string_view text : {"", "localhost", "192.0.2", "192.0.2.256", "192.0.2.1 ", "192.0.2.01", "[::1]",
+                                      "fe80::1%eth0", "::g", "1:2:3:4:5:6:7:8:9"}) {
     CAPTURE(text);
     CHECK(!IpAddress::parse(text));
   }
@@ -54,10 +54,17 @@ TEST_CASE("a network contains the addresses of its own family behind its prefix"
     std::string_view network, address;
     bool want;
   } const rows[] = {
-      {"192.0.2.0/24", "192.0.2.255", true},   {"192.0.2.0/24", "192.0.3.0", false}, {"192.0.2.0/24", "::ffff:192.0.2.9", true},
-      {"192.0.2.7", "192.0.2.7", true},        {"192.0.2.7", "192.0.2.8", false},    {"0.0.0.0/0", "203.0.113.1", true},
-      {"0.0.0.0/0", "2001:db8::1", false},     {"::/0", "2001:db8::1", true},        {"::/0", "192.0.2.1", false},
-      {"2001:db8::/32", "2001:db8:f::", true}, {"2001:db8::/32", "2001:db9::", false},
+      {"192.0.2.0/24", "192.0.2.255", true},
+      {"192.0.2.0/24", "192.0.3.0", false},
+      {"192.0.2.0/24", "::ffff:192.0.2.9", true},
+      {"192.0.2.7", "192.0.2.7", true},
+      {"192.0.2.7", "192.0.2.8", false},
+      {"0.0.0.0/0", "203.0.113.1", true},
+      {"0.0.0.0/0", "2001:db8::1", false},
+      {"::/0", "2001:db8::1", true},
+      {"::/0", "192.0.2.1", false},
+      {"2001:db8::/32", "2001:db8:f::", true},
+      {"2001:db8::/32", "2001:db9::", false},
   };
   for (const auto& row : rows) {
     CAPTURE(row.network);
@@ -70,8 +77,8 @@ TEST_CASE("a network has one text") {
   struct {
     std::string_view text, canonical;
   } const rows[] = {
-      {"192.0.2.0/24", "192.0.2.0/24"}, {" 192.0.2.0 / 24 ", "192.0.2.0/24"},    {"192.0.2.7/32", "192.0.2.7"},
-      {"2001:DB8::/32", "2001:db8::/32"}, {"2001:db8::1/128", "2001:db8::1"}, {"::ffff:192.0.2.0/24", "192.0.2.0/24"},
+      {"192.0.2.0/24", "192.0.2.0/24"},   {" 192.0.2.0 / 24 ", "192.0.2.0/24"}, {"192.0.2.7/32", "192.0.2.7"},
+      {"2001:DB8::/32", "2001:db8::/32"}, {"2001:db8::1/128", "2001:db8::1"},   {"::ffff:192.0.2.0/24", "192.0.2.0/24"},
   };
   for (const auto& row : rows) {
     CAPTURE(row.text);

@@ -36,8 +36,9 @@ TEST_CASE("a field that is none is refused with a sentence that says what to wri
     CAPTURE(field);
     CHECK(parse_override_key(field).error() == how);
   }
-  CHECK(parse_override_key("alice mailbox").error() ==
-        "'alice' is no identity: write kind:value, as in user:alice@example.com or script:mx1.example.com/1000:form.php");
+  CHECK(
+      parse_override_key("alice mailbox").error() ==
+      "'alice' is no identity: write kind:value, as in user:alice@example.com or script:mx1.example.com/1000:form.php");
   CHECK(parse_override_key("* mail_box").error() == "'mail_box' is no quota's name");
   CHECK(parse_override_key("* held").error() == "'held' is no quota's name");
 }
@@ -89,8 +90,9 @@ TEST_CASE("an entry that cannot be understood is refused with a sentence that sa
   } const rows[] = {
       {"5000 messages / 1d until=tomorrow", "until=tomorrow is no time: write it as in until=2026-12-24T00:00:00Z"},
       {"unlimited for=1h", "unknown word 'for=': after the limit only until=TIME may follow"},
-      {"until=2026-12-24T00:00:00Z unlimited", "'until=2026-12-24T00:00:00Z unlimited' has no '/': write it as in '250 messages / 15m "
-                                               "burst 100', '500MB / 1d' or '300 recipients / message'"},
+      {"until=2026-12-24T00:00:00Z unlimited",
+       "'until=2026-12-24T00:00:00Z unlimited' has no '/': write it as in '250 messages / 15m "
+       "burst 100', '500MB / 1d' or '300 recipients / message'"},
       {"5000 mails / 1d", "unknown unit 'mails': write messages, recipients, bytes, kB, MB or GB"},
   };
   for (const auto& row : rows) {
@@ -102,8 +104,8 @@ TEST_CASE("an entry that cannot be understood is refused with a sentence that sa
 
 TEST_CASE("a quota's name is short, plain and not the first word of another field") {
   for (const auto* name : {"mailbox", "php-script", "a", "0"}) CHECK(is_quota_name(name));
-  for (const auto& name : {std::string(), std::string("Mailbox"), std::string("a b"), std::string("a_b"), std::string("*"), std::string("held"),
-                           std::string(65, 'a')}) {
+  for (const auto& name : {std::string(), std::string("Mailbox"), std::string("a b"), std::string("a_b"),
+                           std::string("*"), std::string("held"), std::string(65, 'a')}) {
     CAPTURE(name);
     CHECK(!is_quota_name(name));
   }

@@ -74,12 +74,9 @@ TEST_CASE("a window of refusals begins with its first and starts anew when it ha
     std::int64_t more;
     Refusals want;
   } const steps[] = {
-      {0min, 1, {1, start}},
-      {5min, 2, {3, start}},
-      {10min - 1ms, 1, {4, start}},
-      {10min, 1, {1, start + 10min}},
-      {11min, 1, {2, start + 10min}},
-      {9min, 1, {1, start + 9min}},  // a window from the future: the clock stepped back
+      {0min, 1, {1, start}},          {5min, 2, {3, start}},
+      {10min - 1ms, 1, {4, start}},   {10min, 1, {1, start + 10min}},
+      {11min, 1, {2, start + 10min}}, {9min, 1, {1, start + 9min}},  // a window from the future: the clock stepped back
   };
   std::optional<Refusals> refusals;
   for (const auto& step : steps) {

@@ -53,12 +53,14 @@ TEST_CASE("mail is outgoing if it is authenticated, local, or from a network of 
       {"a stranger on port 25", stranger, 40000, "smtpd", "", "", Origin::inbound},
       {"a login", stranger, 40000, "smtpd", "PLAIN", "alice", Origin::authenticated},
       {"a name without a mechanism is no login", stranger, 40000, "smtpd", "", "alice", Origin::inbound},
-      {"a mechanism without a name: the macro was not asked for", stranger, 40000, "smtpd", "PLAIN", "", Origin::nameless},
+      {"a mechanism without a name: the macro was not asked for", stranger, 40000, "smtpd", "PLAIN", "",
+       Origin::nameless},
       {"a name of spaces is none", stranger, 40000, "smtpd", "PLAIN", " ", Origin::nameless},
       {"our network", "198.51.100.7", 40000, "smtpd", "", "", Origin::network},
       {"our network, IPv6", "2001:db8:a:1::5", 40000, "smtpd", "", "", Origin::network},
       {"our network, mapped into IPv6", "::ffff:198.51.100.7", 40000, "smtpd", "", "", Origin::network},
-      {"a nameless login from our network is the network's", "198.51.100.7", 40000, "smtpd", "PLAIN", "", Origin::network},
+      {"a nameless login from our network is the network's", "198.51.100.7", 40000, "smtpd", "PLAIN", "",
+       Origin::network},
       {"a login from our network", "198.51.100.7", 40000, "smtpd", "PLAIN", "alice", Origin::authenticated},
       {"a trusted relay, within our network too", "198.51.100.25", 40000, "smtpd", "", "", Origin::relay},
       {"a login by way of a trusted relay", "198.51.100.25", 40000, "smtpd", "PLAIN", "alice", Origin::authenticated},
@@ -122,7 +124,8 @@ TEST_CASE("a PHP header is believed from here and from a trusted relay, and from
   } const rows[] = {
       {"local", "127.0.0.1", 0, "", PhpHeader::believed, "script:mx1.example.com/1000:form.php"},
       {"trusted relay", "198.51.100.25", 40000, "", PhpHeader::believed, "script:198.51.100.25/1000:form.php"},
-      {"trusted relay with a login", "198.51.100.25", 40000, "web1", PhpHeader::believed, "script:198.51.100.25/1000:form.php"},
+      {"trusted relay with a login", "198.51.100.25", 40000, "web1", PhpHeader::believed,
+       "script:198.51.100.25/1000:form.php"},
       {"our network", "198.51.100.7", 40000, "", PhpHeader::not_believed, ""},
       {"a login", stranger, 40000, "alice", PhpHeader::not_believed, ""},
       {"a stranger", stranger, 40000, "", PhpHeader::not_believed, ""},
@@ -211,7 +214,8 @@ TEST_CASE("each origin has a name, and only local mail and that of relays is hel
   CHECK(name(Origin::inbound) == "inbound");
   CHECK(name(Origin::nameless) == "nameless");
   for (const auto origin : {Origin::local, Origin::relay}) CHECK(is_held_not_refused(origin));
-  for (const auto origin : {Origin::inbound, Origin::authenticated, Origin::network, Origin::nameless}) CHECK(!is_held_not_refused(origin));
+  for (const auto origin : {Origin::inbound, Origin::authenticated, Origin::network, Origin::nameless})
+    CHECK(!is_held_not_refused(origin));
 }
 
 }  // namespace

@@ -45,7 +45,8 @@ TEST_CASE("inherit ends the search: what is less specific does not count") {
 }
 
 TEST_CASE("an entry past its end is as if it were not there") {
-  const auto tables = with_overrides({{"user:alice@example.com mailbox", "unlimited until=2026-11-22T05:00:00Z"}, {"* *", "none"}});
+  const auto tables =
+      with_overrides({{"user:alice@example.com mailbox", "unlimited until=2026-11-22T05:00:00Z"}, {"* *", "none"}});
   CHECK(found(tables, alice, "mailbox") == "none");
   CHECK(format(*tables.find_override(alice, "mailbox", now - Milliseconds{1})) == "unlimited");
 }

@@ -36,8 +36,9 @@ struct Meter {
 const std::vector<Limit>& sample_limits() {
   static const std::vector<Limit> limits = [] {
     std::vector<Limit> out;
-    for (const auto* text : {"250 messages / 15m", "250 messages / 30d", "7 messages / 1s burst 3", "1 messages / 1d burst 20",
-                             "333 recipients / 1001ms burst 50", "500MB / 1d burst 10MB", "3000 messages / 1s burst 10", "1 messages / 1ms"})
+    for (const auto* text : {"250 messages / 15m", "250 messages / 30d", "7 messages / 1s burst 3",
+                             "1 messages / 1d burst 20", "333 recipients / 1001ms burst 50", "500MB / 1d burst 10MB",
+                             "3000 messages / 1s burst 10", "1 messages / 1ms"})
       out.push_back(limit_of(text));
     return out;
   }();
@@ -47,17 +48,24 @@ const std::vector<Limit>& sample_limits() {
 class Random {
  public:
   explicit Random(std::uint64_t seed) : engine_(seed) {}
-  std::int64_t between(std::int64_t least, std::int64_t most) { return std::uniform_int_distribution(least, most)(engine_); }
+  std::int64_t between(std::int64_t least, std::int64_t most) {
+    return std::uniform_int_distribution(least, most)(engine_);
+  }
   /// A pause such that traffic at `limit` is now starved, now at its limit, now idle.
   Milliseconds pause(const Limit& limit) {
     const auto one = std::max<std::int64_t>(1, limit.period.count() / limit.amount);
     switch (between(0, 9)) {
-      case 0: return Milliseconds{between(0, limit.period.count())};
-      case 1: return Milliseconds{0};
-      default: return Milliseconds{between(0, 3 * one)};
+      case 0:
+        return Milliseconds{between(0, limit.period.count())};
+      case 1:
+        return Milliseconds{0};
+      default:
+        return Milliseconds{between(0, 3 * one)};
     }
   }
-  std::int64_t cost(const Limit& limit) { return between(0, 4) == 0 ? between(0, limit.burst + 2) : between(0, 1 + limit.burst / 20); }
+  std::int64_t cost(const Limit& limit) {
+    return between(0, 4) == 0 ? between(0, limit.burst + 2) : between(0, 1 + limit.burst / 20);
+  }
 
  private:
   std::mt19937_64 engine_;
@@ -75,15 +83,13 @@ TEST_CASE("a bucket refuses what is past its burst and says when to come back") 
     std::int64_t cost;
     std::optional<Milliseconds> want;
   } const steps[] = {
-      {0min, 4, {}},         // more than the bucket can ever hold
-      {0min, 3, 0ms},        // full at first
-      {0min, 0, 0ms},        // nothing fits into an empty bucket
-      {0min, 1, 20min},      // one comes back every 20 minutes
-      {19min, 1, 1min},
-      {20min, 1, 0ms},
-      {19min, 1, 20min},     // a clock that steps back refills nothing ...
-      {39min, 1, 0ms},       // ... and the bucket goes on from there, it does not wait for the old time
-      {24h, 3, 0ms},         // never fuller than full
+      {0min, 4, {}},                                         // more than the bucket can ever hold
+      {0min, 3, 0ms},                                        // full at first
+      {0min, 0, 0ms},                                        // nothing fits into an empty bucket
+      {0min, 1, 20min},                                      // one comes back every 20 minutes
+      {19min, 1, 1min}, {20min, 1, 0ms}, {19min, 1, 20min},  // a clock that steps back refills nothing ...
+      {39min, 1, 0ms},  // ... and the bucket goes on from there, it does not wait for the old time
+      {24h, 3, 0ms},    // never fuller than full
       {24h, 1, 20min},
   };
   Meter meter(limit_of("3 messages / 1h"));
@@ -228,10 +234,11 @@ TEST_CASE("another limit under the same name takes over what is used, rounded up
     std::int64_t want;
   } const rows[] = {
       {"250 messages / 15m", "5000 messages / 15m", 33, 0ms, 33},
-      {"250 messages / 15m", "5000 messages / 15m", 33, 1ms, 33},      // 32.999…, refilled under the limit it was written under
-      {"250 messages / 15m", "5000 messages / 15m", 33, 3600ms, 32},   // one comes back in 3.6 s there, not in 0.18 s
+      {"250 messages / 15m", "5000 messages / 15m", 33, 1ms,
+       33},  // 32.999…, refilled under the limit it was written under
+      {"250 messages / 15m", "5000 messages / 15m", 33, 3600ms, 32},  // one comes back in 3.6 s there, not in 0.18 s
       {"250 messages / 15m", "5000 messages / 15m", 33, 3601ms, 32},
-      {"250 messages / 15m", "10 messages / 15m", 33, 0ms, 10},        // empty, not in debt
+      {"250 messages / 15m", "10 messages / 15m", 33, 0ms, 10},  // empty, not in debt
       {"250 messages / 15m", "250 messages / 15m burst 40", 33, 1ms, 33},
       {"250 messages / 15m", "250 messages / 15m burst 400", 33, 1h, 0},
   };
@@ -304,10 +311,11 @@ TEST_CASE("a bucket is written as people read it, and survives being written and
 
 TEST_CASE("a text that is no bucket, or none that can be counted exactly, is not read") {
   CHECK(parse_bucket("33/250 0 250 1763790000000", 15min));
-  for (const auto* text : {"", "33", "33/250", "33/250 0 250", "33/250 0 250 1 1", "33/250  0 250 1", "-1/250 0 250 1", "33/250 -1 250 1",
-                           "33/0 0 250 1", "33/250 0 0 1", "33/250 3600 250 1", "a/250 0 250 1", "33/250 0 250 x", "33/250 0 250 1.5",
-                           "9007199254740992/250 0 250 1", "33/9007199254740992 0 250 1", "33/250 0 250 9007199254740992",
-                           "2501999792984/250 0 250 1", "99999999999999999999/250 0 250 1"}) {
+  for (const auto* text :
+       {"", "33", "33/250", "33/250 0 250", "33/250 0 250 1 1", "33/250  0 250 1", "-1/250 0 250 1", "33/250 -1 250 1",
+        "33/0 0 250 1", "33/250 0 0 1", "33/250 3600 250 1", "a/250 0 250 1", "33/250 0 250 x", "33/250 0 250 1.5",
+        "9007199254740992/250 0 250 1", "33/9007199254740992 0 250 1", "33/250 0 250 9007199254740992",
+        "2501999792984/250 0 250 1", "99999999999999999999/250 0 250 1"}) {
     CAPTURE(text);
     CHECK(!parse_bucket(text, 15min));
   }
