@@ -1,0 +1,74 @@
+#include "quota/store/memory_tables.hpp"
+
+#include <algorithm>
+
+namespace quota {
+namespace {
+
+bool is_over(Timestamp since, Milliseconds lasting, Timestamp now) { return now < since || now - since >= lasting; }
+
+}  // namespace
+
+std::optional<std::string> MemoryTables::find(Table table, const std::string& field) const {
+  const std::lock_guard lock(mutex_);
+  const auto& entries = tables_[static_cast<std::size_t>(table)];
+  const auto found = entries.find(field);
+  if (found == entries.end()) return std::nullopt;
+  return found->second;
+}
+
+void MemoryTables::put(Table table, const std::string& field, const std::optional<std::string>& value) {
+  {
+    const std::lock_guard lock(mutex_);
+    auto& entries = tables_[static_cast<std::size_t>(table)];
+    if (value)
+      entries.insert_or_assign(field, *value);
+    else
+      entries.erase(field);
+  }
+  wake();
+}
+
+TablesText MemoryTables::text() const {
+  const auto listed = [](const Entries& entries) { return TablesText::Entries(entries.begin(), entries.end()); };
+  const std::lock_guard lock(mutex_);
+  TablesText all;
+  all.blocked = listed(tables_[static_cast<std::size_t>(Table::blocked)]);
+  all.overrides = listed(tables_[static_cast<std::size_t>(Table::override_)]);
+  all.accounts = listed(tables_[static_cast<std::size_t>(Table::account)]);
+  return all;
+}
+
+void MemoryTables::wait_for_change(Milliseconds at_most) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, at_most, [this] { return has_changed_; });
+  has_changed_ = false;
+}
+
+void MemoryTables::wake() {
+  {
+    const std::lock_guard lock(mutex_);
+    has_changed_ = true;
+  }
+  changed_.notify_all();
+}
+
+bool MemoryClaims::claim(const std::string& name, Milliseconds lasting, Timestamp now) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(claims_, [now](const auto& one) { return is_over(one.second.since, one.second.lasting, now); });
+  return claims_.emplace(name, Claim{now, lasting}).second;
+}
+
+void EventRing::append(const Event& event) {
+  const std::lock_guard lock(mutex_);
+  events_.push_back(event);
+  if (events_.size() > most_) events_.pop_front();
+}
+
+std::vector<Event> EventRing::newest(std::size_t count) const {
+  const std::lock_guard lock(mutex_);
+  const auto many = static_cast<std::ptrdiff_t>(std::min(count, events_.size()));
+  return {events_.rbegin(), events_.rbegin() + many};
+}
+
+}  // namespace quota

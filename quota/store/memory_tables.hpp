@@ -1,0 +1,66 @@
+// What memory keeps beside the records: the three tables, the signal that they changed, claims, and the last events.
+// Each is safe to call from any thread; none knows a file.
+#pragma once
+
+#include <array>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
+
+#include "quota/store.hpp"
+
+namespace quota {
+
+/// The tables as texts. Every change gives the signal.
+class MemoryTables {
+ public:
+  [[nodiscard]] std::optional<std::string> find(Table table, const std::string& field) const;
+  void put(Table table, const std::string& field, const std::optional<std::string>& value);
+
+  /// All three at one moment; without history and time.
+  [[nodiscard]] TablesText text() const;
+
+  /// For one waiter: returns once for each time that something changed, or woke it, since it last returned.
+  void wait_for_change(Milliseconds at_most);
+  void wake();
+
+ private:
+  using Entries = std::map<std::string, std::string>;
+
+  mutable std::mutex mutex_{};
+  std::condition_variable changed_{};
+  // Guarded by mutex_.
+  std::array<Entries, 3> tables_{};
+  bool has_changed_ = false;
+};
+
+/// Who may do what only one daemon does. Not kept across a restart.
+class MemoryClaims {
+ public:
+  [[nodiscard]] bool claim(const std::string& name, Milliseconds lasting, Timestamp now);
+
+ private:
+  struct Claim {
+    Timestamp since{};
+    Milliseconds lasting{};
+  };
+  std::mutex mutex_{};
+  std::map<std::string, Claim> claims_{};  // guarded by mutex_
+};
+
+/// The newest events; older ones make room for them.
+class EventRing {
+ public:
+  explicit EventRing(std::size_t most) : most_(most) {}
+  void append(const Event& event);
+  /// Newest first.
+  [[nodiscard]] std::vector<Event> newest(std::size_t count) const;
+
+ private:
+  const std::size_t most_;
+  mutable std::mutex mutex_{};
+  std::deque<Event> events_{};  // guarded by mutex_, oldest first
+};
+
+}  // namespace quota

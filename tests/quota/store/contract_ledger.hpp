@@ -1,0 +1,183 @@
+// The contract of every Ledger, and of the held-mail bound: records, blocks, tables, claims and events.
+#pragma once
+
+#include "tests/quota/store/contract.hpp"
+
+namespace quota::test {
+
+inline std::vector<std::pair<std::string, std::string>> fields(StoreFixture& fixture, const Identity& identity) {
+  return format(record_of(fixture, identity));
+}
+
+inline bool replaced(StoreFixture& fixture, Table table, const std::string& field, const std::optional<std::string>& expected,
+                     const std::optional<std::string>& desired) {
+  return answered(fixture.ledger().replace(table, field, expected, desired));
+}
+
+inline TablesText tables_of(StoreFixture& fixture) { return answered(fixture.ledger().tables()); }
+
+TEST_CASE_TEMPLATE_DEFINE("held mail is counted per host, down to the bottom", Fixture, ledger_hold) {
+  Fixture fixture;
+  struct {
+    const char* host;
+    std::int64_t most, want;
+  } const steps[] = {{"mx1", 2, 1}, {"mx1", 2, 2}, {"mx1", 2, 3}, {"mx1", 2, 3}, {"mx2", 2, 1}, {"mx1", 5, 3}, {"mx3", 0, 1}};
+  for (const auto& step : steps) {
+    CHECK(answered(fixture.store().hold(user("alice"), step.host, step.most)) == step.want);
+  }
+  CHECK(record_of(fixture, user("alice")).held == std::map<std::string, std::int64_t>{{"mx1", 3}, {"mx2", 1}});
+}
+
+TEST_CASE_TEMPLATE_DEFINE("refusals that were answered from memory are added in batches", Fixture, ledger_refusals) {
+  Fixture fixture;
+  const std::vector<RefusalBatch> batches{{user("alice"), "mailbox", 10min, 7}, {user("bob"), "mailbox", 10min, 1}, {user("alice"), "mailbox", 10min, 5}};
+  CHECK(answered(fixture.ledger().count_refusals(batches)) == std::vector<std::int64_t>{7, 1, 12});
+  fixture.set_now(start + 9min);
+  const auto outcome = take(fixture, {counted_in(charge(user("alice"), messages(1, 1h, 1), 2), 10min)});
+  CHECK(outcome.charges[0].refusals == 13);  // one count, whoever counts
+  fixture.set_now(start + 10min);
+  CHECK(answered(fixture.ledger().count_refusals(std::vector{batches[0]})) == std::vector<std::int64_t>{7});
+}
+
+TEST_CASE_TEMPLATE_DEFINE("a block's mark keeps the buckets and starts its quota's refusals anew", Fixture, ledger_mark) {
+  Fixture fixture;
+  const std::vector<RefusalBatch> batches{{user("alice"), "mailbox", 10min, 7}, {user("alice"), "daily", 10min, 3}};
+  REQUIRE(fixture.ledger().count_refusals(batches).has_value());
+  std::ignore = take(fixture, {charge(user("alice"), messages(1, 1h, 1), 1)});
+  const BlockMark mark{"b1", Ladder{2, start + 168h}, "mailbox", start + 1h};
+  REQUIRE(fixture.ledger().mark_blocked(user("alice"), mark).has_value());
+  using Fields = std::vector<std::pair<std::string, std::string>>;
+  const Fields want{{"mailbox messages/1h", "1/1 0 1 1763790000000"}, {"daily refusals", "3 1763790000000"},
+                    {"ladder", "2 1764394800000"}, {"block", "b1"}};
+  CHECK(fields(fixture, user("alice")) == want);
+  CHECK_LIFETIME(fixture, user("alice"), start, 168h);
+
+  // The same id again, by the other daemons of a cluster: what was counted since stays.
+  REQUIRE(fixture.ledger().count_refusals(std::vector{batches[0]}).has_value());
+  REQUIRE(fixture.ledger().mark_blocked(user("alice"), {"b1", Ladder{3, start + 999h}, "mailbox", {}}).has_value());
+  const auto again = record_of(fixture, user("alice"));
+  CHECK(again.refusals.at("mailbox").count == 7);
+  CHECK(again.ladder == Ladder{2, start + 168h});
+}
+
+TEST_CASE_TEMPLATE_DEFINE("a block by hand leaves ladder and refusals; without an end it is kept for a year", Fixture, ledger_mark_by_hand) {
+  Fixture fixture;
+  REQUIRE(fixture.ledger().mark_blocked(user("alice"), {"b1", Ladder{2, start + 24h}, {}, start + 1h}).has_value());
+  REQUIRE(fixture.ledger().mark_blocked(user("alice"), {"b2", {}, {}, {}}).has_value());
+  const auto record = record_of(fixture, user("alice"));
+  CHECK(record.block == "b2");
+  CHECK(record.ladder == Ladder{2, start + 24h});
+  CHECK_LIFETIME(fixture, user("alice"), start, endless_block_kept_for);
+}
+
+TEST_CASE_TEMPLATE_DEFINE("of all who see a release, one empties the record", Fixture, ledger_release) {
+  Fixture fixture;
+  std::ignore = take(fixture, {charge(user("alice"), messages(1, 1h, 1), 1)});
+  std::ignore = fixture.store().hold(user("alice"), "mx1", 5);
+  const auto released = [&](const std::string& id) { return answered(fixture.ledger().release(user("alice"), id)); };
+  CHECK_FALSE(released("b1"));
+  CHECK_FALSE(released(""));  // no block is not a block without a name
+  REQUIRE(fixture.ledger().mark_blocked(user("alice"), {"b1", Ladder{1, start + 24h}, {}, {}}).has_value());
+  CHECK_FALSE(released("b2"));
+  CHECK_FALSE(released(""));
+  CHECK(released("b1"));
+  CHECK(record_of(fixture, user("alice")).is_empty());
+  CHECK(take(fixture, {charge(user("alice"), messages(1, 1h, 1), 1)}).enforced_taken);
+  CHECK_FALSE(released("b1"));  // the second daemon must not refill what was used since
+  CHECK(bucket_text(fixture, user("alice"), messages(1, 1h, 1)) == "1/1 0 1 1763790000000");
+}
+
+TEST_CASE_TEMPLATE_DEFINE("a refill empties the record whatever it holds", Fixture, ledger_refill) {
+  Fixture fixture;
+  std::ignore = take(fixture, {charge(user("alice"), messages(1, 1h, 1), 1)});
+  REQUIRE(fixture.ledger().mark_blocked(user("alice"), {"b1", Ladder{1, start + 24h}, {}, {}}).has_value());
+  REQUIRE(fixture.ledger().refill(user("alice")).has_value());
+  REQUIRE(fixture.ledger().refill(user("nobody")).has_value());
+  CHECK(record_of(fixture, user("alice")) == Record{});
+  CHECK(take(fixture, {charge(user("alice"), messages(1, 1h, 1), 1)}).enforced_taken);
+}
+
+TEST_CASE_TEMPLATE_DEFINE("a table's field changes only from what was expected", Fixture, ledger_replace) {
+  Fixture fixture;
+  const std::string field = "user:alice@example.com";
+  const std::string odd = "tab\t, line\n, \\ and \"ünï\"; 100 %";
+  CHECK_FALSE(replaced(fixture, Table::blocked, field, "something", "else"));
+  CHECK(replaced(fixture, Table::blocked, field, std::nullopt, odd));
+  CHECK_FALSE(replaced(fixture, Table::blocked, field, std::nullopt, "a second time"));
+  CHECK_FALSE(replaced(fixture, Table::blocked, field, "something else", std::nullopt));
+  CHECK(replaced(fixture, Table::override_, field + " mailbox", std::nullopt, "unlimited"));
+  CHECK(replaced(fixture, Table::account, field, std::nullopt, "acme gold"));
+  const auto tables = tables_of(fixture);
+  CHECK(tables.blocked == TablesText::Entries{{field, odd}});
+  CHECK(tables.overrides == TablesText::Entries{{field + " mailbox", "unlimited"}});
+  CHECK(tables.accounts == TablesText::Entries{{field, "acme gold"}});
+  CHECK(replaced(fixture, Table::blocked, field, odd, ""));  // an empty text is not an absent one
+  CHECK_FALSE(replaced(fixture, Table::blocked, field, std::nullopt, "x"));
+  CHECK(replaced(fixture, Table::blocked, field, "", std::nullopt));
+  CHECK(replaced(fixture, Table::blocked, field, std::nullopt, std::nullopt));
+  const auto after = tables_of(fixture);
+  CHECK(after.blocked.empty());
+  CHECK_FALSE(after.history.empty());
+  CHECK(after.history == tables.history);
+}
+
+TEST_CASE_TEMPLATE_DEFINE("a change of a table ends the wait for it, and so does waking", Fixture, ledger_wait) {
+  Fixture fixture;
+  std::ignore = tables_of(fixture);
+  fixture.ledger().wait_for_change(1ms);
+  CHECK(replaced(fixture, Table::blocked, "user:alice@example.com", std::nullopt, "x"));
+  const auto begin = std::chrono::steady_clock::now();
+  fixture.ledger().wait_for_change(1h);
+  fixture.ledger().wake();
+  fixture.ledger().wait_for_change(1h);
+  CHECK(std::chrono::steady_clock::now() - begin < 1min);
+}
+
+TEST_CASE_TEMPLATE_DEFINE("a claim is granted to one", Fixture, ledger_claim) {
+  Fixture fixture;
+  CHECK(answered(fixture.ledger().claim("digest", 1h)));
+  CHECK_FALSE(answered(fixture.ledger().claim("digest", 1h)));
+  CHECK(answered(fixture.ledger().claim("cleanup", 1h)));
+}
+
+TEST_CASE_TEMPLATE_DEFINE("events come back newest first", Fixture, ledger_events) {
+  Fixture fixture;
+  CHECK(answered(fixture.ledger().events(5)).empty());
+  for (const auto* const text : {"one", "two", "three"})
+    REQUIRE(fixture.ledger().append({"blocked", "warning", "user:alice@example.com", text, "daemon", "mx1"}).has_value());
+  const auto events = answered(fixture.ledger().events(2));
+  REQUIRE(events.size() == 2);
+  CHECK(events[0].text == "three");
+  CHECK(events[1].text == "two");
+  CHECK(events[0].what == "blocked");
+  CHECK(events[0].severity == "warning");
+  CHECK(events[0].identity == "user:alice@example.com");
+  CHECK(events[0].by == "daemon");
+  CHECK(events[0].host == "mx1");
+}
+
+/// Runs the whole contract on one kind of store.
+#define STORE_CONTRACT(Fixture)                                                                                             \
+  TEST_CASE_TEMPLATE_INVOKE(store_bucket, Fixture);                                                                         \
+  TEST_CASE_TEMPLATE_INVOKE(store_all_or_none, Fixture);                                                                    \
+  TEST_CASE_TEMPLATE_INVOKE(store_several_limits, Fixture);                                                                 \
+  TEST_CASE_TEMPLATE_INVOKE(store_groups, Fixture);                                                                         \
+  TEST_CASE_TEMPLATE_INVOKE(store_nothing_asked, Fixture);                                                                  \
+  TEST_CASE_TEMPLATE_INVOKE(store_peek, Fixture);                                                                           \
+  TEST_CASE_TEMPLATE_INVOKE(store_step_back, Fixture);                                                                      \
+  TEST_CASE_TEMPLATE_INVOKE(store_changed_limit, Fixture);                                                                  \
+  TEST_CASE_TEMPLATE_INVOKE(store_refusals, Fixture);                                                                       \
+  TEST_CASE_TEMPLATE_INVOKE(store_expiry, Fixture);                                                                         \
+  TEST_CASE_TEMPLATE_INVOKE(store_threads, Fixture);                                                                        \
+  TEST_CASE_TEMPLATE_INVOKE(ledger_hold, Fixture);                                                                          \
+  TEST_CASE_TEMPLATE_INVOKE(ledger_refusals, Fixture);                                                                      \
+  TEST_CASE_TEMPLATE_INVOKE(ledger_mark, Fixture);                                                                          \
+  TEST_CASE_TEMPLATE_INVOKE(ledger_mark_by_hand, Fixture);                                                                  \
+  TEST_CASE_TEMPLATE_INVOKE(ledger_release, Fixture);                                                                       \
+  TEST_CASE_TEMPLATE_INVOKE(ledger_refill, Fixture);                                                                        \
+  TEST_CASE_TEMPLATE_INVOKE(ledger_replace, Fixture);                                                                       \
+  TEST_CASE_TEMPLATE_INVOKE(ledger_wait, Fixture);                                                                          \
+  TEST_CASE_TEMPLATE_INVOKE(ledger_claim, Fixture);                                                                         \
+  TEST_CASE_TEMPLATE_INVOKE(ledger_events, Fixture)
+
+}  // namespace quota::test

@@ -1,0 +1,33 @@
+// StoreFixture: how the contract suite and the random traces see a store. Each kind of store has one; it is made anew, with an
+// empty store, for each test.
+#pragma once
+
+#include "quota/store.hpp"
+
+namespace quota::test {
+
+/// Where tests begin: a moment with nothing special about it.
+inline constexpr Timestamp start{Milliseconds{1'763'790'000'000}};
+
+class StoreFixture {
+ public:
+  StoreFixture() = default;
+  StoreFixture(const StoreFixture&) = delete;
+  StoreFixture& operator=(const StoreFixture&) = delete;
+  virtual ~StoreFixture() = default;
+
+  [[nodiscard]] virtual Store& store() = 0;
+  [[nodiscard]] virtual Ledger& ledger() = 0;
+
+  /// Sets the clock that take, peek and count_refusals judge by. A new fixture stands at `start`.
+  virtual void set_now(Timestamp now) = 0;
+
+  /// The record of `identity` is over at the time that was set last. A store whose expiry follows another clock forgets it here.
+  virtual void forget(const Identity& identity) = 0;
+
+  /// How far a record's expires_at may be off, where expiry follows another clock than set_now(). Tests write records that live
+  /// for a minute at least, so that such a clock does not come into play otherwise.
+  [[nodiscard]] virtual Milliseconds expiry_slack() const = 0;
+};
+
+}  // namespace quota::test
