@@ -71,7 +71,7 @@ Added add(CLI::App& app, const char* name, const char* description) {
 }
 
 void add_release(CLI::App& app, Session& session) {
-  const auto [command, arguments] = add(app, "release", "Lift a block, forget refusals and ladder, refill the quotas");
+  const auto [command, arguments] = add(app, "release", "Lift a block and its ladder, refill the quotas");
   command->add_option("--reason", arguments->reason, "Why; goes into the event");
   command->callback([&session, held = arguments] { session.exit = post(session, *held, "release", render_released); });
 }
@@ -79,7 +79,7 @@ void add_release(CLI::App& app, Session& session) {
 void add_block(CLI::App& app, Session& session) {
   const auto [command, arguments] = add(app, "block", "Block a sender, in every mode, until released");
   command->add_option("--for", arguments->lasting, "How long, e.g. 1h; else until released");
-  command->add_option("--reason", arguments->reason, "Why; shown to the sender only if it begins with public:");
+  command->add_option("--reason", arguments->reason, "Why; the sender sees it if it begins with public:");
   command->callback([&session, held = arguments] { session.exit = post(session, *held, "block", render_block); });
 }
 
@@ -88,7 +88,7 @@ void add_limit(CLI::App& app, Session& session) {
   command->add_option("QUOTA", arguments->quota, "The quota's name, or * for every quota")->required();
   command
       ->add_option("LIMIT", arguments->limit,
-                   "e.g. '5000 messages / 1d'; unlimited, none, inherit; remove: take the live limit away")
+                   "e.g. '5000 messages / 1d'; unlimited, none, inherit;\nremove: take the live limit away")
       ->required();
   command->add_option("--for", arguments->lasting, "How long, e.g. 1d; else until it is changed");
   command->callback([&session, held = arguments] { session.exit = limit(session, *held); });
@@ -100,7 +100,7 @@ void add_act_commands(CLI::App& app, Session& session) {
   add_release(app, session);
   add_block(app, session);
   add_limit(app, session);
-  auto* command = app.add_subcommand("reload", "Read the configuration again; a bad one is refused whole");
+  auto* command = app.add_subcommand("reload", "Read the configuration again, or refuse it whole");
   command->callback([&session] { session.exit = ask(session, {"POST", "/v1/reload"}, render_reloaded); });
 }
 

@@ -17,7 +17,7 @@ struct Look {
 };
 
 constexpr Look looks[] = {
-    {"status", "The daemon, its store, its mode and what it has counted", "/v1/status", render_status},
+    {"status", "The daemon, its store, its mode, its counts", "/v1/status", render_status},
     {"blocked", "Who is blocked, until when and why", "/v1/blocked", render_blocked},
     {"limits", "The live limits, with age and end", "/v1/limits", render_limits},
 };
@@ -35,7 +35,7 @@ void add_look_commands(CLI::App& app, Session& session) {
     auto* command = app.add_subcommand(look.name, look.description);
     command->callback([&session, &look] { session.exit = ask(session, {"GET", look.target}, look.render); });
   }
-  auto* command = app.add_subcommand("show", "One sender: each limit and its use, the block and its reason");
+  auto* command = app.add_subcommand("show", "One sender: limits and their use, the block");
   const auto typed = std::make_shared<std::string>();
   command->add_option("ID", *typed, "kind:value, or an address, which means user:")->required();
   command->callback([&session, typed] { session.exit = show(session, *typed); });

@@ -45,8 +45,10 @@ class RawClient {
   /// All that comes until `mark` has come or the other end closes. "(timeout)" when neither happens.
   std::string read_until(std::string_view mark) {
     std::string text;
-    char buffer[4096];
-    while (text.find(mark) == std::string::npos) {
+    char buffer[65536];
+    // Only the end can have become new: an answer of megabytes is not searched again and again.
+    for (std::size_t seen = 0; text.find(mark, seen) == std::string::npos;) {
+      seen = text.size() < mark.size() ? 0 : text.size() - mark.size();
       const auto got = ::recv(fd_, buffer, sizeof buffer, 0);
       if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return "(timeout)";
       if (got <= 0) break;

@@ -126,6 +126,14 @@ TEST_CASE("help and version are answers, not errors") {
   CHECK(Run({"--help"}).out.find("Exit codes:") != std::string::npos);
 }
 
+TEST_CASE("the help of every command fits 80 columns") {
+  for (const char* command : {"", "status", "show", "blocked", "limits", "mode", "release", "block", "limit", "reload",
+                              "check-config", "try"}) {
+    std::istringstream lines(*command ? Run({command, "--help"}).out : Run({"--help"}).out);
+    for (std::string line; std::getline(lines, line);) CHECK_MESSAGE(line.size() <= 80, line);
+  }
+}
+
 TEST_CASE("the exit code says what kind of no it is, and --json says it in JSON on the standard output") {
   using Kind = Failure::Kind;
   struct {
