@@ -1,0 +1,220 @@
+#include "quota/store/blocker.hpp"
+
+#include <algorithm>
+
+#include "quota/upkeep.hpp"
+
+namespace quota {
+namespace {
+
+constexpr Milliseconds retry_after_pause{200};
+constexpr Milliseconds give_up_after = std::chrono::minutes{1};
+
+template <class T>
+std::optional<StoreError> failure_of(const Result<T, StoreError>& result) {
+  return result ? std::nullopt : std::optional(result.error());
+}
+
+}  // namespace
+
+Blocker::Blocker(Ledger& ledger, Keeper& keeper, BlockerOptions options)
+    : ledger_(ledger), keeper_(keeper), options_(std::move(options)), events_(ledger, options_.host) {
+  thread_ = std::thread([this] { run(); });
+}
+
+Blocker::~Blocker() { stop(); }
+
+void Blocker::refused(const Identity& identity, const std::string& quota, Milliseconds window) {
+  const std::lock_guard lock(mutex_);
+  const Key key{identity.text(), quota};
+  const auto found = counts_.find(key);
+  if (found != counts_.end()) {
+    found->second.window = window;
+    ++found->second.refusals;
+    return;
+  }
+  if (counts_.size() >= options_.most_pending) {
+    ++dropped_;
+    return;
+  }
+  if (counts_.empty()) {
+    flush_at_ = Steady::now() + options_.flush_every;
+    changed_.notify_all();
+  }
+  counts_.emplace(key, RefusalBatch{identity, quota, window, 1});
+}
+
+void Blocker::due(const BlockDue& due) {
+  const std::lock_guard lock(mutex_);
+  const Key key{due.identity.text(), due.quota};
+  if (queued_.contains(key)) return;
+  if (attempts_.size() >= options_.most_pending) {
+    ++dropped_;
+    return;
+  }
+  const auto now = Steady::now();
+  queued_.insert(key);
+  attempts_.push_back(Attempt{due, now, now});
+  changed_.notify_all();
+}
+
+std::uint64_t Blocker::dropped() const {
+  const std::lock_guard lock(mutex_);
+  return dropped_;
+}
+
+void Blocker::stop() {
+  if (!thread_.joinable()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    changed_.notify_all();
+  }
+  thread_.join();
+}
+
+/// When there is something to do. Requires: mutex_ is held.
+std::optional<Blocker::Steady::time_point> Blocker::next_moment() const {
+  std::optional<Steady::time_point> next;
+  if (!counts_.empty()) next = flush_at_;
+  for (const auto& attempt : attempts_) next = std::min(next.value_or(attempt.not_before), attempt.not_before);
+  return next;
+}
+
+void Blocker::run() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    const auto next = next_moment();
+    const bool is_last = stopping_;
+    if (!is_last && !next) changed_.wait(lock);
+    else if (!is_last && Steady::now() < *next) changed_.wait_until(lock, *next);
+    else {
+      const bool flush_now = is_last || (!counts_.empty() && Steady::now() >= flush_at_);
+      lock.unlock();
+      if (flush_now) flush_counts();
+      make_blocks();
+      (void)events_.flush();
+      lock.lock();
+      if (is_last) return;
+    }
+  }
+}
+
+std::vector<RefusalBatch> Blocker::take_counts() {
+  std::vector<RefusalBatch> batches;
+  const std::lock_guard lock(mutex_);
+  batches.reserve(counts_.size());
+  for (auto& [key, batch] : counts_) batches.push_back(std::move(batch));
+  counts_.clear();
+  return batches;
+}
+
+void Blocker::flush_counts() {
+  auto batches = take_counts();
+  const auto tables = keeper_.tables();
+  const auto now = keeper_.now();
+  // Nothing is counted while blocked: these were refused before the block was seen.
+  if (now) std::erase_if(batches, [&](const auto& batch) { return tables->find_block(batch.identity, *now) != nullptr; });
+  if (batches.empty()) return;
+  const auto counted = ledger_.count_refusals(batches);
+  note(failure_of(counted));
+  if (!counted) {
+    if (counted.error().executed == Executed::no) return put_back(batches);
+    const std::lock_guard lock(mutex_);
+    for (const auto& batch : batches) dropped_ += static_cast<std::uint64_t>(batch.refusals);
+    return;
+  }
+  for (std::size_t i = 0; i < std::min(batches.size(), counted->size()); ++i) {
+    const auto rule = options_.rule(batches[i].quota);
+    if (rule && (*counted)[i] >= rule->refusals) due({batches[i].identity, batches[i].quota, (*counted)[i]});
+  }
+}
+
+void Blocker::put_back(const std::vector<RefusalBatch>& batches) {
+  const std::lock_guard lock(mutex_);
+  flush_at_ = Steady::now() + std::max(options_.flush_every, retry_after_pause);
+  for (const auto& batch : batches) {
+    const Key key{batch.identity.text(), batch.quota};
+    if (const auto found = counts_.find(key); found != counts_.end())
+      found->second.refusals += batch.refusals;
+    else if (counts_.size() < options_.most_pending)
+      counts_.emplace(key, batch);
+    else
+      dropped_ += static_cast<std::uint64_t>(batch.refusals);
+  }
+}
+
+std::vector<Blocker::Attempt> Blocker::take_ready() {
+  const std::lock_guard lock(mutex_);
+  const auto now = Steady::now();
+  const auto ready = std::stable_partition(attempts_.begin(), attempts_.end(),
+                                           [now](const Attempt& attempt) { return attempt.not_before > now; });
+  std::vector<Attempt> taken(std::make_move_iterator(ready), std::make_move_iterator(attempts_.end()));
+  attempts_.erase(ready, attempts_.end());
+  return taken;
+}
+
+void Blocker::make_blocks() {
+  for (auto& attempt : take_ready()) {
+    const auto outcome = try_block(attempt);
+    const auto now = Steady::now();
+    const std::lock_guard lock(mutex_);
+    if (outcome == Outcome::again && !stopping_ && now - attempt.queued_at < give_up_after) {
+      attempt.not_before = now + retry_after_pause;
+      attempts_.push_back(std::move(attempt));
+    } else {
+      if (outcome == Outcome::again) ++dropped_;
+      queued_.erase({attempt.due.identity.text(), attempt.due.quota});
+    }
+  }
+}
+
+Blocker::Outcome Blocker::try_block(Attempt& attempt) {
+  const auto& due = attempt.due;
+  const auto rule = options_.rule(due.quota);
+  const auto now = keeper_.now();
+  if (!rule) return Outcome::over;
+  if (!now) return Outcome::again;
+  const auto tables = keeper_.tables();
+  if (const auto* holding = tables->find_block(due.identity, *now)) {
+    const bool is_ours = !attempt.id.empty() && holding->id == attempt.id;  // a try without an answer was carried out
+    if (is_ours) made(due.identity, *holding, mark_of(*holding, rule->forget).ladder);
+    return Outcome::over;
+  }
+  const auto record = ledger_.record(due.identity);
+  note(failure_of(record));
+  if (!record) return Outcome::again;
+  const auto refusals = record->refusals.find(due.quota);
+  if (refusals == record->refusals.end() || refusals->second.count < rule->refusals) return Outcome::over;
+  return write_block(attempt, next_block(*rule, due, record->ladder, *now));
+}
+
+Blocker::Outcome Blocker::write_block(Attempt& attempt, const NextBlock& next) {
+  if (attempt.id.empty()) attempt.id = options_.new_id();
+  auto block = next.block;
+  block.id = attempt.id;
+  const auto& identity = attempt.due.identity;
+  const auto written = ledger_.replace(Table::blocked, identity.text(), keeper_.ended_text(identity), format(block));
+  note(failure_of(written));
+  if (written && *written) {
+    made(identity, block, next.ladder);
+    return Outcome::over;
+  }
+  // Another daemon was first, or what has ended was taken away just now: the next reading tells.
+  keeper_.wake();
+  return Outcome::again;
+}
+
+void Blocker::made(const Identity& identity, const Block& block, const std::optional<Ladder>& ladder) {
+  const BlockMark mark{.id = block.id, .ladder = ladder, .quota = block.quota, .until = block.until};
+  (void)ledger_.mark_blocked(identity, mark);  // where it fails, a keeper finds the record unmarked
+  events_.write(blocked_event(identity, block));
+  keeper_.wake();
+}
+
+void Blocker::note(const std::optional<StoreError>& failure) {
+  if (failure && !is_failing_ && options_.report) options_.report(failure->text);
+  is_failing_ = failure.has_value();
+}
+
+}  // namespace quota

@@ -1,0 +1,159 @@
+#include "quota/store/handles.hpp"
+
+#include <algorithm>
+
+#include "quota/store/event_writer.hpp"
+#include "quota/text.hpp"
+#include "quota/upkeep.hpp"
+
+namespace quota {
+namespace {
+
+constexpr int most_tries = 5;
+
+HandleError no_answer(const StoreError& error) { return {HandleError::Kind::store, error.text}; }
+HandleError somebody_else(const std::string& field) {
+  return {HandleError::Kind::busy, "somebody else keeps changing the entry of " + field + "; try again"};
+}
+
+const std::string* text_of(const TablesText::Entries& entries, const std::string& field) {
+  const auto found = std::find_if(entries.begin(), entries.end(), [&](const auto& entry) { return entry.first == field; });
+  return found == entries.end() ? nullptr : &found->second;
+}
+
+Block understood(const std::string& text) {
+  auto block = parse_block(text);
+  if (block) return std::move(*block);
+  return Block{.reason = error_text(block.error(), text), .is_error = true};
+}
+
+/// One line: a table's text is read by people and by line.
+std::string one_line(std::string text) {
+  std::replace_if(text.begin(), text.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; }, ' ');
+  return std::string(trim(text));
+}
+
+std::optional<Timestamp> end_of(std::optional<Milliseconds> lasting, Timestamp now) {
+  return lasting ? std::optional(now + *lasting) : std::nullopt;
+}
+
+}  // namespace
+
+void Handles::tell(Event event, const std::string& by) {
+  EventWriter writer(ledger_, host_);
+  event.by = by;
+  writer.write(std::move(event));
+}
+
+/// Empties the record that belongs to a block which this call took away, if no keeper was quicker.
+Handles::Answer<void> Handles::empty_record(const Identity& identity, const std::string& block_id) {
+  if (!block_id.empty()) {
+    const auto released = ledger_.release(identity, block_id);
+    if (!released) return no_answer(released.error());
+    if (*released) return {};
+  }
+  const auto record = ledger_.record(identity);
+  if (!record) return no_answer(record.error());
+  if (record->is_empty() || !record->block.empty()) return {};
+  if (const auto refilled = ledger_.refill(identity); !refilled) return no_answer(refilled.error());
+  return {};
+}
+
+/// Takes one entry of `blocked` away, and what its record holds. Returns whether it still stood there.
+Handles::Answer<bool> Handles::lift(const Identity& identity, const std::string& field, const std::string& text) {
+  const auto id = id_of(understood(text));
+  // Before the entry goes: every keeper will see it missing, and none of them knows who did it and why.
+  if (!id.empty()) (void)ledger_.claim(release_claim(id), removal_claim_lasts);
+  const auto removed = ledger_.replace(Table::blocked, field, text, std::nullopt);
+  if (!removed) return no_answer(removed.error());
+  if (!*removed) return false;
+  ledger_.wake();
+  if (const auto emptied = empty_record(identity, id); !emptied) return emptied.error();
+  return true;
+}
+
+Handles::Answer<std::optional<Block>> Handles::release(const Identity& identity, const Author& author) {
+  Event event{"released", "info", identity.text(), "", "", ""};
+  event.text = author.reason.empty() ? "without a reason" : one_line(author.reason);
+  for (int i = 0; i < most_tries; ++i) {
+    const auto tables = ledger_.tables();
+    if (!tables) return no_answer(tables.error());
+    const auto* text = text_of(tables->blocked, identity.text());
+    if (!text) {
+      if (const auto refilled = ledger_.refill(identity); !refilled) return no_answer(refilled.error());
+      event.what = "refilled";
+      tell(std::move(event), author.by);
+      return std::optional<Block>{};
+    }
+    const auto lifted = lift(identity, identity.text(), *text);
+    if (!lifted) return lifted.error();
+    if (!*lifted) continue;
+    tell(std::move(event), author.by);
+    return std::optional(understood(*text));
+  }
+  return somebody_else(identity.text());
+}
+
+Handles::Answer<Block> Handles::block(const Identity& identity, std::optional<Milliseconds> lasting, const Author& author) {
+  for (int i = 0; i < most_tries; ++i) {
+    const auto tables = ledger_.tables();
+    if (!tables) return no_answer(tables.error());
+    const auto* text = text_of(tables->blocked, identity.text());
+    Block block{.since = tables->now, .until = end_of(lasting, tables->now), .by = author.by,
+                .reason = one_line(author.reason)};
+    const auto before = text ? understood(*text) : Block{};
+    if (text && before.holds_at(tables->now)) block.id = id_of(before);
+    if (block.id.empty()) block.id = new_id_();
+    const auto written = format(block);
+    if (const auto back = parse_block(written); !back || *back != block)
+      return HandleError{HandleError::Kind::not_understood, "the table could not hold this reason; write it in other words"};
+    const auto replaced = ledger_.replace(Table::blocked, identity.text(), text ? std::optional(*text) : std::nullopt, written);
+    if (!replaced) return no_answer(replaced.error());
+    if (!*replaced) continue;
+    ledger_.wake();
+    const auto marked = ledger_.mark_blocked(identity, mark_of(block, Milliseconds{0}));
+    tell(blocked_event(identity, block), author.by);
+    if (!marked) return no_answer(marked.error());
+    return block;
+  }
+  return somebody_else(identity.text());
+}
+
+Handles::Answer<Override> Handles::set_limit(const OverrideKey& key, const std::variant<Allowance, Mode>& value,
+                                             std::optional<Milliseconds> lasting, const std::string& by) {
+  const auto field = key.text();
+  for (int i = 0; i < most_tries; ++i) {
+    const auto tables = ledger_.tables();
+    if (!tables) return no_answer(tables.error());
+    const auto* text = text_of(tables->overrides, field);
+    const Override entry{.value = value, .since = tables->now, .until = end_of(lasting, tables->now), .by = by};
+    const auto replaced = ledger_.replace(Table::override_, field, text ? std::optional(*text) : std::nullopt, format(entry));
+    if (!replaced) return no_answer(replaced.error());
+    if (!*replaced) continue;
+    ledger_.wake();
+    tell(override_event(key, entry), by);
+    return entry;
+  }
+  return somebody_else(field);
+}
+
+Handles::Answer<std::optional<Override>> Handles::remove_limit(const OverrideKey& key, const std::string& by) {
+  const auto field = key.text();
+  for (int i = 0; i < most_tries; ++i) {
+    const auto tables = ledger_.tables();
+    if (!tables) return no_answer(tables.error());
+    const auto* text = text_of(tables->overrides, field);
+    if (!text) return std::optional<Override>{};
+    const auto entry = parse_override(key, *text);
+    if (entry) (void)ledger_.claim(removal_claim(key, *entry), removal_claim_lasts);
+    const auto removed = ledger_.replace(Table::override_, field, *text, std::nullopt);
+    if (!removed) return no_answer(removed.error());
+    if (!*removed) continue;
+    ledger_.wake();
+    if (entry) tell(override_removed_event(key, *entry), by);
+    return std::optional(entry ? *entry : Override{});
+  }
+  return somebody_else(field);
+}
+
+}  // namespace quota

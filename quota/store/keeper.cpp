@@ -1,0 +1,210 @@
+#include "quota/store/keeper.hpp"
+
+#include <algorithm>
+
+namespace quota {
+namespace {
+
+constexpr Milliseconds shortest_gap{50};
+constexpr Milliseconds longest_gap{850};
+constexpr int gap_per_reading = 10;
+constexpr Milliseconds first_pause{100};
+constexpr Milliseconds longest_pause{1000};
+constexpr Milliseconds retry_steps_after{1000};
+// Short enough that a change noticed meanwhile is still obeyed within a second.
+constexpr Milliseconds steps_at_most{600};
+constexpr std::size_t most_owed = 10'000;
+
+template <class Duration>
+Milliseconds gap_after(Duration reading) {
+  return std::clamp(std::chrono::ceil<Milliseconds>(reading * gap_per_reading), shortest_gap, longest_gap);
+}
+
+/// Whether all that comes next would fail as well.
+bool is_away(const StoreError& error) {
+  return error.kind == StoreErrorKind::unreachable || error.kind == StoreErrorKind::timed_out || error.kind == StoreErrorKind::closed;
+}
+
+}  // namespace
+
+Keeper::Keeper(Ledger& ledger, KeeperOptions options)
+    : ledger_(ledger),
+      options_(std::move(options)),
+      events_(ledger, options_.host),
+      runner_(ledger, events_),
+      pause_after_failure_(first_pause),
+      tables_(std::make_shared<const Tables>()) {
+  thread_ = std::thread([this] { run(); });
+}
+
+Keeper::~Keeper() { stop(); }
+
+bool Keeper::first_read(Milliseconds at_most) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, at_most, [this] { return store_time_ || stopping_; }) && store_time_;
+}
+
+TablesPtr Keeper::tables() const {
+  const std::lock_guard lock(mutex_);
+  return tables_;
+}
+
+std::optional<Timestamp> Keeper::now() const {
+  const std::lock_guard lock(mutex_);
+  if (!store_time_) return std::nullopt;
+  return *store_time_ + std::chrono::floor<Milliseconds>(Steady::now() - store_time_at_);
+}
+
+std::optional<std::string> Keeper::ended_text(const Identity& identity) const {
+  const auto moment = now();
+  const std::lock_guard lock(known_mutex_);
+  const auto found = known_.blocked.find(identity.text());
+  if (!moment || found == known_.blocked.end() || found->second.block.holds_at(*moment)) return std::nullopt;
+  return found->second.text;
+}
+
+void Keeper::wake() { ledger_.wake(); }
+
+void Keeper::stop() {
+  if (!thread_.joinable()) return;
+  std::unique_lock lock(mutex_);
+  stopping_ = true;
+  changed_.notify_all();
+  // Again and again: the thread may be about to wait for the store, where only a later call reaches it.
+  while (!finished_) {
+    lock.unlock();
+    ledger_.wake();
+    lock.lock();
+    changed_.wait_for(lock, Milliseconds{10}, [this] { return finished_; });
+  }
+  lock.unlock();
+  thread_.join();
+}
+
+bool Keeper::is_stopping() const {
+  const std::lock_guard lock(mutex_);
+  return stopping_;
+}
+
+void Keeper::rest_until(Moment moment) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_until(lock, moment, [this] { return stopping_; });
+}
+
+void Keeper::run() {
+  while (!is_stopping()) {
+    const auto began = Steady::now();
+    const auto text = read();
+    const auto ended = Steady::now();
+    if (!text) {
+      rest_until(ended + pause_after_failure_);
+      pause_after_failure_ = std::min(pause_after_failure_ * 2, longest_pause);
+      continue;
+    }
+    pause_after_failure_ = first_pause;
+    auto steps = take_over(*text, ended);
+    settle_doubts();
+    const bool read_again = carry_out(std::move(steps), ended + steps_at_most);
+    rest_until(ended + gap_after(ended - began));
+    if (!read_again && !is_stopping()) wait();
+  }
+  const std::lock_guard lock(mutex_);
+  finished_ = true;
+  changed_.notify_all();
+}
+
+std::optional<TablesText> Keeper::read() {
+  auto text = ledger_.tables();
+  const bool could_read = std::exchange(can_read_, text.has_value());
+  if (could_read && !text) tell(KeeperReport::What::tables_unreadable, text.error().text);
+  if (!could_read && text) tell(KeeperReport::What::tables_readable, "");
+  if (!text) return std::nullopt;
+  return std::move(*text);
+}
+
+std::vector<Step> Keeper::take_over(const TablesText& read, Moment read_at) {
+  const std::lock_guard known_lock(known_mutex_);
+  auto planned = plan(std::move(known_), read, options_.means);
+  known_ = std::move(planned.after);
+  wake_at_ = planned.wake_at;
+  TablesPtr published = std::make_shared<const Tables>(std::move(planned.tables));
+  {
+    const std::lock_guard lock(mutex_);
+    tables_.swap(published);
+    store_time_ = read.now;
+    store_time_at_ = read_at;
+    changed_.notify_all();
+  }
+  auto steps = std::exchange(owed_, {});
+  std::move(planned.steps.begin(), planned.steps.end(), std::back_inserter(steps));
+  return steps;
+}
+
+/// A change without an answer was ours if its text, with the random id that we gave it, stands there now.
+void Keeper::settle_doubts() {
+  for (const auto& change : std::exchange(in_doubt_, {})) {
+    bool is_done = false;
+    {
+      const std::lock_guard lock(known_mutex_);
+      const auto found = known_.blocked.find(change.field);
+      is_done = found != known_.blocked.end() && found->second.text == change.desired;
+    }
+    if (is_done) runner_.follow_up(change);
+  }
+}
+
+/// Returns whether the tables are to be read again at once: something was written, or there was no time for all.
+bool Keeper::carry_out(std::vector<Step> steps, Moment deadline) {
+  failed_this_round_ = false;
+  bool wrote = false, is_over = false, is_away_now = false;
+  (void)events_.flush();
+  for (auto& step : steps) {
+    is_over = is_over || is_stopping() || Steady::now() >= deadline;
+    if (is_over) {
+      postpone(std::move(step));
+      continue;
+    }
+    const auto ran = runner_.run(step);
+    if (ran && *ran == Ran::won && std::holds_alternative<Change>(step)) wrote = true;
+    if (ran && *ran == Ran::won && std::holds_alternative<Mark>(step)) note_marked(std::get<Mark>(step));
+    if (ran) continue;
+    note_failure(step, ran.error());
+    is_over = is_away_now = is_away(ran.error());
+    postpone(std::move(step));
+  }
+  if (steps_fail_ && !failed_this_round_) tell(KeeperReport::What::steps_done, "");
+  steps_fail_ = failed_this_round_;
+  return wrote || (is_over && !is_away_now);
+}
+
+void Keeper::postpone(Step step) {
+  const bool follows_again = std::holds_alternative<Change>(step) || std::holds_alternative<Mark>(step);
+  if (!follows_again && owed_.size() < most_owed) owed_.push_back(std::move(step));
+}
+
+void Keeper::note_failure(const Step& step, const StoreError& error) {
+  const auto* change = std::get_if<Change>(&step);
+  const bool bears_own_id = change && change->marking && change->event && change->event->what == "blocked";
+  if (bears_own_id && error.executed == Executed::possibly) in_doubt_.push_back(*change);
+  if (!steps_fail_ && !failed_this_round_) tell(KeeperReport::What::steps_failing, error.text);
+  failed_this_round_ = true;
+}
+
+void Keeper::note_marked(const Mark& step) {
+  const std::lock_guard lock(known_mutex_);
+  const auto found = known_.blocked.find(step.marking.identity.text());
+  if (found != known_.blocked.end() && found->second.id == step.marking.mark.id) found->second.marked = true;
+}
+
+void Keeper::wait() {
+  auto at_most = options_.idle_read;
+  if (failed_this_round_ || events_.kept() > 0) at_most = std::min(at_most, retry_steps_after);
+  if (wake_at_) at_most = std::min(at_most, std::max(*wake_at_ - now().value_or(*wake_at_), Milliseconds{0}) + Milliseconds{1});
+  ledger_.wait_for_change(at_most);
+}
+
+void Keeper::tell(KeeperReport::What what, std::string text) {
+  if (options_.report) options_.report({what, std::move(text)});
+}
+
+}  // namespace quota

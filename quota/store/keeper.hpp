@@ -1,0 +1,111 @@
+// Keeper: the daemon's copy of the live tables, kept true by a thread of its own, which also does what upkeep plans.
+//
+// It reads when the store says that a table may have changed, when an entry ends, and every `idle_read` to be sure. What was
+// read is published before any step is done: a block holds from the moment it is seen. Between two readings lie ten times as
+// long as the last one took, at least 50 ms and at most 850 ms, so that a change is obeyed within a second and a storm of
+// changes costs a store of any size no more than about a tenth of the keeper's time, or one reading a second.
+// After a failed reading the old copy stays, with every block in it, and the next follows after 100 ms … 1 s.
+// Invariant: each Ledger has one keeper, which is the only one that waits for its changes.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "quota/store/step_runner.hpp"
+#include "quota/tables.hpp"
+#include "quota/upkeep.hpp"
+
+namespace quota {
+
+/// What the owner may want to log. Each is told when it begins and when it is over, not each time.
+struct KeeperReport {
+  enum class What : std::uint8_t { tables_unreadable, tables_readable, steps_failing, steps_done };
+  What what;
+  std::string text;  ///< the store's words; empty for the good news
+};
+
+struct KeeperOptions {
+  std::string host{};                                                 ///< who writes the events
+  Means means{};
+  std::function<void(const KeeperReport&)> report{};                  ///< called on the keeper's thread
+  Milliseconds idle_read = std::chrono::seconds{10};
+};
+
+class Keeper {
+ public:
+  /// Starts the thread. `ledger` must outlive the keeper.
+  Keeper(Ledger& ledger, KeeperOptions options);
+  Keeper(const Keeper&) = delete;
+  Keeper& operator=(const Keeper&) = delete;
+  ~Keeper();
+
+  /// Waits until the tables were read once. Returns whether they were.
+  [[nodiscard]] bool first_read(Milliseconds at_most);
+
+  /// The latest copy; empty tables before the first reading, never null. Threads: any.
+  [[nodiscard]] TablesPtr tables() const;
+
+  /// The store's clock by the last reading and the time since: never ahead of it. Empty before the first. Threads: any.
+  [[nodiscard]] std::optional<Timestamp> now() const;
+
+  /// The text of a block that has ended and still stands in the table. Threads: any.
+  [[nodiscard]] std::optional<std::string> ended_text(const Identity& identity) const;
+
+  /// Reads again as soon as the pause between two readings allows. Threads: any.
+  void wake();
+
+  /// Ends the thread after the call to the store it is in, if any. May be called twice.
+  void stop();
+
+ private:
+  using Steady = std::chrono::steady_clock;
+  using Moment = Steady::time_point;
+
+  void run();
+  [[nodiscard]] bool is_stopping() const;
+  void rest_until(Moment moment);
+  [[nodiscard]] std::optional<TablesText> read();
+  [[nodiscard]] std::vector<Step> take_over(const TablesText& read, Moment read_at);
+  void settle_doubts();
+  [[nodiscard]] bool carry_out(std::vector<Step> steps, Moment deadline);
+  void postpone(Step step);
+  void note_failure(const Step& step, const StoreError& error);
+  void note_marked(const Mark& step);
+  void wait();
+  void tell(KeeperReport::What what, std::string text);
+
+  // Constant after construction.
+  Ledger& ledger_;
+  const KeeperOptions options_;
+
+  // Of the keeper's thread alone.
+  EventWriter events_;
+  StepRunner runner_;
+  std::vector<Step> owed_;          // releases and announcements: no later reading would lead to them again
+  std::vector<Change> in_doubt_;    // changes that may have been carried out
+  std::optional<Timestamp> wake_at_;
+  Milliseconds pause_after_failure_;
+  bool can_read_ = true;
+  bool steps_fail_ = false;
+  bool failed_this_round_ = false;
+
+  mutable std::mutex mutex_;
+  // Guarded by mutex_.
+  std::condition_variable changed_;
+  TablesPtr tables_;
+  std::optional<Timestamp> store_time_;
+  Moment store_time_at_{};
+  bool stopping_ = false;
+  bool finished_ = false;
+
+  mutable std::mutex known_mutex_;  // never taken by a message: planning holds it
+  Known known_;                     // guarded by known_mutex_
+
+  std::thread thread_;
+};
+
+}  // namespace quota

@@ -1,0 +1,162 @@
+#include "quota/upkeep.hpp"
+
+#include <algorithm>
+
+#include "quota/encoding.hpp"
+#include "quota/time_text.hpp"
+#include "quota/upkeep_draft.hpp"
+
+namespace quota {
+namespace upkeep {
+
+void Draft::wake_at(std::optional<Timestamp> moment) {
+  if (!moment || *moment <= now.now) return;
+  plan.wake_at = plan.wake_at ? std::min(*plan.wake_at, *moment) : *moment;
+}
+
+void Draft::end(Table table, const TableEntry& entry, Event event) {
+  changes.push_back(Change{.table = table, .field = entry.field, .expected = entry.text, .event = std::move(event)});
+}
+
+void Draft::complain(Table table, const TableEntry& entry, std::string_view complaint, const std::string& identity) {
+  if (is_error_text(entry.text)) return;
+  Event event{"error", "warning", identity, "", "", ""};
+  event.text = "table " + std::string(name(table)) + ", field " + percent_encoded(entry.field.substr(0, 200)) + ": " +
+               std::string(complaint);
+  changes.push_back(Change{.table = table,
+                           .field = entry.field,
+                           .expected = entry.text,
+                           .desired = error_text(complaint, entry.text),
+                           .event = std::move(event)});
+}
+
+void Draft::remove(Table table, const TableEntry& entry) {
+  changes.push_back(Change{.table = table, .field = entry.field, .expected = entry.text});
+}
+
+const std::string* find_text(const TablesText::Entries& entries, const std::string& field) {
+  const auto found = std::find_if(entries.begin(), entries.end(), [&](const auto& entry) { return entry.first == field; });
+  return found == entries.end() ? nullptr : &found->second;
+}
+
+std::string has_entry_already(const std::string& canonical) {
+  return canonical + " has an entry already, which holds; change or remove that one, and remove this";
+}
+
+namespace {
+
+constexpr std::size_t names_in_event = 10;
+
+std::string epoch_in(const TablesText& now) {
+  const auto* epoch = find_text(now.blocked, std::string(epoch_field));
+  return epoch ? *epoch : std::string();
+}
+
+std::string listed(const std::vector<std::string>& names) {
+  std::string text;
+  for (std::size_t i = 0; i < std::min(names.size(), names_in_event); ++i) text += (i == 0 ? "" : ", ") + names[i];
+  if (names.size() > names_in_event) text += " and " + std::to_string(names.size() - names_in_event) + " more";
+  return text;
+}
+
+void announce_loss(Draft& draft) {
+  const bool has_no_epoch = draft.plan.after.epoch.empty();
+  if (!draft.is_lost || (draft.put_back.empty() && !has_no_epoch)) return;
+  Event event{"lost", "error", "", "", "", ""};
+  event.text = has_no_epoch ? "the table of blocks was emptied" : "the store's data is not the one known before";
+  event.text += draft.put_back.empty() ? "; no block was known"
+                                       : "; put back: " + listed(draft.put_back) +
+                                             "; a release made in the last seconds must be repeated";
+  event.text += "; live limits and accounts are taken as found";
+  draft.announcements.push_back(
+      Announce{"lost:" + draft.now.history + ":" + draft.before.epoch, std::chrono::minutes{10}, std::move(event)});
+}
+
+void ensure_epoch(Draft& draft) {
+  if (!draft.plan.after.epoch.empty()) return;
+  draft.changes.insert(draft.changes.begin(), Change{.table = Table::blocked,
+                                                     .field = std::string(epoch_field),
+                                                     .desired = draft.means.new_id()});
+}
+
+Draft begun(Known before, const TablesText& now, const Means& means) {
+  const auto epoch = epoch_in(now);
+  const bool is_same_run = before.history == now.history;
+  const bool is_intact = is_same_run && !epoch.empty() && before.epoch == epoch;
+  const bool is_lost = !before.history.empty() && (!is_same_run || (!before.epoch.empty() && before.epoch != epoch));
+  Draft draft{.before = std::move(before), .now = now, .means = means, .is_intact = is_intact, .is_lost = is_lost};
+  draft.plan.after.history = now.history;
+  draft.plan.after.epoch = epoch;
+  return draft;
+}
+
+Plan finished(Draft draft) {
+  auto& steps = draft.plan.steps;
+  for (auto* part : {&draft.releases, &draft.changes, &draft.announcements, &draft.marks})
+    std::move(part->begin(), part->end(), std::back_inserter(steps));
+  return std::move(draft.plan);
+}
+
+}  // namespace
+}  // namespace upkeep
+
+Plan plan(Known before, const TablesText& now, const Means& means) {
+  auto draft = upkeep::begun(std::move(before), now, means);
+  upkeep::read_blocked(draft);
+  upkeep::read_overrides(draft);
+  upkeep::read_accounts(draft);
+  upkeep::ensure_epoch(draft);
+  upkeep::announce_loss(draft);
+  return upkeep::finished(std::move(draft));
+}
+
+std::string id_of(const Block& block) {
+  if (block.is_error) return "error-" + sha256_hex(block.reason).substr(0, 12);
+  return block.id;
+}
+
+BlockMark mark_of(const Block& block, Milliseconds forget) {
+  BlockMark mark{.id = id_of(block), .ladder = {}, .quota = block.quota, .until = block.until};
+  if (!block.is_by_hand() && block.step > 0 && (block.until || block.since))
+    mark.ladder = Ladder{block.step, block.until ? *block.until + forget : *block.since + endless_block_kept_for};
+  return mark;
+}
+
+Event blocked_event(const Identity& identity, const Block& block) {
+  std::string text = "blocked until " + (block.until ? format_moment(*block.until) : std::string("released"));
+  text += ", action " + std::string(name(block.action));
+  text += block.is_by_hand() ? ", by hand" : ", quota " + block.quota + ", step " + std::to_string(block.step);
+  if (!block.reason.empty()) text += ": " + block.reason;
+  const auto by = block.by.empty() && block.is_by_hand() ? std::string("by hand") : block.by;
+  return {"blocked", "warning", identity.text(), std::move(text), by, ""};
+}
+
+namespace {
+
+Event event_about(const OverrideKey& key, const Override& entry, std::string text) {
+  const bool is_mode = std::holds_alternative<Mode>(entry.value);
+  return {is_mode ? "mode" : "limit", is_mode ? "warning" : "info", key.identity ? key.identity->text() : "",
+          std::move(text), entry.by.empty() ? "by hand" : entry.by, ""};
+}
+
+std::string said(const Override& entry) {
+  return format(Override{.value = entry.value, .since = {}, .until = entry.until, .by = {}});
+}
+
+}  // namespace
+
+Event override_event(const OverrideKey& key, const Override& entry) {
+  return event_about(key, entry, "live limit '" + key.text() + "' is now: " + said(entry));
+}
+
+Event override_removed_event(const OverrideKey& key, const Override& entry) {
+  return event_about(key, entry, "live limit '" + key.text() + "' was removed; it was: " + said(entry));
+}
+
+std::string release_claim(const std::string& block_id) { return "released:" + sha256_hex(block_id).substr(0, 16); }
+
+std::string removal_claim(const OverrideKey& key, const Override& entry) {
+  return "limit-removed:" + sha256_hex(key.text() + "\n" + said(entry)).substr(0, 16);
+}
+
+}  // namespace quota

@@ -1,0 +1,142 @@
+// Upkeep: what a daemon makes of the live tables each time it has read them, and what it does about what it found. Pure.
+//
+// Of all daemons that read the same, one does each step and logs its event: every step is a compare-and-set, a release by
+// block id or a claim, and whoever loses does nothing. Steps that are not done (a lost store, no time) follow again from
+// the next reading; only Release and Announce do not, their keeper must keep them.
+//
+//   found in a table                         what follows
+//   a block or override made by hand         gets id= and since=; event `blocked`, `limit` or `mode`
+//   a block edited by hand                   is followed; one whose id= went lost in it is the same block and gets it again
+//   a block or override past its until       is taken away, by comparing its text; refusals and ladder stay; event `ended`
+//   a block that is missing                  a release, if it was seen under the same history and epoch; else it is put back
+//   an override that is missing              event `limit` or `mode`, once
+//   what cannot be understood                is rewritten as `ERROR: … (what was written)`; such a block blocks until
+//                                            released, another entry is ignored; event `error`
+//   another spelling of a field              is renamed. If the canonical field says something else, that one holds and the
+//                                            other becomes an ERROR; but of two blocks the one that lasts longer holds
+//   no epoch                                 is written
+//   `* *` observe                            event `mode` each hour while it lasts
+//
+// A lost history is another run or replication id, or another or no epoch. Then known blocks that have not ended are put
+// back, so a release made meanwhile must be repeated, and event `lost` says so. Overrides and accounts are taken as found:
+// nobody is harmed for long by limits that fall back to the configuration.
+// Known limits: a release made while no daemon was running leaves the record as it is. A block made and released between
+// two readings is not seen at all.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "quota/store.hpp"
+#include "quota/tables.hpp"
+
+namespace quota {
+
+/// The field of the table `blocked` that marks it as ours.
+inline constexpr std::string_view epoch_field = "epoch";
+
+struct KnownBlock {
+  std::string text{};   ///< as it was read
+  Block block{};
+  std::string id{};     ///< the last one known: an editor may have dropped it from the text
+  std::optional<Timestamp> since{};  ///< likewise
+  bool seen = false;    ///< read under Known's history and epoch; false: put back, and not yet seen again
+  bool marked = false;  ///< the record is known to hold the id
+};
+
+struct KnownOverride {
+  std::string text{};
+  Override entry{};
+};
+
+/// What the last reading found. Default: nothing was read yet.
+struct Known {
+  std::string history{};
+  std::string epoch{};  ///< empty: there was none
+  std::map<std::string, KnownBlock> blocked{};       ///< by identity text
+  std::map<std::string, KnownOverride> overrides{};  ///< by OverrideKey::text()
+  std::int64_t hours_announced = 0;                  ///< of `* *` observe
+};
+
+struct Marking {
+  Identity identity;
+  BlockMark mark;
+};
+
+struct TableEntry {
+  std::string field;
+  std::string text;
+};
+
+/// Compare and set of one field. Whoever wins marks the record, removes the other spelling and logs the event.
+struct Change {
+  Table table;
+  std::string field;
+  std::optional<std::string> expected{};
+  std::optional<std::string> desired{};
+  std::optional<Marking> marking{};
+  std::optional<TableEntry> other_spelling{};
+  std::optional<Event> event{};
+};
+
+/// Empties the record if its block is `id`. Whoever did logs the event. No id: the block was released before it got one.
+struct Release {
+  Identity identity;
+  std::string id;
+  Event event;
+};
+
+/// Makes sure that the record of a block that this daemon did not make holds its id: its maker may have died in between.
+struct Mark {
+  std::string text;  ///< the block's, which must still stand in the table
+  Marking marking;
+};
+
+/// Whoever gets the claim logs the event.
+struct Announce {
+  std::string claim;
+  Milliseconds lasting;
+  Event event;
+};
+
+using Step = std::variant<Release, Change, Announce, Mark>;
+
+struct Plan {
+  Tables tables{};                     ///< to be obeyed before any step is done
+  Known after{};
+  std::vector<Step> steps{};           ///< in this order: releases, changes, announcements, marks
+  std::optional<Timestamp> wake_at{};  ///< when something ends or is due by itself
+};
+
+/// What upkeep needs from outside.
+struct Means {
+  std::function<std::string()> new_id;                               ///< a random word
+  std::function<Milliseconds(const std::string& quota)> forget;      ///< BlockRule::forget; zero for a quota without
+};
+
+/// What follows from reading `now` after `before`.
+[[nodiscard]] Plan plan(Known before, const TablesText& now, const Means& means);
+
+/// A block's id; that of an entry that could not be understood follows from its text. Empty for one not yet noticed.
+[[nodiscard]] std::string id_of(const Block& block);
+
+/// What is to stand in the record of `block`. The ladder is rebuilt from its step and end.
+[[nodiscard]] BlockMark mark_of(const Block& block, Milliseconds forget);
+
+/// Event `blocked`, with the facts.
+[[nodiscard]] Event blocked_event(const Identity& identity, const Block& block);
+
+/// Event `limit` (or `mode`, for `* *` observe and enforce): this entry holds from now on.
+[[nodiscard]] Event override_event(const OverrideKey& key, const Override& entry);
+[[nodiscard]] Event override_removed_event(const OverrideKey& key, const Override& entry);
+
+/// The claims that whoever removes something by a command takes first, so that no keeper logs it a second time.
+[[nodiscard]] std::string release_claim(const std::string& block_id);
+[[nodiscard]] std::string removal_claim(const OverrideKey& key, const Override& entry);
+inline constexpr Milliseconds removal_claim_lasts = std::chrono::seconds{30};
+
+}  // namespace quota

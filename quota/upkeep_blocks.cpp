@@ -1,0 +1,183 @@
+#include "quota/time_text.hpp"
+#include "quota/upkeep_draft.hpp"
+
+namespace quota::upkeep {
+namespace {
+
+/// Never fails: what cannot be understood is a block that says so.
+Block understood(const std::string& text) {
+  auto block = parse_block(text);
+  if (block) return std::move(*block);
+  return Block{.reason = error_text(block.error(), text), .is_error = true};
+}
+
+Event ended_event(const Identity& identity, const Block& block) {
+  return {"ended", "info", identity.text(), "the block ended by itself at " + format_moment(*block.until), "", ""};
+}
+
+Release release_of(const Identity& identity, const KnownBlock& known) {
+  std::string text = "released; the block was: " + (known.block.reason.empty() ? "without a reason" : known.block.reason);
+  return {identity, known.id, Event{"released", "info", identity.text(), std::move(text), "by hand", ""}};
+}
+
+Marking marking_of(const Draft& draft, const Identity& identity, const Block& block) {
+  return {identity, mark_of(block, block.is_by_hand() ? Milliseconds{0} : draft.means.forget(block.quota))};
+}
+
+void publish(Draft& draft, const std::string& field, const Block& block) {
+  draft.plan.tables.blocked.insert_or_assign(field, block);
+  draft.wake_at(block.until);
+}
+
+Block completed(const Draft& draft, Block block, const std::string& known_id, const std::optional<Timestamp>& known_since) {
+  if (block.id.empty()) block.id = known_id.empty() ? draft.means.new_id() : known_id;
+  if (!block.since) block.since = known_since.value_or(draft.now.now);
+  return block;
+}
+
+/// What `text` means where `known` stood before.
+KnownBlock followed(Draft& draft, const Identity& identity, KnownBlock known, const std::string& text) {
+  if (known.text == text) {
+    known.seen = true;
+    known.marked = known.marked && !draft.is_lost;
+    return known;
+  }
+  KnownBlock entry{.text = text, .block = understood(text), .seen = true};
+  const auto id = id_of(entry.block);
+  entry.id = id.empty() ? known.id : id;
+  entry.since = entry.block.since ? entry.block.since : known.since;
+  entry.marked = known.marked && entry.id == known.id && !draft.is_lost;
+  const bool is_another = !known.id.empty() && entry.id != known.id && !entry.block.is_error && !known.block.is_error;
+  if (is_another && draft.is_intact && known.seen && known.block.holds_at(draft.now.now))
+    draft.releases.push_back(release_of(identity, known));
+  return entry;
+}
+
+void rewrite_as_error(Draft& draft, const Identity& identity, const TableEntry& entry, const Block& block) {
+  draft.changes.push_back(Change{.table = Table::blocked,
+                                 .field = entry.field,
+                                 .expected = entry.text,
+                                 .desired = block.reason,
+                                 .marking = marking_of(draft, identity, block),
+                                 .event = Event{"error", "warning", identity.text(),
+                                                "blocked until released: the entry cannot be understood: " + block.reason,
+                                                "", ""}});
+}
+
+void complete(Draft& draft, const Identity& identity, const KnownBlock& entry) {
+  const auto block = completed(draft, entry.block, entry.id, entry.since);
+  draft.changes.push_back(Change{.table = Table::blocked,
+                                 .field = identity.text(),
+                                 .expected = entry.text,
+                                 .desired = format(block),
+                                 .marking = marking_of(draft, identity, block),
+                                 .event = blocked_event(identity, block)});
+}
+
+void read_block(Draft& draft, const Identity& identity, const TableEntry& read) {
+  if (draft.plan.after.blocked.contains(read.field)) return;  // a scan may give a field twice
+  auto node = draft.before.blocked.extract(read.field);
+  auto entry = followed(draft, identity, node.empty() ? KnownBlock{} : std::move(node.mapped()), read.text);
+  if (!entry.block.holds_at(draft.now.now)) {
+    draft.end(Table::blocked, read, ended_event(identity, entry.block));
+  } else {
+    publish(draft, read.field, entry.block);
+    if (entry.block.is_error && !is_error_text(read.text))
+      rewrite_as_error(draft, identity, read, entry.block);
+    else if (!entry.block.is_error && (entry.block.id.empty() || !entry.block.since))
+      complete(draft, identity, entry);
+    else if (!entry.marked)
+      draft.marks.push_back(Mark{read.text, marking_of(draft, identity, entry.block)});
+  }
+  draft.plan.after.blocked.emplace(read.field, std::move(entry));
+}
+
+void put_back(Draft& draft, const Identity& identity, KnownBlock known) {
+  const auto field = identity.text();
+  known.seen = known.marked = false;
+  Change change{.table = Table::blocked, .field = field, .desired = known.text};
+  if (!known.id.empty()) {
+    auto block = known.block;
+    if (!block.is_error) block.id = known.id;
+    change.marking = marking_of(draft, identity, block);
+  }
+  draft.changes.push_back(std::move(change));
+  draft.put_back.push_back(field);
+  publish(draft, field, known.block);
+  draft.plan.after.blocked.insert_or_assign(field, std::move(known));
+}
+
+void read_missing(Draft& draft) {
+  for (auto& [field, known] : draft.before.blocked) {
+    const auto identity = parse_identity(field);
+    if (!identity || !known.block.holds_at(draft.now.now)) continue;
+    if (draft.is_intact && known.seen)
+      draft.releases.push_back(release_of(*identity, known));
+    else
+      put_back(draft, *identity, std::move(known));
+  }
+}
+
+bool lasts_longer(const Block& one, const Block& other) { return other.until && (!one.until || *one.until > *other.until); }
+
+bool says_the_same(const Block& one, const Block& other) {
+  return one.until == other.until && one.action == other.action && one.quota == other.quota && one.reason == other.reason;
+}
+
+/// Another spelling beside its canonical field, whose block is `holding`.
+void read_second(Draft& draft, const Identity& identity, const OtherSpelling& other, const KnownBlock& holding) {
+  const auto block = understood(other.entry.text);
+  if (!block.is_error && says_the_same(block, holding.block)) return draft.remove(Table::blocked, other.entry);
+  if (block.is_error || !lasts_longer(block, holding.block))
+    return draft.complain(Table::blocked, other.entry, has_entry_already(other.canonical), other.canonical);
+  auto longer = block;
+  longer.id = holding.id.empty() ? block.id : holding.id;
+  const auto text = completed(draft, longer, holding.id, holding.since);
+  publish(draft, other.canonical, text);
+  draft.changes.push_back(Change{.table = Table::blocked,
+                                 .field = other.canonical,
+                                 .expected = holding.text,
+                                 .desired = format(text),
+                                 .marking = marking_of(draft, identity, text),
+                                 .other_spelling = other.entry,
+                                 .event = blocked_event(identity, text)});
+}
+
+void read_other(Draft& draft, const Identity& identity, const OtherSpelling& other) {
+  if (is_error_text(other.entry.text)) return;
+  const auto holding = draft.plan.after.blocked.find(other.canonical);
+  const auto* text = find_text(draft.now.blocked, other.canonical);
+  if (holding != draft.plan.after.blocked.end() && holding->second.block.holds_at(draft.now.now))
+    return read_second(draft, identity, other, holding->second);
+  auto block = understood(other.entry.text);
+  if (!block.holds_at(draft.now.now)) return draft.end(Table::blocked, other.entry, ended_event(identity, block));
+  if (!block.is_error) block = completed(draft, std::move(block), "", {});
+  publish(draft, other.canonical, block);
+  draft.changes.push_back(Change{.table = Table::blocked,
+                                 .field = other.canonical,
+                                 .expected = text ? std::optional(*text) : std::nullopt,
+                                 .desired = format(block),
+                                 .marking = marking_of(draft, identity, block),
+                                 .other_spelling = other.entry,
+                                 .event = blocked_event(identity, block)});
+}
+
+}  // namespace
+
+void read_blocked(Draft& draft) {
+  std::vector<std::pair<Identity, OtherSpelling>> others;
+  for (const auto& [field, text] : draft.now.blocked) {
+    if (field == epoch_field) continue;
+    const auto identity = parse_identity(field);
+    if (!identity)
+      draft.complain(Table::blocked, {field, text}, identity.error(), "");
+    else if (auto canonical = identity->text(); canonical != field)
+      others.emplace_back(*identity, OtherSpelling{{field, text}, std::move(canonical)});
+    else
+      read_block(draft, *identity, {field, text});
+  }
+  read_missing(draft);
+  for (const auto& [identity, other] : others) read_other(draft, identity, other);
+}
+
+}  // namespace quota::upkeep

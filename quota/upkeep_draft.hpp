@@ -1,0 +1,45 @@
+// The plan in the making: shared by the files that implement upkeep.hpp, and by nobody else.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "quota/upkeep.hpp"
+
+namespace quota::upkeep {
+
+/// Entries of `before` are moved out as they are found again; what is left is missing.
+struct Draft {
+  Known before;
+  const TablesText& now;
+  const Means& means;
+  bool is_intact;  ///< what is missing was taken away by somebody
+  bool is_lost;    ///< the data is not what it was
+  Plan plan{};
+  std::vector<Step> releases{};
+  std::vector<Step> changes{};
+  std::vector<Step> announcements{};
+  std::vector<Step> marks{};
+  std::vector<std::string> put_back{};
+
+  void wake_at(std::optional<Timestamp> moment);
+  void end(Table table, const TableEntry& entry, Event event);
+  /// Rewrites what cannot be understood, unless that is done already.
+  void complain(Table table, const TableEntry& entry, std::string_view complaint, const std::string& identity);
+  void remove(Table table, const TableEntry& entry);
+};
+
+/// An entry whose field is another spelling of `canonical`.
+struct OtherSpelling {
+  TableEntry entry;
+  std::string canonical;
+};
+
+[[nodiscard]] const std::string* find_text(const TablesText::Entries& entries, const std::string& field);
+[[nodiscard]] std::string has_entry_already(const std::string& canonical);
+
+void read_blocked(Draft& draft);
+void read_overrides(Draft& draft);
+void read_accounts(Draft& draft);
+
+}  // namespace quota::upkeep

@@ -1,0 +1,141 @@
+#include "quota/time_text.hpp"
+#include "quota/upkeep_draft.hpp"
+
+namespace quota::upkeep {
+namespace {
+
+constexpr Milliseconds reminder_every = std::chrono::hours{1};
+
+std::string identity_text(const OverrideKey& key) { return key.identity ? key.identity->text() : std::string(); }
+
+Event ended_event(const OverrideKey& key, const Override& entry) {
+  return {"ended", "info", identity_text(key), "live limit '" + key.text() + "' ended by itself at " + format_moment(*entry.until),
+          "", ""};
+}
+
+void publish(Draft& draft, const std::string& field, const Override& entry) {
+  draft.plan.tables.overrides.insert_or_assign(field, entry);
+  draft.wake_at(entry.until);
+}
+
+Change written(const Draft& draft, const OverrideKey& key, std::optional<std::string> expected, Override entry) {
+  if (!entry.since) entry.since = draft.now.now;
+  return {.table = Table::override_,
+          .field = key.text(),
+          .expected = std::move(expected),
+          .desired = format(entry),
+          .event = override_event(key, entry)};
+}
+
+void read_override(Draft& draft, const OverrideKey& key, const TableEntry& read) {
+  const auto node = draft.before.overrides.extract(read.field);
+  const bool is_known = !node.empty() && node.mapped().text == read.text;
+  const auto entry = is_known ? Result<Override, std::string>(node.mapped().entry) : parse_override(key, read.text);
+  if (!entry) return draft.complain(Table::override_, read, entry.error(), identity_text(key));
+  if (!entry->holds_at(draft.now.now)) return draft.end(Table::override_, read, ended_event(key, *entry));
+  publish(draft, read.field, *entry);
+  draft.plan.after.overrides.insert_or_assign(read.field, KnownOverride{read.text, *entry});
+  if (!entry->since) draft.changes.push_back(written(draft, key, read.text, *entry));
+}
+
+bool says_the_same(const Override& one, const Override& other) { return one.value == other.value && one.until == other.until; }
+
+void read_other(Draft& draft, const OverrideKey& key, const OtherSpelling& other) {
+  const auto entry = parse_override(key, other.entry.text);
+  if (!entry) return draft.complain(Table::override_, other.entry, entry.error(), identity_text(key));
+  if (!entry->holds_at(draft.now.now)) return draft.end(Table::override_, other.entry, ended_event(key, *entry));
+  const auto holding = draft.plan.after.overrides.find(other.canonical);
+  if (holding != draft.plan.after.overrides.end()) {
+    if (says_the_same(*entry, holding->second.entry)) return draft.remove(Table::override_, other.entry);
+    return draft.complain(Table::override_, other.entry, has_entry_already(other.canonical), identity_text(key));
+  }
+  const auto* text = find_text(draft.now.overrides, other.canonical);  // an ERROR, or one that has ended
+  publish(draft, other.canonical, *entry);
+  auto change = written(draft, key, text ? std::optional(*text) : std::nullopt, *entry);
+  change.other_spelling = other.entry;
+  draft.changes.push_back(std::move(change));
+}
+
+void read_missing(Draft& draft) {
+  if (!draft.is_intact) return;
+  for (const auto& [field, known] : draft.before.overrides) {
+    const auto key = parse_override_key(field);
+    if (!key || !known.entry.holds_at(draft.now.now)) continue;
+    draft.announcements.push_back(
+        Announce{removal_claim(*key, known.entry), removal_claim_lasts, override_removed_event(*key, known.entry)});
+  }
+}
+
+/// While the switch says observe, everybody is reminded each hour after it was set.
+void remind_of_observing(Draft& draft) {
+  const auto found = draft.plan.tables.overrides.find(OverrideKey{}.text());
+  if (found == draft.plan.tables.overrides.end() || !found->second.since) return;
+  const auto* mode = std::get_if<Mode>(&found->second.value);
+  if (!mode || *mode != Mode::observe) return;
+  const auto since = *found->second.since;
+  const std::int64_t hours = (draft.now.now - since) / reminder_every;
+  draft.wake_at(since + (hours + 1) * reminder_every);
+  draft.plan.after.hours_announced = hours;
+  if (hours < 1 || hours == draft.before.hours_announced) return;
+  const auto claim = "observing:" + std::to_string(since.time_since_epoch().count()) + ":" + std::to_string(hours);
+  draft.announcements.push_back(Announce{claim, 2 * reminder_every,
+                                         Event{"mode", "warning", "", "all quotas only observe since " + format_moment(since),
+                                               found->second.by, ""}});
+}
+
+void read_account(Draft& draft, const Identity& owner, const TableEntry& read) {
+  if (is_error_text(read.text)) return;
+  const auto account = parse_account(read.text);
+  if (!account) return draft.complain(Table::account, read, account.error(), owner.text());
+  draft.plan.tables.accounts.set(owner, *account);
+}
+
+void read_other(Draft& draft, const Identity& owner, const OtherSpelling& other) {
+  if (is_error_text(other.entry.text)) return;
+  const auto* text = find_text(draft.now.accounts, other.canonical);
+  if (text && *text == other.entry.text) return draft.remove(Table::account, other.entry);
+  if (text && !is_error_text(*text))
+    return draft.complain(Table::account, other.entry, has_entry_already(other.canonical), owner.text());
+  const auto account = parse_account(other.entry.text);
+  if (!account) return draft.complain(Table::account, other.entry, account.error(), owner.text());
+  draft.plan.tables.accounts.set(owner, *account);
+  draft.changes.push_back(Change{.table = Table::account,
+                                 .field = other.canonical,
+                                 .expected = text ? std::optional(*text) : std::nullopt,
+                                 .desired = other.entry.text,
+                                 .other_spelling = other.entry});
+}
+
+}  // namespace
+
+void read_overrides(Draft& draft) {
+  std::vector<std::pair<OverrideKey, OtherSpelling>> others;
+  for (const auto& [field, text] : draft.now.overrides) {
+    const auto key = parse_override_key(field);
+    if (!key)
+      draft.complain(Table::override_, {field, text}, key.error(), "");
+    else if (auto canonical = key->text(); canonical != field)
+      others.emplace_back(*key, OtherSpelling{{field, text}, std::move(canonical)});
+    else
+      read_override(draft, *key, {field, text});
+  }
+  read_missing(draft);
+  for (const auto& [key, other] : others) read_other(draft, key, other);
+  remind_of_observing(draft);
+}
+
+void read_accounts(Draft& draft) {
+  std::vector<std::pair<Identity, OtherSpelling>> others;
+  for (const auto& [field, text] : draft.now.accounts) {
+    const auto owner = parse_account_owner(field);
+    if (!owner)
+      draft.complain(Table::account, {field, text}, owner.error(), "");
+    else if (auto canonical = owner->text(); canonical != field)
+      others.emplace_back(*owner, OtherSpelling{{field, text}, std::move(canonical)});
+    else
+      read_account(draft, *owner, {field, text});
+  }
+  for (const auto& [owner, other] : others) read_other(draft, owner, other);
+}
+
+}  // namespace quota::upkeep

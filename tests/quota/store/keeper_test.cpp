@@ -1,0 +1,292 @@
+#include "quota/store/keeper.hpp"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <atomic>
+
+#include "quota/store/random_id.hpp"
+#include "quota/time_text.hpp"
+#include "tests/support/scripted_ledger.hpp"
+
+namespace quota {
+namespace {
+
+using namespace std::chrono_literals;
+
+const std::string alice = "user:alice@example.com";
+const Identity alice_identity{Kind::user, "alice@example.com"};
+
+KeeperOptions options(std::string host = "mx1") {
+  return {.host = std::move(host), .means = {random_id, [](const std::string&) { return Milliseconds{168h}; }}};
+}
+
+/// A cluster of daemons on one store, each with its own door.
+struct Fleet {
+  explicit Fleet(SharedLedger& shared, int daemons) {
+    for (int i = 0; i < daemons; ++i) {
+      doors.push_back(std::make_unique<ScriptedLedger>(shared));
+      keepers.push_back(std::make_unique<Keeper>(*doors.back(), options("mx" + std::to_string(i))));
+    }
+    for (const auto& keeper : keepers) REQUIRE(keeper->first_read(5s));
+  }
+  [[nodiscard]] bool all_block(const std::string& identity) const {
+    return std::all_of(keepers.begin(), keepers.end(),
+                       [&](const auto& keeper) { return keeper->tables()->blocked.contains(identity); });
+  }
+  [[nodiscard]] bool none_blocks(const std::string& identity) const {
+    return std::none_of(keepers.begin(), keepers.end(),
+                        [&](const auto& keeper) { return keeper->tables()->blocked.contains(identity); });
+  }
+  /// Every daemon has read what stands there now, and done what follows.
+  void settle() {
+    for (int round = 0; round < 2; ++round) REQUIRE(all_read(doors));
+  }
+
+  std::vector<std::unique_ptr<ScriptedLedger>> doors;
+  std::vector<std::unique_ptr<Keeper>> keepers;
+};
+
+Record used_record() {
+  Record record;
+  record.buckets["mailbox messages/15m"] = Bucket{250, 0, 250, 250, Timestamp{}};
+  record.refusals["mailbox"] = Refusals{12, Timestamp{}};
+  return record;
+}
+
+}  // namespace
+
+TEST_CASE("of 20 daemons that see one release, one refills the buckets and logs it") {
+  SharedLedger shared;
+  Fleet fleet(shared, 20);
+  shared.set_record(alice_identity, used_record());
+  shared.put(Table::blocked, alice, "password stolen, ticket 4711");
+  REQUIRE(eventually([&] { return fleet.all_block(alice) && shared.count_events("blocked") == 1; }, 1s));
+  fleet.settle();
+  CHECK(shared.count_events("blocked") == 1);
+  const auto block = parse_block(shared.text(Table::blocked, alice));
+  REQUIRE(block.has_value());
+  CHECK(shared.record(alice_identity).block == block->id);
+  CHECK(block->reason == "password stolen, ticket 4711");
+
+  shared.remove(Table::blocked, alice);
+  CHECK(eventually([&] { return fleet.none_blocks(alice) && shared.record(alice_identity).is_empty(); }, 1s));
+  fleet.settle();
+  CHECK(shared.refills == 1);
+  CHECK(shared.count_events("released") == 1);
+  CHECK(shared.count_events("blocked") == 1);
+  CHECK(shared.count_events("lost") == 0);
+}
+
+TEST_CASE("a block that is released before it was completed still refills once") {
+  SharedLedger shared;
+  Fleet fleet(shared, 20);
+  for (int i = 0; i < 5; ++i) {
+    const Identity identity{Kind::user, "u" + std::to_string(i) + "@example.com"};
+    shared.set_record(identity, used_record());
+    shared.put(Table::blocked, identity.text(), "oops");
+    REQUIRE(eventually([&] { return !fleet.none_blocks(identity.text()); }, 1s));
+    shared.remove(Table::blocked, identity.text());
+    CHECK(eventually([&] { return shared.record(identity).is_empty(); }, 2s));
+  }
+  fleet.settle();
+  CHECK(shared.count_events("released") == 5);
+}
+
+TEST_CASE("a typing error is answered in the table within a second, once, and such a block blocks until released") {
+  SharedLedger shared;
+  Fleet fleet(shared, 20);
+  shared.put(Table::blocked, alice, "until=tomorow stolen");
+  shared.put(Table::override_, alice + " mailbox", "5000 mesages / 1d");
+  CHECK(eventually([&] {
+    return is_error_text(shared.text(Table::blocked, alice)) && is_error_text(shared.text(Table::override_, alice + " mailbox"));
+  }, 1s));
+  REQUIRE(eventually([&] { return fleet.all_block(alice); }));
+  fleet.settle();
+  CHECK(shared.count_events("error") == 2);
+  CHECK(fleet.keepers[0]->tables()->overrides.empty());
+  CHECK_FALSE(shared.record(alice_identity).block.empty());
+
+  shared.remove(Table::blocked, alice);
+  CHECK(eventually([&] { return fleet.none_blocks(alice) && shared.record(alice_identity).is_empty(); }, 1s));
+  fleet.settle();
+  CHECK(shared.count_events("released") == 1);
+}
+
+TEST_CASE("a block that ends by itself is cleaned up once and keeps refusals and ladder") {
+  SharedLedger shared;
+  Fleet fleet(shared, 20);
+  const auto until = shared.now() + 300ms;
+  Record record;
+  record.block = "b1";
+  record.ladder = Ladder{2, until + 168h};
+  record.refusals["forms"] = Refusals{3, shared.now()};
+  shared.set_record(alice_identity, record);
+  shared.put(Table::blocked, alice,
+             "id=b1 since=2026-11-22T11:00:00Z until=" + format_moment(until) + " action=tempfail quota=mailbox step=2 300 refusals");
+  REQUIRE(eventually([&] { return fleet.all_block(alice); }, 1s));
+  CHECK(eventually([&] { return shared.text(Table::blocked, alice).empty(); }, 2s));
+  fleet.settle();
+  CHECK(shared.count_events("ended") == 1);
+  CHECK(shared.count_events("released") == 0);
+  CHECK(shared.refills == 0);
+  CHECK(shared.record(alice_identity).ladder == record.ladder);
+  CHECK(shared.record(alice_identity).refusals == record.refusals);
+}
+
+TEST_CASE("blocks are put back after their data was lost, and that is told once") {
+  SharedLedger shared;
+  Fleet fleet(shared, 20);
+  const std::string stolen = "id=b1 since=2026-11-22T11:00:00Z action=reject stolen";
+  for (const bool is_new_server : {false, true}) {
+    CAPTURE(is_new_server);
+    shared.put(Table::blocked, alice, stolen);
+    REQUIRE(eventually([&] { return fleet.all_block(alice) && shared.record(alice_identity).block == "b1"; }));
+    fleet.settle();
+    shared.lose_everything(is_new_server ? "run-2" : "run-1");
+    CHECK(eventually([&] { return shared.text(Table::blocked, alice) == stolen; }, 1s));
+    fleet.settle();
+    CHECK(shared.record(alice_identity).block == "b1");
+    CHECK(fleet.all_block(alice));
+  }
+  CHECK(shared.count_events("lost") == 2);
+  CHECK(shared.count_events("released") == 0);
+
+  // Now they are seen again, and the same HDEL is a release.
+  shared.remove(Table::blocked, alice);
+  CHECK(eventually([&] { return fleet.none_blocks(alice) && shared.count_events("released") == 1; }, 1s));
+}
+
+TEST_CASE("other spellings are renamed once") {
+  SharedLedger shared;
+  Fleet fleet(shared, 20);
+  shared.put(Table::blocked, "ALICE@Example.com", "stolen");
+  shared.put(Table::override_, "Bob@example.com *", "unlimited");
+  CHECK(eventually([&] { return shared.text(Table::blocked, "ALICE@Example.com").empty() && fleet.all_block(alice); }, 1s));
+  CHECK(eventually([&] { return !shared.text(Table::override_, "user:bob@example.com *").empty(); }, 1s));
+  fleet.settle();
+  CHECK(shared.text(Table::override_, "Bob@example.com *").empty());
+  CHECK(shared.count_events("blocked") == 1);
+  CHECK(shared.count_events("limit") == 1);
+  CHECK(shared.count_events("error") == 0);
+}
+
+TEST_CASE("the switch for all is told when it comes and when it goes") {
+  SharedLedger shared;
+  Fleet fleet(shared, 20);
+  shared.put(Table::override_, "* *", "observe");
+  const auto mode = [&](const auto& keeper) { return keeper->tables()->mode(shared.now()); };
+  const auto all = [&](std::optional<Mode> want) {
+    return std::all_of(fleet.keepers.begin(), fleet.keepers.end(), [&](const auto& keeper) { return mode(keeper) == want; });
+  };
+  CHECK(eventually([&] { return all(Mode::observe); }, 1s));
+  fleet.settle();
+  CHECK(shared.count_events("mode") == 1);
+  shared.remove(Table::override_, "* *");
+  CHECK(eventually([&] { return all(std::nullopt); }, 1s));
+  fleet.settle();
+  CHECK(shared.count_events("mode") == 2);
+}
+
+TEST_CASE("a daemon that died between the table and the record is made good by the next one that starts") {
+  SharedLedger shared;
+  const auto until = shared.now() + 1h;
+  shared.put(Table::blocked, alice,
+             "id=b1 since=2026-11-22T11:00:00Z until=" + format_moment(until) + " action=tempfail quota=mailbox step=2 300 refusals");
+  shared.set_record(alice_identity, used_record());
+  ScriptedLedger door(shared);
+  Keeper keeper(door, options());
+  CHECK(eventually([&] { return shared.record(alice_identity).block == "b1"; }));
+  const auto healed = shared.record(alice_identity);
+  const auto rounded = *parse_moment(format_moment(until));
+  CHECK(healed.ladder == Ladder{2, rounded + 168h});
+  CHECK_FALSE(healed.refusals.contains("mailbox"));
+}
+
+TEST_CASE("while the store has no answer the copy stays, that is told once, and its recovery too") {
+  SharedLedger shared;
+  shared.put(Table::blocked, alice, "id=b1 since=2026-11-22T11:00:00Z action=reject stolen");
+  ScriptedLedger door(shared);
+  std::atomic<int> lost = 0, back = 0;
+  auto with_report = options();
+  with_report.report = [&](const KeeperReport& report) {
+    if (report.what == KeeperReport::What::tables_unreadable) ++lost;
+    if (report.what == KeeperReport::What::tables_readable) ++back;
+  };
+  Keeper keeper(door, with_report);
+  REQUIRE(keeper.first_read(5s));
+  REQUIRE(eventually([&] { return shared.record(alice_identity).block == "b1"; }));
+  door.fail({.tables = 3});
+  keeper.wake();
+  REQUIRE(eventually([&] { return lost == 1; }));
+  CHECK(keeper.tables()->blocked.contains(alice));
+  CHECK(eventually([&] { return back == 1; }));
+  CHECK(lost == 1);
+  CHECK(keeper.tables()->blocked.contains(alice));
+}
+
+TEST_CASE("a start without a store does not wait longer than asked, and recovers") {
+  SharedLedger shared;
+  ScriptedLedger door(shared);
+  door.fail({.tables = 4});
+  Keeper keeper(door, options());
+  CHECK_FALSE(keeper.first_read(50ms));
+  CHECK_FALSE(keeper.now());
+  CHECK(keeper.tables()->blocked.empty());
+  CHECK(keeper.first_read(10s));
+}
+
+TEST_CASE("an event that cannot be written is written later, and steps that fail are done later") {
+  SharedLedger shared;
+  ScriptedLedger door(shared);
+  Keeper keeper(door, options());
+  REQUIRE(keeper.first_read(5s));
+  REQUIRE(eventually([&] { return !shared.text(Table::blocked, "epoch").empty(); }));
+  door.fail({.replaces = 2, .appends = 2});
+  shared.put(Table::blocked, alice, "stolen");
+  CHECK(eventually([&] { return shared.count_events("blocked") == 1; }, 10s));
+  CHECK(parse_block(shared.text(Table::blocked, alice))->id == shared.record(alice_identity).block);
+}
+
+TEST_CASE("a change that was carried out without an answer is followed up, not done twice") {
+  SharedLedger shared;
+  ScriptedLedger door(shared);
+  Keeper keeper(door, options());
+  REQUIRE(keeper.first_read(5s));
+  REQUIRE(eventually([&] { return !shared.text(Table::blocked, "epoch").empty(); }));
+  door.fail({.replaces = 1, .executed = Executed::possibly, .kind = StoreErrorKind::timed_out});
+  shared.put(Table::blocked, alice, "stolen");
+  CHECK(eventually([&] { return shared.count_events("blocked") == 1; }));
+  CHECK(parse_block(shared.text(Table::blocked, alice))->id == shared.record(alice_identity).block);
+}
+
+TEST_CASE("a storm of changes is read at a bounded pace, and the last one is obeyed within a second") {
+  SharedLedger shared;
+  ScriptedLedger door(shared);
+  Keeper keeper(door, options());
+  REQUIRE(keeper.first_read(5s));
+  const auto before = door.readings();
+  const auto began = std::chrono::steady_clock::now();
+  int written = 0;
+  while (std::chrono::steady_clock::now() - began < 500ms)
+    shared.put(Table::account, "user:u" + std::to_string(written++ % 100) + "@example.com", "acme");
+  shared.put(Table::account, alice, "last");
+  CHECK(eventually([&] { return keeper.tables()->accounts.find(alice_identity) != nullptr; }, 1s));
+  const auto took = std::chrono::steady_clock::now() - began;
+  CHECK(door.readings() - before <= static_cast<std::size_t>(took / 50ms) + 2);
+}
+
+TEST_CASE("a keeper stops at once, however long it would wait") {
+  SharedLedger shared;
+  ScriptedLedger door(shared);
+  auto patient = options();
+  patient.idle_read = 1h;
+  Keeper keeper(door, patient);
+  REQUIRE(keeper.first_read(5s));
+  const auto began = std::chrono::steady_clock::now();
+  keeper.stop();
+  keeper.stop();
+  CHECK(std::chrono::steady_clock::now() - began < 1s);
+}
+
+}  // namespace quota
