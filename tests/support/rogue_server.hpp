@@ -39,13 +39,11 @@ class RoguePeer {
   bool waits_for(short events, int milliseconds) {
     pollfd watched[] = {{client_, static_cast<short>(events | POLLRDHUP), 0}, {end_, POLLIN, 0}};
     if (::poll(watched, 2, milliseconds) <= 0) return false;
-    ended_ = watched[1].revents != 0;
-    return !ended_ || events == 0;
+    return watched[1].revents == 0 || events == 0;
   }
 
   int client_;
   int end_;
-  bool ended_ = false;
 };
 
 class RogueServer {

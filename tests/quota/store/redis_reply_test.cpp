@@ -127,7 +127,10 @@ TEST_CASE("a reply past its bounds is refused before memory is taken for it") {
   CHECK(why_refused("*-2\r\n") != "");
   CHECK(why_refused("*1025\r\n").find("too many elements") != std::string::npos);
   CHECK(why_refused("*1024\r\n") == "");
-  CHECK(why_refused("*2\r\n*512\r\n" + std::string(512 * 4, '.'), {.bytes = 9999, .elements = 513}) != "");
+  // Elements are counted over all levels of a reply.
+  CHECK(why_refused("*2\r\n*2\r\n:1\r\n:2\r\n*2\r\n", {.bytes = 999, .elements = 5}).find("too many") !=
+        std::string::npos);
+  CHECK(why_refused("*2\r\n*2\r\n:1\r\n:2\r\n*2\r\n", {.bytes = 999, .elements = 6}) == "");
   CHECK(why_refused(nested + ":1\r\n") == "");
   CHECK(why_refused(nested + "*1\r\n:1\r\n") != "");
   CHECK(why_refused("$4294967296\r\n").find("longer than 1048576 bytes") != std::string::npos);
@@ -137,6 +140,15 @@ TEST_CASE("a reply past its bounds is refused before memory is taken for it") {
   CHECK(why_refused(std::string("+") + std::string(1 << 20, 'x')) != "");
   CHECK(why_refused("HTTP/1.1 400 Bad Request\r\n") != "");
   CHECK(why_refused(std::string(5, '\0')) != "");
+}
+
+TEST_CASE("a reply has its bounds once, in however many pieces it comes") {
+  ReplyReader reader;
+  const ReplyLimits limits{.bytes = 999, .elements = 3};
+  reader.feed("*2\r\n");
+  REQUIRE(reader.next(limits).has_value());
+  reader.feed("*2\r\n");
+  CHECK(reader.next(limits).has_error());
 }
 
 TEST_CASE("each reply has the bounds for itself") {

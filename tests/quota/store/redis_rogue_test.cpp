@@ -3,6 +3,7 @@
 
 #include <boost/asio/local/stream_protocol.hpp>
 #include <fstream>
+#include <optional>
 #include <string>
 
 #include "quota/store/redis_connection.hpp"
@@ -23,7 +24,7 @@ struct Seen {
 };
 
 // Answers the login as it should be, then as `answer` does.
-Seen ask_rogue(const std::function<void(test::RoguePeer&)>& answer) {
+Seen ask_rogue(const std::function<void(test::RoguePeer&)>& answer, const ReplyLimits& limits = {}) {
   test::RogueServer server([&](test::RoguePeer& peer) {
     if (peer.read() && peer.write("+OK\r\n") && peer.read()) answer(peer);
   });
@@ -32,7 +33,7 @@ Seen ask_rogue(const std::function<void(test::RoguePeer&)>& answer) {
   auto connection = RedisConnection::open(io, target, Clock::now() + 2s);
   REQUIRE(connection.has_value());
   const auto started = Clock::now();
-  const auto reply = (*connection)->ask(Command{"PING"}, started + budget);
+  const auto reply = (*connection)->ask(Command{"PING"}, started + budget, limits);
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started);
   REQUIRE(reply.has_error());
   return {reply.error(), took, (*connection)->is_open()};
@@ -73,6 +74,19 @@ TEST_CASE("a flood that never ends does not outlast the deadline or the bound on
   CHECK(seen.took <= budget + 50ms);
   CHECK(!seen.open);
   CHECK(memory_pages() - before < 8 * 256);
+}
+
+TEST_CASE("a peer that always has another byte ready does not outlast the deadline") {
+  const auto seen = ask_rogue(
+      [](test::RoguePeer& peer) {
+        const std::string junk(65536, 'x');
+        peer.write("$4000000000\r\n");
+        while (peer.write(junk)) {
+        }
+      },
+      {.bytes = 4'000'000'000, .elements = 1});
+  CHECK(seen.error.kind == StoreErrorKind::timed_out);
+  CHECK(seen.took <= budget + 100ms);  // what came until then is freed as well
 }
 
 TEST_CASE("what is no acceptable reply ends the connection at once") {
@@ -127,6 +141,24 @@ TEST_CASE("a server that says something unasked is not trusted with a question")
   while ((*connection)->still_good() && Clock::now() < end) {
   }
   CHECK(!(*connection)->still_good());
+}
+
+TEST_CASE("a server that turns a client away is quoted, though it closed before it was asked") {
+  std::optional<test::RogueServer> server(std::in_place, [](test::RoguePeer& peer) {
+    if (!peer.read() || !peer.write("+OK\r\n")) return;
+    peer.hang();
+    peer.write("-ERR max number of clients reached\r\n");
+  });
+  boost::asio::io_context io;
+  auto connection =
+      RedisConnection::open(io, {{boost::asio::local::stream_protocol::endpoint(server->path())}}, Clock::now() + 2s);
+  REQUIRE(connection.has_value());
+  server.reset();
+  const auto answer = (*connection)->ask(Command{"PING"}, Clock::now() + 1s);
+  REQUIRE(answer.has_error());
+  CHECK(answer.error().kind == StoreErrorKind::refused);
+  CHECK(answer.error().executed == Executed::no);
+  CHECK(answer.error().text.find("max number of clients") != std::string::npos);
 }
 
 TEST_CASE("a peer that takes the connection and says nothing fails the login at its deadline") {
