@@ -1,0 +1,108 @@
+// Config: everything that an administrator decides, as finished values. Immutable once made: a reload makes a new one
+// and swaps the pointer, or reports all problems and keeps the old. The defaults below are the only place where they
+// are written; conf/sendquota.toml quotes them, and a test compares.
+//
+// Files that the configuration names are read with it: `identity.accounts` and `store.password_file` (not readable by
+// everybody, one line). A relative path is relative to the configuration's own directory.
+// Known limit: users and groups are not looked up here, and no socket is opened; the daemon finds that out at its
+// start.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "milter/config_problem.hpp"
+#include "quota/policy.hpp"
+#include "quota/result.hpp"
+
+namespace milter {
+
+struct MilterSettings {
+  std::string listen = "unix:/var/spool/postfix/sendquota/milter.sock";  ///< libmilter's notation
+  unsigned socket_mode = 0660;
+  std::string socket_group = "postfix";  ///< empty: the daemon's own
+  bool operator==(const MilterSettings&) const = default;
+};
+
+struct StoreSettings {
+  std::string url = "memory:";
+  std::string password_file{};
+  std::string password{};  ///< what the file holds
+  std::string prefix = "sendquota";
+  quota::Milliseconds timeout{100};  ///< the longest that the store may hold a message
+  quota::OnFailure on_failure = quota::OnFailure::local;
+  std::optional<std::int64_t> nodes{};  ///< empty: `auto`
+  std::string state_dir = "/var/lib/sendquota";
+  bool operator==(const StoreSettings&) const = default;
+};
+
+struct HoldSettings {
+  enum class Then : std::uint8_t { discard, reject, hold };
+  std::int64_t max = 10'000;  ///< per identity and host
+  Then then = Then::discard;
+  bool operator==(const HoldSettings&) const = default;
+};
+
+struct AdminSettings {
+  std::string listen = "unix:/run/sendquota/admin.sock";
+  unsigned socket_mode = 0660;
+  std::string socket_group = "sendquota";
+  bool operator==(const AdminSettings&) const = default;
+
+  /// What stands behind `unix:`.
+  [[nodiscard]] std::string path() const { return listen.substr(listen.find(':') + 1); }
+};
+
+struct LogSettings {
+  enum class Target : std::uint8_t { automatic, journal, syslog, standard_error };
+  enum class Level : std::uint8_t { debug, info, warning, error };
+  Target target = Target::automatic;
+  Level level = Level::info;
+  bool operator==(const LogSettings&) const = default;
+};
+
+struct NotifySettings {
+  std::string command{};
+  std::vector<std::string> on{"blocked", "first_hold", "degraded"};
+  bool addresses = false;  ///< whole recipient addresses, or domains only
+  bool operator==(const NotifySettings&) const = default;
+};
+
+/// `identity.recipient_delimiter`.
+inline constexpr std::string_view default_recipient_delimiter = "+";
+
+struct Config {
+  std::string file_name{};
+  quota::Mode mode = quota::Mode::enforce;  ///< also in the policy
+  MilterSettings milter{};
+  StoreSettings store{};
+  std::string accounts_file{};
+  quota::ReplyTexts reply{};  ///< `[reply]`; those of single quotas are in the policy
+  HoldSettings hold{};
+  AdminSettings admin{};
+  LogSettings log{};
+  NotifySettings notify{};
+  std::shared_ptr<const quota::Policy> policy{};  ///< never null in a Config that was parsed
+};
+
+using ConfigResult = quota::Result<Config, std::vector<Problem>>;
+
+/// Reads a configuration file and the files that it names. Errors: every problem at once, by file and line.
+[[nodiscard]] ConfigResult load_config(const std::string& path);
+
+/// Likewise, from a text; `file_name` is for the problems and for relative paths. Throws nothing.
+[[nodiscard]] ConfigResult parse_config(std::string_view text, const std::string& file_name);
+
+/// What is wrong with `store.url` and what to write instead; empty where nothing is.
+[[nodiscard]] std::string store_url_problem(std::string_view url);
+
+/// The keys that changed and cannot be changed while the daemon runs, as in `store.url`: the reload is to be refused.
+[[nodiscard]] std::vector<std::string> needs_restart(const Config& running, const Config& fresh);
+
+/// Each key that is read anywhere, as in `store.url` and `quota.block.after`.
+[[nodiscard]] std::vector<std::string> known_config_keys();
+
+}  // namespace milter

@@ -1,0 +1,24 @@
+// The files that a configuration names, and the configuration's own. All I/O of the configuration is here.
+#pragma once
+
+#include <string>
+
+#include "milter/config_reader.hpp"
+#include "quota/account_map.hpp"
+#include "quota/result.hpp"
+
+namespace milter {
+
+/// A whole file of at most `longest` bytes. Errors: what follows its name, as in `cannot be read: reason`.
+[[nodiscard]] quota::Result<std::string, std::string> read_file(const std::string& path, std::size_t longest);
+
+/// `path` as it is meant in the configuration `file_name`: relative to its directory.
+[[nodiscard]] std::string resolved(const std::string& path, const std::string& file_name);
+
+/// The one line of a password file. Errors: also where everybody on this host may read it.
+[[nodiscard]] quota::Result<std::string, std::string> password_in(const std::string& path);
+
+/// The account map in the file that `accounts` names. Problems name that file and its lines.
+[[nodiscard]] quota::AccountMap read_accounts(Section& section, const std::string& path);
+
+}  // namespace milter

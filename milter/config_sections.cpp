@@ -1,0 +1,264 @@
+#include "milter/config_sections.hpp"
+
+#include "milter/config_files.hpp"
+#include "quota/store/redis_address.hpp"
+
+namespace milter {
+namespace {
+
+using quota::Milliseconds;
+using quota::Network;
+using quota::Result;
+
+constexpr Bounds<Milliseconds> timeout_bounds{Milliseconds{1}, std::chrono::seconds{10}};
+constexpr Bounds<std::int64_t> node_bounds{1, 1000};
+constexpr Bounds<std::int64_t> hold_bounds{1, 1'000'000};
+constexpr Bounds<std::int64_t> script_bounds{1, 1'000'000};
+
+constexpr Word<quota::OnFailure> on_failure_words[] = {
+    {"local", quota::OnFailure::local}, {"accept", quota::OnFailure::accept}, {"tempfail", quota::OnFailure::tempfail}};
+constexpr Word<HoldSettings::Then> then_words[] = {{"discard", HoldSettings::Then::discard},
+                                                   {"reject", HoldSettings::Then::reject},
+                                                   {"hold", HoldSettings::Then::hold}};
+constexpr Word<LogSettings::Target> target_words[] = {{"auto", LogSettings::Target::automatic},
+                                                      {"journal", LogSettings::Target::journal},
+                                                      {"syslog", LogSettings::Target::syslog},
+                                                      {"stderr", LogSettings::Target::standard_error}};
+constexpr Word<LogSettings::Level> level_words[] = {{"debug", LogSettings::Level::debug},
+                                                    {"info", LogSettings::Level::info},
+                                                    {"warning", LogSettings::Level::warning},
+                                                    {"error", LogSettings::Level::error}};
+constexpr std::string_view event_names[] = {"blocked",    "released", "warned",    "first_hold", "hold_full",
+                                            "new_script", "degraded", "recovered", "reloaded",   "mode"};
+
+constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+constexpr std::string_view digits = "0123456789";
+
+std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
+
+bool consists_of(std::string_view text, std::string_view allowed) {
+  return text.find_first_not_of(allowed) == std::string_view::npos;
+}
+
+template <class T>
+Result<T, std::string> failed(std::string what) {
+  return {boost::system::in_place_error, std::move(what)};
+}
+
+/// Reads `key` where it is there and `complaint` finds nothing wrong with it.
+void read_text(Section& section, std::string_view key, std::string& into, std::string (*complaint)(std::string_view)) {
+  auto text = section.text(key);
+  if (!text) return;
+  if (auto wrong = complaint(*text); !wrong.empty()) section.problem(key, std::move(wrong));
+  into = std::move(*text);
+}
+
+std::string group_problem(std::string_view text) {
+  const bool is_name = text.size() <= 32 && consists_of(text, std::string(letters) + std::string(digits) + "_-.$");
+  return is_name ? "" : quoted(text) + " is no name of a group; write one, or \"\" for the daemon's own";
+}
+
+std::string path_problem(std::string_view text) {
+  return text.starts_with('/') ? "" : quoted(text) + " is no absolute path; write it from the / on";
+}
+
+std::string prefix_problem(std::string_view text) {
+  const bool is_well =
+      !text.empty() && text.size() <= 64 && consists_of(text, std::string(letters) + std::string(digits) + "_-.:");
+  return is_well ? "" : quoted(text) + " cannot begin keys; write 1 to 64 letters, digits and any of _ - . :";
+}
+
+std::string realm_problem(std::string_view text) {
+  const bool is_well = text.size() <= 253 && consists_of(text, std::string(letters) + std::string(digits) + "-._") &&
+                       !text.starts_with('.');
+  return is_well ? ""
+                 : quoted(text) + " is no domain; write it as in \"example.com\", or \"\" to leave bare logins bare";
+}
+
+std::string delimiter_problem(std::string_view text) {
+  const bool is_well = text.size() <= 8 && consists_of(text, "+-=_#%&!*~^$|/?'`");
+  return is_well ? "" : quoted(text) + " cannot be told from an address; write one or more of + - = _ #, or \"\"";
+}
+
+/// `"0660"`. The owner must be able to read and write, or nobody could connect.
+void read_socket_mode(Section& section, unsigned& into) {
+  const auto text = section.text("socket_mode");
+  if (!text) return;
+  const bool is_octal =
+      (text->size() == 3 || (text->size() == 4 && text->front() == '0')) && consists_of(*text, "01234567");
+  if (!is_octal) {
+    section.problem("socket_mode", quoted(*text) + " is no mode", "write it in octal digits, as in \"0660\"");
+    return;
+  }
+  into = static_cast<unsigned>(std::stoul(*text, nullptr, 8));
+  if ((into & 0600) != 0600 || (into & 0111) != 0)
+    section.problem("socket_mode", quoted(*text) + " is no mode for a socket",
+                    "write \"0660\": the owner reads and writes, nobody executes");
+}
+
+Result<Network, std::string> parse_network(std::string_view text) { return Network::parse(text); }
+
+/// An address or a whole domain.
+Result<quota::Match, std::string> parse_mailbox(std::string_view text) {
+  const auto match = quota::parse_match(text);
+  const bool is_mailbox = match && (match->kind == quota::Match::Kind::domain ||
+                                    (match->kind == quota::Match::Kind::identity && !match->of));
+  if (is_mailbox) return *match;
+  return failed<quota::Match>(quoted(text) +
+                              " is no address; write it as in \"alice@example.com\" or \"@example.com\"");
+}
+
+/// A login: also a bare one, with its kind.
+Result<quota::Match, std::string> parse_user(std::string_view text) {
+  const auto match = quota::parse_match(text);
+  const bool is_user =
+      match &&
+      (match->kind == quota::Match::Kind::domain ||
+       (match->kind == quota::Match::Kind::identity && match->of.value_or(quota::Kind::user) == quota::Kind::user));
+  if (is_user) return *match;
+  return failed<quota::Match>(quoted(text) +
+                              " is no login; write it as in \"alice@example.com\", \"@example.com\" or \"user:alice\"");
+}
+
+Result<std::string, std::string> parse_daemon_name(std::string_view text) {
+  if (!text.empty() && text.size() <= 64 && text.find_first_of(" ,\"") == std::string_view::npos)
+    return {boost::system::in_place_value, text};
+  return failed<std::string>(quoted(text) +
+                             " is no daemon's name; write the Name= of Sendmail's DAEMON_OPTIONS, as in \"MSA-local\"");
+}
+
+Result<std::string, std::string> parse_event(std::string_view text) {
+  if (std::find(std::begin(event_names), std::end(event_names), text) != std::end(event_names))
+    return {boost::system::in_place_value, text};
+  return failed<std::string>(quoted(text) + " is no event; " + cure(text, event_names));
+}
+
+template <class T>
+void read_list(Section& section, std::string_view key, std::vector<T>& into, Section::Parse<T> parse) {
+  if (auto list = section.list<T>(key, parse)) into = std::move(*list);
+}
+
+std::string admin_problem(std::string_view text) {
+  if (text.starts_with("unix:")) return socket_problem(text);
+  return quoted(text) +
+         " is no unix socket: this version has no tokens, without which a TCP port would serve anybody; "
+         "write it as in \"unix:/run/sendquota/admin.sock\"";
+}
+
+std::string any_text(std::string_view) { return ""; }
+
+/// TLS is read so that its names are known, and refused so that nobody believes he has it.
+void read_tls(Section& section) {
+  for (const auto* key : {"tls_ca", "tls_cert", "tls_key"})
+    if (const auto text = section.text(key); text && !text->empty())
+      section.problem(key, "this version speaks no TLS to the store",
+                      "write \"\", and reach the store over loopback, a unix: socket or a tunnel");
+}
+
+/// `"auto"` or a number.
+void read_nodes(Section& section, StoreSettings& into) {
+  if (!section.holds_text("nodes")) {
+    into.nodes = section.number("nodes", node_bounds);
+    return;
+  }
+  if (const auto text = section.text("nodes"); text && *text != "auto")
+    section.problem("nodes", quoted(*text) + " is no number of nodes",
+                    "write \"auto\", or a number from 1 to 1000 without quotes");
+}
+
+void read_password(Section& section, StoreSettings& into) {
+  const auto address = quota::RedisAddress::parse(into.url);
+  if (address && !address->login.password.empty()) {
+    section.problem("password_file", "store.url holds a password already", "keep one of the two");
+    return;
+  }
+  auto text = password_in(resolved(into.password_file, section.findings().file_name()));
+  if (text)
+    into.password = std::move(*text);
+  else
+    section.problem("password_file", text.error());
+}
+
+}  // namespace
+
+void read_milter(Section& section, MilterSettings& into) {
+  read_text(section, "listen", into.listen, socket_problem);
+  read_socket_mode(section, into.socket_mode);
+  read_text(section, "socket_group", into.socket_group, group_problem);
+}
+
+void read_store(Section& section, StoreSettings& into) {
+  read_text(section, "url", into.url, store_url_problem);
+  read_text(section, "password_file", into.password_file, any_text);
+  read_tls(section);
+  read_text(section, "prefix", into.prefix, prefix_problem);
+  into.timeout = section.duration("timeout", timeout_bounds).value_or(into.timeout);
+  section.word("on_failure", into.on_failure, on_failure_words);
+  read_nodes(section, into);
+  read_text(section, "state_dir", into.state_dir, path_problem);
+  if (into.password_file.empty()) return;
+  if (into.url == "memory:")
+    section.problem("password_file", "store.url is \"memory:\", which asks for no password",
+                    "write \"\", or another store.url");
+  else
+    read_password(section, into);
+}
+
+void read_identity(Section& section, Config& into, quota::Policy::Parts& parts) {
+  auto& rules = parts.identity;
+  rules.recipient_delimiter = default_recipient_delimiter;
+  read_text(section, "default_realm", rules.default_realm, realm_problem);
+  read_text(section, "recipient_delimiter", rules.recipient_delimiter, delimiter_problem);
+  read_list<Network>(section, "our_networks", rules.our_networks, parse_network);
+  read_list<Network>(section, "trusted_relays", rules.trusted_relays, parse_network);
+  for (const auto& relay : rules.trusted_relays)
+    if (relay.bits() == 0)
+      section.problem("trusted_relays", quoted(relay.text()) + " is everybody: any sender could name any script",
+                      "write only the addresses of your own servers");
+  read_list<std::string>(section, "local_daemon_names", rules.local_daemon_names, parse_daemon_name);
+  read_text(section, "accounts", into.accounts_file, any_text);
+  const auto most = section.number("max_scripts_per_uid", script_bounds);
+  if (most) rules.max_scripts_per_uid = static_cast<std::size_t>(*most);
+  if (!into.accounts_file.empty()) parts.accounts = read_accounts(section, into.accounts_file);
+}
+
+void read_exempt(Section& section, quota::Exemptions& into) {
+  read_list<quota::Match>(section, "users", into.users, parse_user);
+  read_list<Network>(section, "clients", into.clients, parse_network);
+  read_list<quota::Match>(section, "senders", into.senders, parse_mailbox);
+  read_list<quota::Match>(section, "recipients", into.recipients, parse_mailbox);
+  for (const auto& client : into.clients)
+    if (client.bits() == 0)
+      section.problem("clients", quoted(client.text()) + " exempts everybody",
+                      "write networks, or mode = \"observe\" at the top");
+}
+
+void read_hold(Section& section, HoldSettings& into) {
+  into.max = section.number("max", hold_bounds).value_or(into.max);
+  section.word("then", into.then, then_words);
+}
+
+void read_admin(Section& section, AdminSettings& into) {
+  read_text(section, "listen", into.listen, admin_problem);
+  read_socket_mode(section, into.socket_mode);
+  if ((into.socket_mode & 07) != 0)
+    section.problem("socket_mode", "everybody on this host could release and block",
+                    "write \"0660\", and put administrators into socket_group");
+  read_text(section, "socket_group", into.socket_group, group_problem);
+  const auto tokens = section.text("token_file");
+  if (tokens && !tokens->empty())
+    section.problem("token_file", "this version has no tokens", "write \"\"; the socket's group says who may connect");
+}
+
+void read_log(Section& section, LogSettings& into) {
+  section.word("target", into.target, target_words);
+  section.word("level", into.level, level_words);
+}
+
+void read_notify(Section& section, NotifySettings& into) {
+  read_text(section, "command", into.command, any_text);
+  read_list<std::string>(section, "on", into.on, parse_event);
+  into.addresses = section.truth("addresses").value_or(into.addresses);
+}
+
+}  // namespace milter

@@ -1,0 +1,21 @@
+// The sections of the configuration other than `[[quota]]`. A part of config.cpp in files of its own.
+#pragma once
+
+#include "milter/config.hpp"
+#include "milter/config_reader.hpp"
+
+namespace milter {
+
+void read_milter(Section& section, MilterSettings& into);
+void read_store(Section& section, StoreSettings& into);
+void read_identity(Section& section, Config& into, quota::Policy::Parts& parts);
+void read_exempt(Section& section, quota::Exemptions& into);
+void read_hold(Section& section, HoldSettings& into);
+void read_admin(Section& section, AdminSettings& into);
+void read_log(Section& section, LogSettings& into);
+void read_notify(Section& section, NotifySettings& into);
+
+/// What is wrong with a listening socket in libmilter's notation; empty where nothing is.
+[[nodiscard]] std::string socket_problem(std::string_view listen);
+
+}  // namespace milter
