@@ -35,7 +35,8 @@ void Draft::remove(Table table, const TableEntry& entry) {
 }
 
 const std::string* find_text(const TablesText::Entries& entries, const std::string& field) {
-  const auto found = std::find_if(entries.begin(), entries.end(), [&](const auto& entry) { return entry.first == field; });
+  const auto found =
+      std::find_if(entries.begin(), entries.end(), [&](const auto& entry) { return entry.first == field; });
   return found == entries.end() ? nullptr : &found->second;
 }
 
@@ -64,9 +65,9 @@ void announce_loss(Draft& draft) {
   if (!draft.is_lost || (draft.put_back.empty() && !has_no_epoch)) return;
   Event event{"lost", "error", "", "", "", ""};
   event.text = has_no_epoch ? "the table of blocks was emptied" : "the store's data is not the one known before";
-  event.text += draft.put_back.empty() ? "; no block was known"
-                                       : "; put back: " + listed(draft.put_back) +
-                                             "; a release made in the last seconds must be repeated";
+  event.text += draft.put_back.empty()
+                    ? "; no block was known"
+                    : "; put back: " + listed(draft.put_back) + "; a release made in the last seconds must be repeated";
   event.text += "; live limits and accounts are taken as found";
   draft.announcements.push_back(
       Announce{"lost:" + draft.now.history + ":" + draft.before.epoch, std::chrono::minutes{10}, std::move(event)});
@@ -74,9 +75,9 @@ void announce_loss(Draft& draft) {
 
 void ensure_epoch(Draft& draft) {
   if (!draft.plan.after.epoch.empty()) return;
-  draft.changes.insert(draft.changes.begin(), Change{.table = Table::blocked,
-                                                     .field = std::string(epoch_field),
-                                                     .desired = draft.means.new_id()});
+  draft.changes.insert(
+      draft.changes.begin(),
+      Change{.table = Table::blocked, .field = std::string(epoch_field), .desired = draft.means.new_id()});
 }
 
 Draft begun(Known before, const TablesText& now, const Means& means) {
@@ -135,8 +136,12 @@ namespace {
 
 Event event_about(const OverrideKey& key, const Override& entry, std::string text) {
   const bool is_mode = std::holds_alternative<Mode>(entry.value);
-  return {is_mode ? "mode" : "limit", is_mode ? "warning" : "info", key.identity ? key.identity->text() : "",
-          std::move(text), entry.by.empty() ? "by hand" : entry.by, ""};
+  return {is_mode ? "mode" : "limit",
+          is_mode ? "warning" : "info",
+          key.identity ? key.identity->text() : "",
+          std::move(text),
+          entry.by.empty() ? "by hand" : entry.by,
+          ""};
 }
 
 std::string said(const Override& entry) {

@@ -16,7 +16,8 @@ Event ended_event(const Identity& identity, const Block& block) {
 }
 
 Release release_of(const Identity& identity, const KnownBlock& known) {
-  std::string text = "released; the block was: " + (known.block.reason.empty() ? "without a reason" : known.block.reason);
+  std::string text =
+      "released; the block was: " + (known.block.reason.empty() ? "without a reason" : known.block.reason);
   return {identity, known.id, Event{"released", "info", identity.text(), std::move(text), "by hand", ""}};
 }
 
@@ -29,7 +30,8 @@ void publish(Draft& draft, const std::string& field, const Block& block) {
   draft.wake_at(block.until);
 }
 
-Block completed(const Draft& draft, Block block, const std::string& known_id, const std::optional<Timestamp>& known_since) {
+Block completed(const Draft& draft, Block block, const std::string& known_id,
+                const std::optional<Timestamp>& known_since) {
   if (block.id.empty()) block.id = known_id.empty() ? draft.means.new_id() : known_id;
   if (!block.since) block.since = known_since.value_or(draft.now.now);
   return block;
@@ -54,14 +56,14 @@ KnownBlock followed(Draft& draft, const Identity& identity, KnownBlock known, co
 }
 
 void rewrite_as_error(Draft& draft, const Identity& identity, const TableEntry& entry, const Block& block) {
-  draft.changes.push_back(Change{.table = Table::blocked,
-                                 .field = entry.field,
-                                 .expected = entry.text,
-                                 .desired = block.reason,
-                                 .marking = marking_of(draft, identity, block),
-                                 .event = Event{"error", "warning", identity.text(),
-                                                "blocked until released: the entry cannot be understood: " + block.reason,
-                                                "", ""}});
+  draft.changes.push_back(
+      Change{.table = Table::blocked,
+             .field = entry.field,
+             .expected = entry.text,
+             .desired = block.reason,
+             .marking = marking_of(draft, identity, block),
+             .event = Event{"error", "warning", identity.text(),
+                            "blocked until released: the entry cannot be understood: " + block.reason, "", ""}});
 }
 
 void complete(Draft& draft, const Identity& identity, const KnownBlock& entry) {
@@ -118,10 +120,13 @@ void read_missing(Draft& draft) {
   }
 }
 
-bool lasts_longer(const Block& one, const Block& other) { return other.until && (!one.until || *one.until > *other.until); }
+bool lasts_longer(const Block& one, const Block& other) {
+  return other.until && (!one.until || *one.until > *other.until);
+}
 
 bool says_the_same(const Block& one, const Block& other) {
-  return one.until == other.until && one.action == other.action && one.quota == other.quota && one.reason == other.reason;
+  return one.until == other.until && one.action == other.action && one.quota == other.quota &&
+         one.reason == other.reason;
 }
 
 /// Another spelling beside its canonical field, whose block is `holding`.

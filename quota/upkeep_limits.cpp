@@ -9,8 +9,12 @@ constexpr Milliseconds reminder_every = std::chrono::hours{1};
 std::string identity_text(const OverrideKey& key) { return key.identity ? key.identity->text() : std::string(); }
 
 Event ended_event(const OverrideKey& key, const Override& entry) {
-  return {"ended", "info", identity_text(key), "live limit '" + key.text() + "' ended by itself at " + format_moment(*entry.until),
-          "", ""};
+  return {"ended",
+          "info",
+          identity_text(key),
+          "live limit '" + key.text() + "' ended by itself at " + format_moment(*entry.until),
+          "",
+          ""};
 }
 
 void publish(Draft& draft, const std::string& field, const Override& entry) {
@@ -38,7 +42,9 @@ void read_override(Draft& draft, const OverrideKey& key, const TableEntry& read)
   if (!entry->since) draft.changes.push_back(written(draft, key, read.text, *entry));
 }
 
-bool says_the_same(const Override& one, const Override& other) { return one.value == other.value && one.until == other.until; }
+bool says_the_same(const Override& one, const Override& other) {
+  return one.value == other.value && one.until == other.until;
+}
 
 void read_other(Draft& draft, const OverrideKey& key, const OtherSpelling& other) {
   const auto entry = parse_override(key, other.entry.text);
@@ -78,9 +84,9 @@ void remind_of_observing(Draft& draft) {
   draft.plan.after.hours_announced = hours;
   if (hours < 1 || hours == draft.before.hours_announced) return;
   const auto claim = "observing:" + std::to_string(since.time_since_epoch().count()) + ":" + std::to_string(hours);
-  draft.announcements.push_back(Announce{claim, 2 * reminder_every,
-                                         Event{"mode", "warning", "", "all quotas only observe since " + format_moment(since),
-                                               found->second.by, ""}});
+  draft.announcements.push_back(Announce{
+      claim, 2 * reminder_every,
+      Event{"mode", "warning", "", "all quotas only observe since " + format_moment(since), found->second.by, ""}});
 }
 
 void read_account(Draft& draft, const Identity& owner, const TableEntry& read) {

@@ -88,7 +88,7 @@ void add_limit(CLI::App& app, Session& session) {
   command->add_option("QUOTA", arguments->quota, "The quota's name, or * for every quota")->required();
   command
       ->add_option("LIMIT", arguments->limit,
-                   "e.g. '5000 messages / 1d'; unlimited, none, inherit;\nremove: take the live limit away")
+                   "e.g. '5000 messages / 1d'; unlimited, none, inherit; remove: take the live limit away")
       ->required();
   command->add_option("--for", arguments->lasting, "How long, e.g. 1d; else until it is changed");
   command->callback([&session, held = arguments] { session.exit = limit(session, *held); });

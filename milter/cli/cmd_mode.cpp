@@ -27,7 +27,7 @@ void add_mode_command(CLI::App& app, Session& session) {
   const auto arguments = std::make_shared<ModeArguments>();
   auto* mode = command
                    ->add_option("MODE", arguments->mode,
-                                "observe: decide, count and log, but let mail pass;\nenforce; config: as configured")
+                                "observe: decide, count and log, but let mail pass; enforce; config: as configured")
                    ->check(CLI::IsMember({"observe", "enforce", "config"}));
   command->add_option("--for", arguments->lasting, "How long, e.g. 2h; then as before")->needs(mode);
   command->callback([&session, arguments] {

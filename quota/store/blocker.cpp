@@ -86,8 +86,10 @@ void Blocker::run() {
   for (;;) {
     const auto next = next_moment();
     const bool is_last = stopping_;
-    if (!is_last && !next) changed_.wait(lock);
-    else if (!is_last && Steady::now() < *next) changed_.wait_until(lock, *next);
+    if (!is_last && !next)
+      changed_.wait(lock);
+    else if (!is_last && Steady::now() < *next)
+      changed_.wait_until(lock, *next);
     else {
       const bool flush_now = is_last || (!counts_.empty() && Steady::now() >= flush_at_);
       lock.unlock();
@@ -114,7 +116,8 @@ void Blocker::flush_counts() {
   const auto tables = keeper_.tables();
   const auto now = keeper_.now();
   // Nothing is counted while blocked: these were refused before the block was seen.
-  if (now) std::erase_if(batches, [&](const auto& batch) { return tables->find_block(batch.identity, *now) != nullptr; });
+  if (now)
+    std::erase_if(batches, [&](const auto& batch) { return tables->find_block(batch.identity, *now) != nullptr; });
   if (batches.empty()) return;
   const auto counted = ledger_.count_refusals(batches);
   note(failure_of(counted));

@@ -17,7 +17,8 @@ HandleError somebody_else(const std::string& field) {
 }
 
 const std::string* text_of(const TablesText::Entries& entries, const std::string& field) {
-  const auto found = std::find_if(entries.begin(), entries.end(), [&](const auto& entry) { return entry.first == field; });
+  const auto found =
+      std::find_if(entries.begin(), entries.end(), [&](const auto& entry) { return entry.first == field; });
   return found == entries.end() ? nullptr : &found->second;
 }
 
@@ -29,7 +30,8 @@ Block understood(const std::string& text) {
 
 /// One line: a table's text is read by people and by line.
 std::string one_line(std::string text) {
-  std::replace_if(text.begin(), text.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; }, ' ');
+  std::replace_if(
+      text.begin(), text.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; }, ' ');
   return std::string(trim(text));
 }
 
@@ -94,20 +96,25 @@ Handles::Answer<std::optional<Block>> Handles::release(const Identity& identity,
   return somebody_else(identity.text());
 }
 
-Handles::Answer<Block> Handles::block(const Identity& identity, std::optional<Milliseconds> lasting, const Author& author) {
+Handles::Answer<Block> Handles::block(const Identity& identity, std::optional<Milliseconds> lasting,
+                                      const Author& author) {
   for (int i = 0; i < most_tries; ++i) {
     const auto tables = ledger_.tables();
     if (!tables) return no_answer(tables.error());
     const auto* text = text_of(tables->blocked, identity.text());
-    Block block{.since = tables->now, .until = end_of(lasting, tables->now), .by = author.by,
+    Block block{.since = tables->now,
+                .until = end_of(lasting, tables->now),
+                .by = author.by,
                 .reason = one_line(author.reason)};
     const auto before = text ? understood(*text) : Block{};
     if (text && before.holds_at(tables->now)) block.id = id_of(before);
     if (block.id.empty()) block.id = new_id_();
     const auto written = format(block);
     if (const auto back = parse_block(written); !back || *back != block)
-      return HandleError{HandleError::Kind::not_understood, "the table could not hold this reason; write it in other words"};
-    const auto replaced = ledger_.replace(Table::blocked, identity.text(), text ? std::optional(*text) : std::nullopt, written);
+      return HandleError{HandleError::Kind::not_understood,
+                         "the table could not hold this reason; write it in other words"};
+    const auto replaced =
+        ledger_.replace(Table::blocked, identity.text(), text ? std::optional(*text) : std::nullopt, written);
     if (!replaced) return no_answer(replaced.error());
     if (!*replaced) continue;
     ledger_.wake();
@@ -127,7 +134,8 @@ Handles::Answer<Override> Handles::set_limit(const OverrideKey& key, const std::
     if (!tables) return no_answer(tables.error());
     const auto* text = text_of(tables->overrides, field);
     const Override entry{.value = value, .since = tables->now, .until = end_of(lasting, tables->now), .by = by};
-    const auto replaced = ledger_.replace(Table::override_, field, text ? std::optional(*text) : std::nullopt, format(entry));
+    const auto replaced =
+        ledger_.replace(Table::override_, field, text ? std::optional(*text) : std::nullopt, format(entry));
     if (!replaced) return no_answer(replaced.error());
     if (!*replaced) continue;
     ledger_.wake();

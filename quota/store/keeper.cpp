@@ -22,7 +22,8 @@ Milliseconds gap_after(Duration reading) {
 
 /// Whether all that comes next would fail as well.
 bool is_away(const StoreError& error) {
-  return error.kind == StoreErrorKind::unreachable || error.kind == StoreErrorKind::timed_out || error.kind == StoreErrorKind::closed;
+  return error.kind == StoreErrorKind::unreachable || error.kind == StoreErrorKind::timed_out ||
+         error.kind == StoreErrorKind::closed;
 }
 
 }  // namespace
@@ -199,7 +200,8 @@ void Keeper::note_marked(const Mark& step) {
 void Keeper::wait() {
   auto at_most = options_.idle_read;
   if (failed_this_round_ || events_.kept() > 0) at_most = std::min(at_most, retry_steps_after);
-  if (wake_at_) at_most = std::min(at_most, std::max(*wake_at_ - now().value_or(*wake_at_), Milliseconds{0}) + Milliseconds{1});
+  if (wake_at_)
+    at_most = std::min(at_most, std::max(*wake_at_ - now().value_or(*wake_at_), Milliseconds{0}) + Milliseconds{1});
   ledger_.wait_for_change(at_most);
 }
 

@@ -3,8 +3,8 @@
 namespace quota {
 namespace {
 
-/// Whoever tells of a release takes this too: some daemons may know the block by its id, and others, which read the table
-/// before it got one, only by whom it blocked. As long as all of them need to notice.
+/// Whoever tells of a release takes this too: some daemons may know the block by its id, and others, which read the
+/// table before it got one, only by whom it blocked. As long as all of them need to notice.
 std::string nameless_claim(const Identity& identity) { return release_claim("of " + identity.text()); }
 constexpr Milliseconds nameless_claim_lasts{1500};
 

@@ -1,0 +1,241 @@
+#include "milter/app.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+
+#include "milter/admin/handlers.hpp"
+#include "milter/admin/listener.hpp"
+#include "milter/backstage.hpp"
+#include "milter/callbacks.hpp"
+#include "milter/config_report.hpp"
+#include "milter/current.hpp"
+#include "milter/desk.hpp"
+#include "milter/log.hpp"
+#include "milter/log_line.hpp"
+#include "milter/server.hpp"
+#include "milter/signals.hpp"
+#include "quota/store/random_id.hpp"
+
+namespace milter {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int cannot_run = 1;
+constexpr int config_error = 78;  // EX_CONFIG
+constexpr auto first_read_at_most = 2s;
+constexpr auto drain_at_most = 3s;
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";
+}
+
+/// Everything that runs, in the order in which it is built and, backwards, taken down.
+class Daemon {
+ public:
+  Daemon(std::shared_ptr<const Config> config, std::unique_ptr<StoreSetup> setup)
+      : config_(std::move(config)),
+        setup_(std::move(setup)),
+        keeper_(setup_->ledger(), keeper_options()),
+        blocker_(setup_->ledger(), keeper_, blocker_options()),
+        backstage_(setup_->ledger(), blocker_, counters_, host_),
+        handles_(setup_->ledger(), host_, quota::random_id),
+        desk_(desk_tools()),
+        services_{setup_->store(), backstage_, [this] { return config_.get(); }, [this] { return tables(); }, refusals_, scripts_, counters_} {}
+
+  /// Opens both sockets. Errors: a sentence; nothing is served.
+  [[nodiscard]] quota::Result<void, std::string> open();
+  /// Serves until a signal stops it. Returns the exit code.
+  [[nodiscard]] int serve_until_stopped();
+  /// Takes the configuration's file anew, or says why not.
+  Reloaded reload(const std::string& by);
+
+ private:
+  quota::KeeperOptions keeper_options();
+  quota::BlockerOptions blocker_options();
+  DeskTools desk_tools();
+  quota::TablesPtr tables();
+  void drain() const;
+
+  const std::string host_ = host_name();
+  Current<Config> config_;
+  std::atomic<quota::Timestamp> config_loaded_at_{std::chrono::floor<quota::Milliseconds>(std::chrono::system_clock::now())};
+  std::unique_ptr<StoreSetup> setup_;
+  Counters counters_;
+  RefusalMemory refusals_;
+  ScriptRoster scripts_;
+  std::atomic<const quota::Tables*> last_tables_{nullptr};
+  std::mutex reload_mutex_;
+  quota::Keeper keeper_;
+  quota::Blocker blocker_;
+  Backstage backstage_;
+  quota::Handles handles_;
+  Desk desk_;
+  Services services_;
+  std::unique_ptr<admin::Listener> admin_;
+};
+
+quota::KeeperOptions Daemon::keeper_options() {
+  quota::KeeperOptions options;
+  options.host = host_;
+  options.means.new_id = quota::random_id;
+  options.means.forget = [this](const std::string& name) {
+    const auto config = config_.get();
+    const auto* quota = config->policy->find(name);
+    return quota && quota->block ? quota->block->forget : quota::Milliseconds{0};
+  };
+  options.report = [this](const quota::KeeperReport& report) {
+    using What = quota::KeeperReport::What;
+    if (report.what == What::tables_unreadable) setup_->note_health(report.text);
+    if (report.what == What::tables_readable) setup_->note_health("");
+    if (report.what == What::steps_failing) spdlog::error("upkeep of the live tables fails: {}", log_safe(report.text));
+    if (report.what == What::steps_done) spdlog::info("upkeep of the live tables works again");
+  };
+  return options;
+}
+
+quota::BlockerOptions Daemon::blocker_options() {
+  quota::BlockerOptions options;
+  options.host = host_;
+  options.new_id = quota::random_id;
+  options.rule = [this](const std::string& name) -> std::optional<quota::BlockRule> {
+    const auto config = config_.get();
+    const auto* quota = config->policy->find(name);
+    return quota ? quota->block : std::nullopt;
+  };
+  options.report = [](const std::string& what) { spdlog::error("blocks cannot be written: {}", log_safe(what)); };
+  return options;
+}
+
+DeskTools Daemon::desk_tools() {
+  return {*setup_,
+          keeper_,
+          handles_,
+          counters_,
+          [this] { return config_.get(); },
+          [this] { return config_loaded_at_.load(); },
+          [this](const std::string& by) { return reload(by); },
+          [this] { refusals_.forget_all(); },
+          host_};
+}
+
+/// The live tables; where they have changed, what was refused a moment ago is asked anew.
+quota::TablesPtr Daemon::tables() {
+  auto tables = keeper_.tables();
+  if (last_tables_.exchange(tables.get(), std::memory_order_relaxed) != tables.get()) refusals_.forget_all();
+  return tables;
+}
+
+quota::Result<void, std::string> Daemon::open() {
+  const auto config = config_.get();
+  if (!keeper_.first_read(first_read_at_most))
+    spdlog::error("the live tables could not be read yet from {}: blocks and live limits are not known; store.on_failure decides", setup_->health().url);
+  if (!register_callbacks(services_)) return {boost::system::in_place_error, "libmilter did not take the filter"};
+  const admin::ListenerSettings settings{.socket = {config->admin.path(), static_cast<mode_t>(config->admin.socket_mode), config->admin.socket_group}};
+  auto service = [router = admin::Router(admin::routes_for(desk_))](const admin::RawRequest& request) { return router.handle(request); };
+  auto listener = admin::Listener::start(settings, std::move(service), [](std::string_view trouble) { spdlog::warn("admin: {}", trouble); });
+  if (!listener) return {boost::system::in_place_error, "admin.listen: " + listener.error()};
+  admin_ = std::move(*listener);
+  return open_milter_socket(config->milter);
+}
+
+/// Waits until no message is under way, so that a stop costs nobody a retry.
+void Daemon::drain() const {
+  const auto deadline = std::chrono::steady_clock::now() + drain_at_most;
+  while (counters_.messages_in_flight.load(std::memory_order_relaxed) > 0 && std::chrono::steady_clock::now() < deadline)
+    ::usleep(5'000);
+}
+
+int Daemon::serve_until_stopped() {
+  handle_signals({[this] { (void)reload("SIGHUP"); },
+                  [this] {
+                    sd_notify(0, "STOPPING=1");
+                    spdlog::info("stopping, after the messages in flight");
+                    drain();
+                    std::thread([listen = config_.get()->milter] { wake_listener(listen); }).detach();
+                  }});
+  const auto config = config_.get();
+  spdlog::info("sendquotad " SENDQUOTA_VERSION " serves {} with store {}, {} quotas from {}", config->milter.listen, setup_->health().url,
+               config->policy->parts().quotas.size(), config->file_name);
+  for (const auto& warning : warnings_about(*config)) spdlog::warn("configuration: {}", warning);
+  sd_notify(0, "READY=1");
+  const bool well = serve();
+  admin_->stop();
+  backstage_.stop();
+  blocker_.stop();
+  keeper_.stop();
+  setup_->save();
+  spdlog::info("stopped");
+  spdlog::shutdown();
+  // libmilter may still run callbacks on its own threads: nothing they use is destroyed.
+  std::fflush(nullptr);
+  ::_exit(well ? 0 : cannot_run);
+}
+
+Reloaded Daemon::reload(const std::string& by) {
+  const std::lock_guard lock(reload_mutex_);
+  const auto running = config_.get();
+  std::vector<std::string> complaints;
+  auto loaded = load_config(running->file_name);
+  if (loaded) {
+    const auto frozen = needs_restart(*running, *loaded);
+    for (const auto& key : frozen) complaints.push_back(running->file_name + ": " + key + " changed; this takes effect with a restart only");
+  } else {
+    for (const auto& problem : loaded.error()) complaints.push_back(format(problem));
+  }
+  if (!complaints.empty()) {
+    spdlog::error("reload refused (asked by {}); the old configuration goes on", log_safe(by));
+    for (const auto& complaint : complaints) spdlog::error("{}", complaint);
+    return {boost::system::in_place_error, complaints};
+  }
+  auto fresh = std::make_shared<const Config>(std::move(*loaded));
+  config_.set(fresh);
+  config_loaded_at_ = std::chrono::floor<quota::Milliseconds>(std::chrono::system_clock::now());
+  refusals_.forget_all();
+  set_up_log(fresh->log);
+  spdlog::info("reloaded {} (asked by {}): {} quotas", fresh->file_name, log_safe(by), fresh->policy->parts().quotas.size());
+  backstage_.happened({"reloaded", "info", "", fresh->file_name, by, host_}, "");
+  return fresh;
+}
+
+int refuse_config(const std::vector<Problem>& problems) {
+  std::fputs(format(problems).c_str(), stderr);
+  return config_error;
+}
+
+int check_config(const std::string& file) {
+  const auto config = load_config(file);
+  if (!config) return refuse_config(config.error());
+  std::fputs(to_text(report_on(*config)).c_str(), stdout);
+  return 0;
+}
+
+}  // namespace
+
+int run(const Options& options) {
+  if (options.task == Options::Task::check_config) return check_config(options.config);
+  block_signals();
+  auto loaded = load_config(options.config);
+  if (!loaded) return refuse_config(loaded.error());
+  auto config = std::make_shared<const Config>(std::move(*loaded));
+  set_up_log(config->log);
+  auto setup = StoreSetup::open(*config);
+  if (!setup) {
+    spdlog::critical("{}", setup.error());
+    return cannot_run;
+  }
+  Daemon daemon(std::move(config), std::move(*setup));
+  if (const auto opened = daemon.open(); !opened) {
+    spdlog::critical("{}", opened.error());
+    return cannot_run;
+  }
+  return daemon.serve_until_stopped();
+}
+
+}  // namespace milter

@@ -1,0 +1,54 @@
+#include "milter/backstage.hpp"
+
+#include <spdlog/spdlog.h>
+
+namespace milter {
+namespace {
+
+constexpr auto once_lasts = std::chrono::hours{1};
+
+}  // namespace
+
+Backstage::Backstage(quota::Ledger& ledger, quota::Blocker& blocker, Counters& counters, std::string host)
+    : ledger_(ledger), blocker_(blocker), counters_(counters), events_(ledger, std::move(host)), thread_([this] { run(); }) {}
+
+Backstage::~Backstage() { stop(); }
+
+void Backstage::happened(quota::Event event, std::string once_as) {
+  const std::lock_guard lock(mutex_);
+  if (queue_.size() >= most_queued) {
+    counters_.events_dropped.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  queue_.push_back({std::move(event), std::move(once_as)});
+  changed_.notify_one();
+}
+
+void Backstage::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    changed_.notify_one();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+void Backstage::run() {
+  for (;;) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+    if (queue_.empty()) return;
+    auto next = std::move(queue_.front());
+    queue_.pop_front();
+    lock.unlock();
+    if (!next.once_as.empty()) {
+      const auto claimed = ledger_.claim(next.once_as, once_lasts);
+      // Without an answer it is said once too often rather than not at all.
+      if (claimed && !*claimed) continue;
+    }
+    spdlog::warn("event={}, identity={}, {}", next.event.what, next.event.identity, next.event.text);
+    events_.write(std::move(next.event));
+  }
+}
+
+}  // namespace milter

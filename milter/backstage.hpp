@@ -1,0 +1,54 @@
+// Backstage: what verdicts lead to, done by background threads: blocks, counts of refusals, events. Bounded; what finds no room
+// is dropped and counted, never waited for.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "milter/counters.hpp"
+#include "milter/session.hpp"
+#include "quota/store/blocker.hpp"
+
+namespace milter {
+
+class Backstage final : public Aftermath {
+ public:
+  /// All outlive the backstage.
+  Backstage(quota::Ledger& ledger, quota::Blocker& blocker, Counters& counters, std::string host);
+  ~Backstage() override;
+
+  void block_due(const quota::BlockDue& due) override { blocker_.due(due); }
+  void refused(const quota::Identity& identity, const std::string& quota, quota::Milliseconds window) override {
+    blocker_.refused(identity, quota, window);
+  }
+  void happened(quota::Event event, std::string once_as) override;
+
+  /// Writes what is queued and ends the thread. May be called twice.
+  void stop();
+
+ private:
+  static constexpr std::size_t most_queued = 1000;
+  struct Queued {
+    quota::Event event;
+    std::string once_as;
+  };
+
+  void run();
+
+  quota::Ledger& ledger_;
+  quota::Blocker& blocker_;
+  Counters& counters_;
+  quota::EventWriter events_;  // of the thread alone
+
+  std::mutex mutex_;
+  // Guarded by mutex_.
+  std::condition_variable changed_;
+  std::deque<Queued> queue_;
+  bool stopping_ = false;
+
+  std::thread thread_;
+};
+
+}  // namespace milter

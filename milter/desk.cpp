@@ -1,0 +1,253 @@
+#include "milter/desk.hpp"
+
+#include <unistd.h>
+
+#include "milter/api_json.hpp"
+#include "milter/config_report.hpp"
+#include "quota/time_text.hpp"
+
+namespace milter {
+namespace {
+
+namespace json = boost::json;
+using quota::Action;
+using quota::Cause;
+template <class T>
+using OrProblem = quota::Result<T, admin::Problem>;
+
+admin::Problem bad_request(std::string what) { return {admin::Problem::Kind::bad_request, std::move(what), "", {}}; }
+
+admin::Problem store_problem(const std::string& what) {
+  return {admin::Problem::Kind::unavailable, "the store has no answer: " + what, "what was ordered may have been done in part; look, and order it again", {}};
+}
+
+admin::Problem handle_problem(const quota::HandleError& error) {
+  switch (error.kind) {
+    case quota::HandleError::Kind::store: return store_problem(error.text);
+    case quota::HandleError::Kind::not_understood: return bad_request(error.text);
+    case quota::HandleError::Kind::busy: break;
+  }
+  return {admin::Problem::Kind::refused, error.text, "somebody else is changing the same entry; try again", {}};
+}
+
+OrProblem<std::optional<quota::Milliseconds>> duration_of(const std::optional<std::string>& typed) {
+  if (!typed) return std::optional<quota::Milliseconds>{};
+  const auto duration = quota::parse_duration(*typed);
+  if (!duration) return bad_request(duration.error());
+  return std::optional{*duration};
+}
+
+std::uint64_t read(const Counters::Counter& counter) { return counter.load(std::memory_order_relaxed); }
+
+json::object mail_json(const Counters& counters) {
+  const auto by_action = [&](Action action) { return read(counters.by_action[static_cast<std::size_t>(action)]); };
+  const auto by_cause = [&](Cause cause) { return read(counters.by_cause[static_cast<std::size_t>(cause)]); };
+  const auto discarded = read(counters.discarded);
+  const auto quarantined = by_action(Action::quarantine);
+  return {{"accepted", by_action(Action::accept)},
+          {"tempfailed", by_action(Action::tempfail)},
+          {"rejected", by_action(Action::reject)},
+          {"held", quarantined > discarded ? quarantined - discarded : 0},
+          {"discarded", discarded},
+          {"observed", read(counters.observed)},
+          {"inbound", by_cause(Cause::inbound)},
+          {"uncovered", by_cause(Cause::uncovered)}};
+}
+
+json::object signals_json(const Counters& counters) {
+  return {{"refused_early", read(counters.refused_early)},
+          {"store_errors", read(counters.store_errors)},
+          {"php_headers_ignored", read(counters.php_headers_ignored)},
+          {"php_headers_repeated", read(counters.php_headers_repeated)},
+          {"php_headers_malformed", read(counters.php_headers_malformed)},
+          {"php_evaluated", read(counters.php_evaluated)},
+          {"scripts_over_bound", read(counters.scripts_over_bound)},
+          {"without_login", read(counters.without_login)},
+          {"not_negotiated", read(counters.not_negotiated)},
+          {"quarantine_failed", read(counters.quarantine_failed)},
+          {"events_dropped", read(counters.events_dropped)},
+          {"connections", read(counters.connections)},
+          {"open_connections", counters.open_connections.load(std::memory_order_relaxed)}};
+}
+
+json::array warnings_json(const Config& config, const Counters& counters) {
+  json::array warnings;
+  for (const auto& warning : warnings_about(config)) warnings.emplace_back(warning);
+  if (read(counters.without_login) > 0)
+    warnings.emplace_back("the MTA sends no {auth_authen} for authenticated mail: add it to milter_mail_macros; that mail is uncovered");
+  if (read(counters.by_cause[static_cast<std::size_t>(Cause::uncovered)]) > 0)
+    warnings.emplace_back("some outgoing mail is covered by no quota; see 'uncovered'");
+  return warnings;
+}
+
+}  // namespace
+
+Desk::Desk(DeskTools tools) : tools_(std::move(tools)), started_(tools_.setup.store().now()) {}
+
+OrProblem<quota::Identity> Desk::identity_of(const std::string& typed) const {
+  // A bare login gets the realm that the MTA's logins get.
+  const auto& realm = tools_.config()->policy->parts().identity.default_realm;
+  const auto bare_user = typed.starts_with("user:") && typed.find('@') == std::string::npos && !realm.empty();
+  const auto identity = quota::parse_identity(bare_user ? typed + "@" + realm : typed);
+  if (!identity) return bad_request(identity.error());
+  return *identity;
+}
+
+OrProblem<quota::OverrideKey> Desk::key_of(const std::string& identity, const std::string& quota) const {
+  quota::OverrideKey key;
+  if (identity != "*") {
+    const auto parsed = identity_of(identity);
+    if (!parsed) return parsed.error();
+    key.identity = *parsed;
+  }
+  if (quota == "*") return key;
+  key.quota = quota;
+  if (!tools_.config()->policy->find(quota)) {
+    std::string known;
+    for (const auto& one : tools_.config()->policy->parts().quotas) known += (known.empty() ? "" : ", ") + one.name;
+    return admin::Problem{admin::Problem::Kind::not_found, "there is no quota '" + quota + "'", "quotas are: " + known + "; or * for all", {}};
+  }
+  return key;
+}
+
+void Desk::changed() {
+  tools_.forget_refusals();
+  tools_.keeper.wake();
+}
+
+Desk::Answer Desk::status() {
+  const auto config = tools_.config();
+  const auto tables = tools_.keeper.tables();
+  const auto health = tools_.setup.health();
+  const auto at = now();
+  return json::object{{"version", SENDQUOTA_VERSION},
+                      {"host", tools_.host},
+                      {"pid", static_cast<std::int64_t>(::getpid())},
+                      {"started", quota::format_moment(started_)},
+                      {"uptime_ms", (at - started_).count()},
+                      {"config", json::object{{"file", config->file_name},
+                                              {"loaded", quota::format_moment(tools_.config_loaded_at())},
+                                              {"quotas", config->policy->parts().quotas.size()}}},
+                      {"mode", mode_json(*config->policy, *tables, at)},
+                      {"store", json::object{{"url", health.url},
+                                             {"state", health.bad_since ? "degraded" : "ok"},
+                                             {"since", moment_json(health.bad_since)},
+                                             {"error", text_json(health.error)}}},
+                      {"mail", mail_json(tools_.counters)},
+                      {"signals", signals_json(tools_.counters)},
+                      {"blocked", tables->blocked.size()},
+                      {"live_limits", tables->overrides.size()},
+                      {"warnings", warnings_json(*config, tools_.counters)}};
+}
+
+Desk::Answer Desk::show(const std::string& typed) {
+  const auto identity = identity_of(typed);
+  if (!identity) return identity.error();
+  const auto record = tools_.setup.ledger().record(*identity);
+  if (!record) return store_problem(record.error().text);
+  const auto config = tools_.config();
+  const auto tables = tools_.keeper.tables();
+  return identity_json(*identity, {*config->policy, *tables, *record, config->hold.max, now()});
+}
+
+Desk::Answer Desk::blocked() {
+  json::array rows;
+  const auto tables = tools_.keeper.tables();
+  const auto at = now();
+  for (const auto& [identity, block] : tables->blocked)
+    if (block.holds_at(at)) rows.push_back(block_json(identity, block));
+  return json::object{{"blocked", std::move(rows)}};
+}
+
+Desk::Answer Desk::limits() {
+  json::array rows;
+  const auto tables = tools_.keeper.tables();
+  for (const auto& [field, entry] : tables->overrides)
+    if (const auto key = quota::parse_override_key(field); key && entry.holds_at(now())) rows.push_back(override_json(*key, entry));
+  return json::object{{"limits", std::move(rows)}};
+}
+
+Desk::Answer Desk::mode() { return mode_json(*tools_.config()->policy, *tools_.keeper.tables(), now()); }
+
+Desk::Answer Desk::set_mode(const admin::ModeOrder& order) {
+  const auto lasting = duration_of(order.lasting);
+  if (!lasting) return lasting.error();
+  const auto mode = order.mode == "observe" ? quota::Mode::observe : quota::Mode::enforce;
+  if (order.mode != name(mode)) return bad_request("'" + order.mode + "' is no mode: write observe or enforce");
+  const auto done = tools_.handles.set_mode(mode, *lasting, order.by.user);
+  if (!done) return handle_problem(done.error());
+  changed();
+  quota::Tables after;
+  after.overrides.emplace("* *", *done);
+  return mode_json(*tools_.config()->policy, after, now());
+}
+
+Desk::Answer Desk::clear_mode(const admin::Caller& by) {
+  const auto done = tools_.handles.clear_mode(by.user);
+  if (!done) return handle_problem(done.error());
+  changed();
+  return mode_json(*tools_.config()->policy, quota::Tables{}, now());
+}
+
+Desk::Answer Desk::release(const admin::ReleaseOrder& order) {
+  const auto identity = identity_of(order.identity);
+  if (!identity) return identity.error();
+  const auto done = tools_.handles.release(*identity, {order.by.user, order.reason});
+  if (!done) return handle_problem(done.error());
+  changed();
+  const auto& block = *done;
+  return json::object{{"identity", identity->text()},
+                      {"released", block.has_value()},
+                      {"refilled", true},
+                      {"block", block ? json::value(block_json(identity->text(), *block)) : json::value(nullptr)}};
+}
+
+Desk::Answer Desk::block(const admin::BlockOrder& order) {
+  const auto identity = identity_of(order.identity);
+  const auto lasting = duration_of(order.lasting);
+  if (!identity) return identity.error();
+  if (!lasting) return lasting.error();
+  const auto done = tools_.handles.block(*identity, *lasting, {order.by.user, order.reason});
+  if (!done) return handle_problem(done.error());
+  changed();
+  return block_json(identity->text(), *done);
+}
+
+Desk::Answer Desk::limit(const admin::LimitOrder& order) {
+  const auto key = key_of(order.identity, order.quota);
+  const auto lasting = duration_of(order.lasting);
+  const auto allowance = quota::parse_allowance(order.limit);
+  if (!key) return key.error();
+  if (!lasting) return lasting.error();
+  if (!allowance) return bad_request(allowance.error());
+  const auto done = tools_.handles.set_limit(*key, *allowance, *lasting, order.by.user);
+  if (!done) return handle_problem(done.error());
+  changed();
+  return override_json(*key, *done);
+}
+
+Desk::Answer Desk::remove_limit(const admin::RemoveLimitOrder& order) {
+  const auto key = key_of(order.identity, order.quota);
+  if (!key) return key.error();
+  const auto done = tools_.handles.remove_limit(*key, order.by.user);
+  if (!done) return handle_problem(done.error());
+  changed();
+  return json::object{{"identity", order.identity}, {"quota", order.quota}, {"removed", done->has_value()}};
+}
+
+Desk::Answer Desk::reload(const admin::Caller& by) {
+  const auto reloaded = tools_.reload(by.user);
+  if (!reloaded) {
+    admin::Problem problem{admin::Problem::Kind::invalid_config, "the configuration was not taken over; the old one goes on", "", reloaded.error()};
+    return problem;
+  }
+  const auto& config = **reloaded;
+  json::array warnings;
+  for (const auto& warning : warnings_about(config)) warnings.emplace_back(warning);
+  return json::object{{"file", config.file_name},
+                      {"loaded", quota::format_moment(tools_.config_loaded_at())},
+                      {"quotas", config.policy->parts().quotas.size()},
+                      {"warnings", std::move(warnings)}};
+}
+
+}  // namespace milter

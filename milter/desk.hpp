@@ -1,0 +1,56 @@
+// Desk: what administrators ask of the daemon, done. The implementation of the admin endpoint's port (milter/admin).
+#pragma once
+
+#include "milter/admin/operations.hpp"
+#include "milter/config.hpp"
+#include "milter/counters.hpp"
+#include "milter/store_setup.hpp"
+#include "quota/store/handles.hpp"
+#include "quota/store/keeper.hpp"
+
+namespace milter {
+
+/// A reload's outcome: the new configuration, or why the old one goes on.
+using Reloaded = quota::Result<std::shared_ptr<const Config>, std::vector<std::string>>;
+
+/// What the desk works with; all outlives it.
+struct DeskTools {
+  StoreSetup& setup;
+  quota::Keeper& keeper;
+  quota::Handles& handles;
+  const Counters& counters;
+  std::function<std::shared_ptr<const Config>()> config;
+  std::function<quota::Timestamp()> config_loaded_at;
+  std::function<Reloaded(const std::string& by)> reload;
+  std::function<void()> forget_refusals;  ///< so that a release is obeyed at once on this host
+  std::string host;
+};
+
+class Desk final : public admin::Operations {
+ public:
+  explicit Desk(DeskTools tools);
+
+  [[nodiscard]] Answer status() override;
+  [[nodiscard]] Answer show(const std::string& identity) override;
+  [[nodiscard]] Answer blocked() override;
+  [[nodiscard]] Answer limits() override;
+  [[nodiscard]] Answer mode() override;
+  [[nodiscard]] Answer set_mode(const admin::ModeOrder& order) override;
+  [[nodiscard]] Answer clear_mode(const admin::Caller& by) override;
+  [[nodiscard]] Answer release(const admin::ReleaseOrder& order) override;
+  [[nodiscard]] Answer block(const admin::BlockOrder& order) override;
+  [[nodiscard]] Answer limit(const admin::LimitOrder& order) override;
+  [[nodiscard]] Answer remove_limit(const admin::RemoveLimitOrder& order) override;
+  [[nodiscard]] Answer reload(const admin::Caller& by) override;
+
+ private:
+  [[nodiscard]] quota::Timestamp now() const { return tools_.setup.store().now(); }
+  [[nodiscard]] quota::Result<quota::Identity, admin::Problem> identity_of(const std::string& typed) const;
+  [[nodiscard]] quota::Result<quota::OverrideKey, admin::Problem> key_of(const std::string& identity, const std::string& quota) const;
+  void changed();
+
+  const DeskTools tools_;
+  const quota::Timestamp started_;
+};
+
+}  // namespace milter

@@ -1,0 +1,51 @@
+#include "milter/log.hpp"
+
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/syslog_sink.h>
+#include <spdlog/sinks/systemd_sink.h>
+#include <spdlog/spdlog.h>
+#include <syslog.h>
+
+#include <cstdlib>
+
+namespace milter {
+namespace {
+
+using Target = LogSettings::Target;
+constexpr const char* program = "sendquotad";
+
+Target resolved(Target target) {
+  if (target != Target::automatic) return target;
+  // systemd says by this variable that stderr leads to the journal; its own protocol keeps the level.
+  return std::getenv("JOURNAL_STREAM") ? Target::journal : Target::standard_error;
+}
+
+spdlog::sink_ptr sink_for(Target target) {
+  if (target == Target::journal) return std::make_shared<spdlog::sinks::systemd_sink_mt>(program);
+  if (target == Target::syslog) return std::make_shared<spdlog::sinks::syslog_sink_mt>(program, LOG_PID, LOG_MAIL, true);
+  return std::make_shared<spdlog::sinks::stderr_sink_mt>();
+}
+
+spdlog::level::level_enum level_of(LogSettings::Level level) {
+  switch (level) {
+    case LogSettings::Level::debug: return spdlog::level::debug;
+    case LogSettings::Level::info: return spdlog::level::info;
+    case LogSettings::Level::warning: return spdlog::level::warn;
+    case LogSettings::Level::error: return spdlog::level::err;
+  }
+  return spdlog::level::info;
+}
+
+}  // namespace
+
+void set_up_log(const LogSettings& settings) {
+  const auto target = resolved(settings.target);
+  auto logger = std::make_shared<spdlog::logger>(program, sink_for(target));
+  // Journal and syslog add time, name and level themselves.
+  logger->set_pattern(target == Target::standard_error ? "%Y-%m-%dT%H:%M:%S.%e%z sendquotad[%P]: %l: %v" : "%v");
+  logger->set_level(level_of(settings.level));
+  logger->flush_on(spdlog::level::trace);
+  spdlog::set_default_logger(std::move(logger));
+}
+
+}  // namespace milter

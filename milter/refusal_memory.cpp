@@ -1,0 +1,45 @@
+#include "milter/refusal_memory.hpp"
+
+#include <functional>
+
+namespace milter {
+
+RefusalMemory::Shard& RefusalMemory::shard_of(const std::string& key) { return shards_[std::hash<std::string>{}(key) % shard_count]; }
+const RefusalMemory::Shard& RefusalMemory::shard_of(const std::string& key) const {
+  return shards_[std::hash<std::string>{}(key) % shard_count];
+}
+
+void RefusalMemory::remember(const quota::Failure& failure, Clock::time_point at) {
+  if (!failure.is_certain || failure.cause != quota::Cause::over) return;
+  const auto key = failure.identity.text();
+  auto& shard = shard_of(key);
+  const std::lock_guard lock(shard.mutex);
+  if (shard.entries.size() >= most_per_shard && !shard.entries.contains(key)) shard.entries.erase(shard.entries.begin());
+  shard.entries.insert_or_assign(key, Entry{failure, at});
+}
+
+RefusalMemory::Answer RefusalMemory::find(const quota::Identity& identity, quota::Timestamp now, Clock::time_point at) const {
+  const auto key = identity.text();
+  const auto& shard = shard_of(key);
+  const std::lock_guard lock(shard.mutex);
+  const auto found = shard.entries.find(key);
+  if (found == shard.entries.end() || now >= found->second.failure.retry_at) return {};
+  if (at - found->second.learned >= certain_for) return {Standing::suspected, {}};
+  return {Standing::certain, found->second.failure};
+}
+
+void RefusalMemory::forget(const quota::Identity& identity) {
+  const auto key = identity.text();
+  auto& shard = shard_of(key);
+  const std::lock_guard lock(shard.mutex);
+  shard.entries.erase(key);
+}
+
+void RefusalMemory::forget_all() {
+  for (auto& shard : shards_) {
+    const std::lock_guard lock(shard.mutex);
+    shard.entries.clear();
+  }
+}
+
+}  // namespace milter

@@ -1,0 +1,53 @@
+// RefusalMemory: who was refused a moment ago, so that an attack costs the store little and uploads nothing.
+//
+// What it says is certain for `certain_for` at most, so a release or a raised limit is obeyed within that time; after it, and
+// until the promised time to retry, a sender is only suspected: the store is asked before anything is uploaded.
+// Bounded: a full shard forgets at random, which costs one question and no correctness.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "quota/verdict.hpp"
+
+namespace milter {
+
+class RefusalMemory {
+ public:
+  using Clock = std::chrono::steady_clock;
+  static constexpr std::chrono::milliseconds certain_for{900};
+
+  enum class Standing : std::uint8_t { unknown, suspected, certain };
+  struct Answer {
+    Standing standing = Standing::unknown;
+    std::optional<quota::Failure> failure{};  ///< present when certain
+  };
+
+  /// Remembers a refusal that not even the smallest message escapes; others are not remembered.
+  void remember(const quota::Failure& failure, Clock::time_point at);
+  [[nodiscard]] Answer find(const quota::Identity& identity, quota::Timestamp now, Clock::time_point at) const;
+  void forget(const quota::Identity& identity);
+  void forget_all();
+
+ private:
+  static constexpr std::size_t shard_count = 16;
+  static constexpr std::size_t most_per_shard = 4096;
+  struct Entry {
+    quota::Failure failure;
+    Clock::time_point learned;
+  };
+  struct Shard {
+    mutable std::mutex mutex;
+    std::unordered_map<std::string, Entry> entries;  // guarded by mutex
+  };
+  [[nodiscard]] Shard& shard_of(const std::string& key);
+  [[nodiscard]] const Shard& shard_of(const std::string& key) const;
+
+  std::array<Shard, shard_count> shards_;
+};
+
+}  // namespace milter

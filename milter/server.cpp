@@ -1,0 +1,88 @@
+#include "milter/server.hpp"
+
+#include <grp.h>
+#include <libmilter/mfapi.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "milter/mta/client.hpp"
+
+namespace milter {
+namespace {
+
+using quota::Result;
+
+constexpr int backlog = 512;
+
+Result<void, std::string> failed(std::string what) { return {boost::system::in_place_error, std::move(what)}; }
+
+/// The path of a unix socket; empty for any other address.
+std::string unix_path(const std::string& listen) {
+  const auto address = mta::parse_address(listen);
+  return address && address->family == mta::Address::Family::unix_path ? address->place : "";
+}
+
+/// Whether somebody accepts connections at `path`.
+bool is_listening(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) return false;
+  path.copy(address.sun_path, path.size());
+  const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const bool connected = ::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  ::close(socket);
+  return connected;
+}
+
+Result<void, std::string> clear_path(const std::string& path) {
+  struct stat status {};
+  if (lstat(path.c_str(), &status) != 0) return {};
+  if (!S_ISSOCK(status.st_mode)) return failed("milter.listen: " + path + " is no socket; move it away or choose another path");
+  if (is_listening(path)) return failed("milter.listen: another daemon serves " + path + "; stop it, or choose another path");
+  if (unlink(path.c_str()) != 0) return failed("milter.listen: cannot remove the stale socket " + path + ": " + std::strerror(errno));
+  return {};
+}
+
+Result<void, std::string> give_away(const std::string& path, const MilterSettings& config) {
+  if (!config.socket_group.empty()) {
+    const auto* group = getgrnam(config.socket_group.c_str());
+    if (!group) return failed("milter.socket_group: there is no group '" + config.socket_group + "' on this host");
+    if (chown(path.c_str(), static_cast<uid_t>(-1), group->gr_gid) != 0)
+      return failed("milter.socket_group: cannot give " + path + " to group '" + config.socket_group + "': " + std::strerror(errno) +
+                    "; make the daemon's user a member of it");
+  }
+  if (chmod(path.c_str(), config.socket_mode) != 0) return failed("milter.socket_mode: " + path + ": " + std::strerror(errno));
+  return {};
+}
+
+}  // namespace
+
+Result<void, std::string> open_milter_socket(const MilterSettings& config) {
+  const auto path = unix_path(config.listen);
+  if (!path.empty())
+    if (auto cleared = clear_path(path); !cleared) return cleared;
+  auto listen = config.listen;
+  smfi_setbacklog(backlog);
+  if (smfi_setconn(listen.data()) == MI_FAILURE) return failed("milter.listen: libmilter refuses '" + listen + "'");
+  // Nobody gets in before the socket has its group: libmilter creates it with the umask.
+  const auto before = umask(0177);
+  const int opened = smfi_opensocket(false);
+  umask(before);
+  if (opened == MI_FAILURE)
+    return failed("milter.listen: cannot listen at " + listen + ": " + std::strerror(errno) + "; does the directory exist, and may the daemon's user write to it?");
+  return path.empty() ? Result<void, std::string>{} : give_away(path, config);
+}
+
+bool serve() { return smfi_main() == MI_SUCCESS; }
+
+void wake_listener(const MilterSettings& config) {
+  using namespace std::chrono_literals;
+  (void)mta::Client::open(config.listen, {.step_timeout = 200ms, .offer = {}});
+}
+
+}  // namespace milter

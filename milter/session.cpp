@@ -1,0 +1,283 @@
+#include "milter/session.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <array>
+
+#include "milter/log_line.hpp"
+#include "quota/text.hpp"
+
+namespace milter {
+
+using quota::Action;
+using quota::Cause;
+using quota::Verdict;
+
+namespace {
+
+constexpr std::string_view php_header_name = "x-php-originating-script";
+/// Stored facts are bounded: whoever reaches the MTA chooses their lengths.
+constexpr std::size_t longest_fact = 4096;
+constexpr std::size_t most_recipients_kept = 100'000;
+
+void count(Counters::Counter& counter) { counter.fetch_add(1, std::memory_order_relaxed); }
+
+Answer refusal(Action action, SmtpReply reply) {
+  return {action == Action::reject ? Answer::What::reject : Answer::What::tempfail, std::move(reply), {}};
+}
+
+bool refuses(const Verdict& verdict) { return verdict.action == Action::tempfail || verdict.action == Action::reject; }
+
+std::string_view name(HoldSettings::Then then) {
+  constexpr std::array<std::string_view, 3> names{"discard", "reject", "hold"};
+  return names[static_cast<std::size_t>(then)];
+}
+
+/// What the MTA keeps as the reason of a hold, and Sendmail shows in mailq.
+std::string hold_reason(const Verdict& verdict) {
+  if (!verdict.decider) return "sendquota: sending limits cannot be checked";
+  const auto& failure = *verdict.decider;
+  if (failure.cause == Cause::blocked) return fmt::format("sendquota: {} is blocked", failure.identity.text());
+  return fmt::format("sendquota: quota {}, {}, {} of {} {}", failure.quota, failure.identity.text(), failure.used, failure.burst,
+                     quota::name(failure.unit));
+}
+
+}  // namespace
+
+struct Session::Mail {
+  std::shared_ptr<const Config> config;
+  quota::TablesPtr tables;
+  quota::Envelope envelope;
+  quota::Sender sender{};
+  std::optional<std::int64_t> declared_size{};
+  std::int64_t seen_bytes = 0;
+  std::optional<Verdict> refused_at_rcpt{};  ///< certain already; exempt recipients may still pass
+  bool is_logged = false;                    ///< that refusal, once
+
+  [[nodiscard]] const quota::Policy& policy() const { return *config->policy; }
+};
+
+Session::Session(Services& services, Negotiated negotiated) : services_(services), negotiated_(negotiated) {
+  count(services_.counters.connections);
+  services_.counters.open_connections.fetch_add(1, std::memory_order_relaxed);
+}
+
+Session::~Session() {
+  reset();
+  services_.counters.open_connections.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void Session::connect(quota::ClientFacts client) {
+  reset();
+  client_ = std::move(client);
+}
+
+void Session::reset() {
+  if (mail_) services_.counters.messages_in_flight.fetch_sub(1, std::memory_order_relaxed);
+  mail_.reset();
+}
+
+Answer Session::mail(MailFacts facts) {
+  reset();
+  services_.counters.messages_in_flight.fetch_add(1, std::memory_order_relaxed);
+  mail_ = std::make_unique<Mail>(Mail{services_.config(), services_.tables(), {client_, {}, {}, {}}});
+  auto& envelope = mail_->envelope;
+  envelope.auth_type = facts.auth_type.substr(0, longest_fact);
+  envelope.auth_authen = facts.auth_authen.substr(0, longest_fact);
+  envelope.mail_from = facts.from.substr(0, longest_fact);
+  mail_->declared_size = facts.declared_size;
+  mail_->sender = mail_->policy().identify(*mail_->tables, envelope);
+  if (mail_->sender.origin == quota::Origin::inbound) {
+    count(services_.counters.by_cause[static_cast<std::size_t>(Cause::inbound)]);
+    reset();
+    return {Answer::What::accept, {}, {}};
+  }
+  note_sender();
+  const auto now = services_.store.now();
+  const auto verdict = foreseen(now);
+  if (!verdict) return {};
+  if (mail_->policy().parts().exempt.recipients.empty()) {
+    auto answer = refuse_early(*verdict, "MAIL", now);
+    reset();
+    return answer;
+  }
+  mail_->refused_at_rcpt = *verdict;
+  return {};
+}
+
+/// Says once what is wrong with the MTA's macros: without a login every user would be nobody.
+void Session::note_sender() {
+  if (mail_->sender.origin != quota::Origin::nameless) return;
+  if (services_.counters.without_login.fetch_add(1, std::memory_order_relaxed) == 0)
+    spdlog::warn(
+        "a client authenticated, but the MTA sent no {{auth_authen}}: its mail cannot be charged to a user and is uncovered; add "
+        "{{auth_type}} and {{auth_authen}} to milter_mail_macros (Postfix) or Milter.macros.envfrom (Sendmail)");
+}
+
+/// A refusal that is certain before anything is uploaded; empty where only the end of the message can tell.
+std::optional<Verdict> Session::foreseen(quota::Timestamp now) {
+  if (quota::is_held_not_refused(mail_->sender.origin)) return std::nullopt;
+  const auto assessment = mail_->policy().assess(judged_message(quota::Message::Stage::at_mail), *mail_->tables, now);
+  auto verdict = assessment.failures.empty() ? foreseen_from_memory(assessment, now)
+                                             : std::optional(mail_->policy().judge(assessment, quota::Outcome{}));
+  if (verdict && !refuses(*verdict)) return std::nullopt;
+  return verdict;
+}
+
+std::optional<Verdict> Session::foreseen_from_memory(const quota::Assessment& assessment, quota::Timestamp now) {
+  const auto at = RefusalMemory::Clock::now();
+  for (const auto& charge : assessment.charges) {
+    if (charge.group != quota::Group::enforced) continue;
+    const auto answer = services_.refusals.find(charge.identity, now, at);
+    if (answer.standing == RefusalMemory::Standing::unknown) continue;
+    if (answer.standing == RefusalMemory::Standing::certain) {
+      if (answer.failure->quota != charge.quota) continue;
+      Verdict verdict;
+      verdict.action = answer.failure->action;
+      verdict.cause = answer.failure->cause;
+      verdict.decider = answer.failure;
+      return verdict;
+    }
+    auto verdict = quota::foresee(mail_->policy(), *mail_->tables, services_.store, judged_message(quota::Message::Stage::at_mail));
+    services_.refusals.forget(charge.identity);
+    if (!verdict.decider || !verdict.decider->is_certain) return std::nullopt;
+    services_.refusals.remember(*verdict.decider, at);
+    return verdict;
+  }
+  return std::nullopt;
+}
+
+Answer Session::refuse_early(const Verdict& verdict, std::string_view stage, quota::Timestamp now) {
+  auto answer = refusal(verdict.action, reply_for(verdict, mail_->policy(), mail_->config->reply, now));
+  if (mail_->is_logged) return answer;
+  mail_->is_logged = true;
+  count(services_.counters.refused_early);
+  const auto& failure = *verdict.decider;
+  const auto* quota = mail_->policy().find(failure.quota);
+  // The store has not seen this message, so its refusal is counted here; blocked ones are not counted (DESIGN 2.3).
+  if (failure.cause == Cause::over && quota && quota->block) services_.aftermath.refused(failure.identity, failure.quota, quota->block->window);
+  log(verdict, answer, stage, "", now);
+  return answer;
+}
+
+Answer Session::recipient(std::string_view address) {
+  if (!mail_) return {};
+  const auto& refused = mail_->refused_at_rcpt;
+  if (refused && negotiated_.rcpt_is_answered && !mail_->policy().parts().exempt.covers_recipient(address))
+    return refuse_early(*refused, "RCPT", services_.store.now());
+  if (mail_->envelope.recipients.size() < most_recipients_kept)
+    mail_->envelope.recipients.emplace_back(address.substr(0, longest_fact));
+  return {};
+}
+
+void Session::header(std::string_view name, std::string_view value) {
+  if (!mail_) return;
+  mail_->seen_bytes += static_cast<std::int64_t>(name.size() + value.size() + 4);
+  if (name.size() != php_header_name.size() || quota::lower(name) != php_header_name) return;
+  auto& envelope = mail_->envelope;
+  if (envelope.php_script)
+    ++envelope.php_script_repeats;
+  else
+    envelope.php_script = std::string(value.substr(0, longest_fact));
+}
+
+void Session::body(std::size_t bytes) {
+  if (mail_) mail_->seen_bytes += static_cast<std::int64_t>(bytes);
+}
+
+quota::Message Session::judged_message(quota::Message::Stage stage) const {
+  return {stage, mail_->sender, mail_->envelope.recipients, mail_->envelope.bytes};
+}
+
+Answer Session::end_of_message(std::string_view queue_id) {
+  if (!mail_) return {};
+  auto& envelope = mail_->envelope;
+  const auto& policy = mail_->policy();
+  envelope.bytes = std::max(mail_->declared_size.value_or(0), negotiated_.body ? mail_->seen_bytes : 0);
+  if ((policy.needs_php_header() && !negotiated_.headers) || (policy.needs_bytes() && !negotiated_.body && !mail_->declared_size))
+    count(services_.counters.not_negotiated);
+  mail_->sender = policy.identify(*mail_->tables, envelope);
+  auto& counters = services_.counters;
+  const auto now = services_.store.now();
+  if (services_.scripts.bound(mail_->sender, policy.parts().identity.max_scripts_per_uid, now)) count(counters.scripts_over_bound);
+  if (mail_->sender.php_header == quota::PhpHeader::not_believed) count(counters.php_headers_ignored);
+  if (mail_->sender.php_header == quota::PhpHeader::malformed) count(counters.php_headers_malformed);
+  if (mail_->sender.php_evaluated) count(counters.php_evaluated);
+  counters.php_headers_repeated.fetch_add(envelope.php_script_repeats, std::memory_order_relaxed);
+  const auto verdict = quota::check(policy, *mail_->tables, services_.store, judged_message(quota::Message::Stage::complete));
+  follow_up(verdict);
+  auto answer = answer_to(verdict, queue_id, now);
+  if (answer.what != Answer::What::quarantine) reset();
+  return answer;
+}
+
+void Session::follow_up(const Verdict& verdict) {
+  for (const auto& due : verdict.blocks_due) services_.aftermath.block_due(due);
+  if (verdict.decider) services_.refusals.remember(*verdict.decider, RefusalMemory::Clock::now());
+  for (const auto& warning : verdict.warnings)
+    services_.aftermath.happened({"warned", "warning", warning.identity.text(),
+                                  fmt::format("{} of {} used: quota {}, {}", warning.used, warning.burst, warning.quota, warning.limit),
+                                  "sendquotad", client_.host},
+                                 fmt::format("warned:{}:{}", warning.quota, warning.identity.text()));
+}
+
+Answer Session::answer_to(const Verdict& verdict, std::string_view queue_id, quota::Timestamp now) {
+  Answer answer;
+  switch (verdict.action) {
+    case Action::accept: break;
+    case Action::tempfail:
+    case Action::reject: answer = refusal(verdict.action, reply_for(verdict, mail_->policy(), mail_->config->reply, now)); break;
+    case Action::quarantine: answer = held(verdict, now); break;
+  }
+  log(verdict, answer, "END-OF-MESSAGE", queue_id, now);
+  return answer;
+}
+
+/// Holds a message, down to the bottom of the hold queue.
+Answer Session::held(const Verdict& verdict, quota::Timestamp now) {
+  const Answer hold{Answer::What::quarantine, {}, hold_reason(verdict)};
+  const auto identity = verdict.decider ? verdict.decider->identity : quota::local_client_identity(client_.host);
+  const auto most = mail_->config->hold.max;
+  const auto counted = services_.store.hold(identity, client_.host, most);
+  if (!counted || *counted <= most) return hold;
+  const auto then = mail_->config->hold.then;
+  services_.aftermath.happened({"hold_full", "error", identity.text(),
+                                fmt::format("{} messages are held on {}; further ones: {}", most, client_.host, name(then)), "sendquotad", client_.host},
+                               fmt::format("hold_full:{}:{}", client_.host, identity.text()));
+  switch (then) {
+    case HoldSettings::Then::hold: return hold;
+    case HoldSettings::Then::reject: return refusal(Action::reject, reply_for({Action::reject, verdict.cause, verdict.decider}, mail_->policy(), mail_->config->reply, now));
+    case HoldSettings::Then::discard: break;
+  }
+  count(services_.counters.discarded);
+  for (const auto& recipient : mail_->envelope.recipients)
+    spdlog::warn("discarded: from=<{}>, to=<{}>, identity={}, hold.max={}", log_safe(mail_->envelope.mail_from), log_safe(recipient), identity.text(), most);
+  return {Answer::What::discard, {}, {}};
+}
+
+Answer Session::quarantine_failed(std::string_view queue_id) {
+  count(services_.counters.quarantine_failed);
+  spdlog::error("{}: the MTA did not take the quarantine; the message is tempfailed, never let through", log_safe(queue_id));
+  reset();
+  return refusal(Action::tempfail, {"451", "4.3.0", "The message cannot be held at the moment; try again later"});
+}
+
+void Session::log(const Verdict& verdict, const Answer& answer, std::string_view stage, std::string_view queue_id, quota::Timestamp now) {
+  auto& counters = services_.counters;
+  count(counters.by_action[static_cast<std::size_t>(verdict.action)]);
+  count(counters.by_cause[static_cast<std::size_t>(verdict.cause)]);
+  if (!verdict.observed.empty()) count(counters.observed);
+  if (verdict.cause == Cause::outage) count(counters.store_errors);
+  if (verdict.action == Action::accept) counters.recipients.fetch_add(mail_->envelope.recipients.size(), std::memory_order_relaxed);
+  LogFacts facts;
+  facts.queue_id = queue_id;
+  facts.stage = stage;
+  facts.is_size_known = mail_->envelope.bytes > 0;
+  facts.is_discarded = answer.what == Answer::What::discard;
+  facts.now = now;
+  spdlog::info("{}", log_line(facts, mail_->envelope, verdict));
+}
+
+}  // namespace milter

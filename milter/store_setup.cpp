@@ -1,0 +1,86 @@
+#include "milter/store_setup.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include "milter/log_line.hpp"
+
+namespace milter {
+namespace {
+
+using quota::Result;
+constexpr std::chrono::seconds name_lookup{2};
+
+}  // namespace
+
+Result<std::unique_ptr<StoreSetup>, std::string> StoreSetup::open(const Config& config) {
+  std::unique_ptr<StoreSetup> setup(new StoreSetup);
+  const auto opened = config.store.url == "memory:" ? setup->open_memory(config.store) : setup->open_redis(config.store);
+  if (!opened) return opened.error();
+  return setup;
+}
+
+Result<void, std::string> StoreSetup::open_memory(const StoreSettings& settings) {
+  quota::MemoryOptions options;
+  options.state_dir = settings.state_dir;
+  options.on_problem = [](const std::string& what) { spdlog::error("{}", what); };
+  auto opened = quota::MemoryStore::open(clock_, std::move(options));
+  if (!opened) return {boost::system::in_place_error, opened.error()};
+  memory_ = std::move(*opened);
+  for (const auto& note : memory_->notes()) spdlog::warn("{}", note);
+  url_ = settings.url;
+  store_ = memory_.get();
+  ledger_ = memory_.get();
+  return {};
+}
+
+Result<void, std::string> StoreSetup::open_redis(const StoreSettings& settings) {
+  auto address = quota::RedisAddress::parse(settings.url);
+  if (!address) return {boost::system::in_place_error, "store.url: " + address.error()};
+  if (!settings.password.empty()) address->login.password = settings.password;
+  auto share = quota::MemoryStore::open(clock_, {});
+  if (!share) return {boost::system::in_place_error, share.error()};
+  memory_ = std::move(*share);
+  url_ = address->printable();
+  resolver_ = std::make_unique<quota::Resolver>();
+  (void)resolver_->wait_for_addresses(address->server, std::chrono::steady_clock::now() + name_lookup);
+  pool_ = std::make_unique<quota::RedisPool>(*address, *resolver_);
+  context_ = std::make_unique<quota::RedisContext>(*pool_, quota::RedisStoreOptions{settings.prefix, settings.timeout});
+  redis_ = std::make_unique<quota::RedisStore>(*context_);
+  redis_ledger_ = std::make_unique<quota::RedisLedger>(*context_);
+  store_ = redis_.get();
+  ledger_ = redis_ledger_.get();
+  if (settings.on_failure == quota::OnFailure::local) {
+    fallback_ = std::make_unique<quota::FallbackStore>(*redis_, *memory_, settings.nodes.value_or(1),
+                                                       [this](const std::string& error) { note_health(error); });
+    store_ = fallback_.get();
+  }
+  return {};
+}
+
+StoreSetup::Health StoreSetup::health() const {
+  const std::lock_guard lock(mutex_);
+  return {url_, bad_since_, error_};
+}
+
+void StoreSetup::note_health(const std::string& error) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (error.empty() == !bad_since_) {
+      error_ = error;
+      return;
+    }
+    bad_since_ = error.empty() ? std::nullopt : std::optional(clock_.now());
+    error_ = error;
+  }
+  if (error.empty())
+    spdlog::warn("event=recovered, the store answers again: {}", url_);
+  else
+    spdlog::error("event=degraded, the store has no answer: {}: {}; on_failure decides", url_, log_safe(error));
+}
+
+void StoreSetup::save() {
+  // The last snapshot is written by the store itself as it goes.
+  if (ledger_ == memory_.get()) memory_.reset();
+}
+
+}  // namespace milter

@@ -1,0 +1,58 @@
+// StoreSetup: the store that `store.url` names, with all that it is made of, and what is known of its health.
+#pragma once
+
+#include <memory>
+#include <mutex>
+
+#include "milter/config.hpp"
+#include "quota/store/fallback_store.hpp"
+#include "quota/store/memory_store.hpp"
+#include "quota/store/redis_ledger.hpp"
+
+namespace milter {
+
+class StoreSetup {
+ public:
+  /// What `sendquota status` says of the store.
+  struct Health {
+    std::string url;                            ///< without a password
+    std::optional<quota::Timestamp> bad_since;  ///< empty: it answers
+    std::string error;
+  };
+
+  /// Errors: a sentence; the daemon cannot start. A Redis that does not answer yet is no error: `on_failure` decides.
+  [[nodiscard]] static quota::Result<std::unique_ptr<StoreSetup>, std::string> open(const Config& config);
+
+  [[nodiscard]] quota::Store& store() { return *store_; }
+  [[nodiscard]] quota::Ledger& ledger() { return *ledger_; }
+  [[nodiscard]] Health health() const;
+
+  /// The store has stopped (non-empty) or begun to answer. Threads: any.
+  void note_health(const std::string& error);
+
+  /// Keeps what must survive the process. To be called when no message is judged any more.
+  void save();
+
+ private:
+  StoreSetup() = default;
+  [[nodiscard]] quota::Result<void, std::string> open_memory(const StoreSettings& settings);
+  [[nodiscard]] quota::Result<void, std::string> open_redis(const StoreSettings& settings);
+
+  quota::SystemClock clock_;
+  std::string url_;
+  std::unique_ptr<quota::MemoryStore> memory_;  // the store, or the shares while Redis is away
+  std::unique_ptr<quota::Resolver> resolver_;
+  std::unique_ptr<quota::RedisPool> pool_;
+  std::unique_ptr<quota::RedisContext> context_;
+  std::unique_ptr<quota::RedisStore> redis_;
+  std::unique_ptr<quota::RedisLedger> redis_ledger_;
+  std::unique_ptr<quota::FallbackStore> fallback_;
+  quota::Store* store_ = nullptr;
+  quota::Ledger* ledger_ = nullptr;
+
+  mutable std::mutex mutex_;
+  std::optional<quota::Timestamp> bad_since_;  // guarded by mutex_
+  std::string error_;                          // guarded by mutex_
+};
+
+}  // namespace milter

@@ -1,0 +1,15 @@
+// The scripts that run inside Redis, each under the name of its file; what they take and answer stands at their top.
+#pragma once
+
+#include "quota/store/redis_script.hpp"
+
+namespace quota::scripts {
+
+[[nodiscard]] const RedisScript& take();
+[[nodiscard]] const RedisScript& refuse();
+[[nodiscard]] const RedisScript& hold();
+[[nodiscard]] const RedisScript& mark();
+[[nodiscard]] const RedisScript& release();
+[[nodiscard]] const RedisScript& replace();
+
+}  // namespace quota::scripts

@@ -1,0 +1,61 @@
+// RedisStore: buckets in one Redis server, shared by every daemon that uses it. One script call per message.
+//
+// Redis' clock decides; between answers it is known here as an offset to the host's monotonic clock.
+// Threads: any. Time: every call ends within `timeout`.
+#pragma once
+
+#include <atomic>
+
+#include "quota/store.hpp"
+#include "quota/store/redis_pool.hpp"
+#include "quota/store/redis_scripts.hpp"
+
+namespace quota {
+
+struct RedisStoreOptions {
+  std::string prefix = "sendquota";
+  Milliseconds timeout{100};
+};
+
+/// What Store and Ledger share: the connections, the names of keys, the clock.
+class RedisContext {
+ public:
+  RedisContext(RedisPool& pool, RedisStoreOptions options) : pool_(pool), options_(std::move(options)) {}
+
+  [[nodiscard]] RedisPool& pool() { return pool_; }
+  [[nodiscard]] const RedisStoreOptions& options() const { return options_; }
+  [[nodiscard]] Deadline deadline() const { return std::chrono::steady_clock::now() + options_.timeout; }
+  [[nodiscard]] std::string record_key(const Identity& identity) const;
+  [[nodiscard]] std::string key(std::string_view name) const { return options_.prefix + ":" + std::string(name); }
+
+  [[nodiscard]] Timestamp now() const;
+  void learn(Timestamp server_now);
+
+  /// For tests: the time that scripts use instead of the server's clock; empty in production.
+  void set_clock(std::optional<Timestamp> now);
+  [[nodiscard]] std::string clock_argument() const;
+
+ private:
+  RedisPool& pool_;
+  const RedisStoreOptions options_;
+  std::atomic<std::int64_t> offset_ms_{0};   ///< server − monotonic
+  std::atomic<bool> is_learnt_{false};
+  std::atomic<std::int64_t> injected_ms_{-1};
+};
+
+class RedisStore final : public Store {
+ public:
+  explicit RedisStore(RedisContext& context) : context_(context) {}
+
+  [[nodiscard]] Result<Outcome, StoreError> take(std::span<const Charge> charges) override;
+  [[nodiscard]] Result<Outcome, StoreError> peek(std::span<const Charge> charges) override;
+  [[nodiscard]] Result<std::int64_t, StoreError> hold(const Identity& identity, const std::string& host, std::int64_t most) override;
+  [[nodiscard]] Timestamp now() const override { return context_.now(); }
+
+ private:
+  [[nodiscard]] Result<Outcome, StoreError> ask(std::span<const Charge> charges, std::string_view verb);
+
+  RedisContext& context_;
+};
+
+}  // namespace quota
