@@ -62,6 +62,7 @@ std::string keep_aside(const std::filesystem::path& path, Timestamp now) {
   std::error_code error;
   std::filesystem::remove(aside, error);
   std::filesystem::create_hard_link(path, aside, error);
+  if (error) std::filesystem::copy_file(path, aside, error);  // a file system without links
   return error ? "it could not be kept aside: " + error.message() : "the damaged file is kept as " + aside;
 }
 
