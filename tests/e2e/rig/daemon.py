@@ -4,9 +4,22 @@ import json
 import re
 import signal
 import subprocess
+from typing import NamedTuple
 
 from .room import BUILD
 from .wait import Folder, socket_answers, wait_for
+
+
+class Tried(NamedTuple):
+    """What became of one made-up message: accept, tempfail, reject, quarantine or discard; where; with which words."""
+
+    verdict: str
+    stage: str
+    answer: str
+
+    @property
+    def accepted(self):
+        return self.verdict == "accept"
 
 
 class Daemon:
@@ -37,10 +50,10 @@ class Daemon:
         self.config_file.write_text(config if isinstance(config, str) else to_toml(self._complete(config)))
 
     def _complete(self, config):
-        ours = {"milter": {"listen": self.milter, "socket_mode": "0666", "socket_group": "root"},
+        ours = {"milter": {"listen": self.milter, "socket_mode": "0666", "socket_group": ""},
                 "store": {"url": self.store, "state_dir": str(self.path / "state")},
                 "identity": {"default_realm": "example.test"},
-                "admin": {"listen": f"unix:{self.admin}", "socket_mode": "0660", "socket_group": "root"},
+                "admin": {"listen": f"unix:{self.admin}", "socket_mode": "0660", "socket_group": ""},
                 "log": {"target": "stderr", "level": "info"}}
         tables = {key: {**ours.get(key, {}), **value} if isinstance(value, dict) else value for key, value in config.items()}
         return {**{key: value for key, value in ours.items() if key not in tables}, **tables}
@@ -117,6 +130,16 @@ class Daemon:
         """Runs `sendquota` against this daemon; returns the CompletedProcess whatever came of it."""
         return subprocess.run([str(BUILD / "bin" / "sendquota"), "--socket", str(self.admin), *map(str, arguments)],
                               capture_output=True, text=True, timeout=120)
+
+    def play(self, count=1, **options):
+        """Plays messages without an MTA (`sendquota try`; options: user, sender, client, script, recipients): a Tried each."""
+        words = [word for key, value in options.items() for word in (f"--{key}", value)]
+        rows = self.cli("try", "--milter", self.milter, "--count", count, *words)["messages"]
+        return [Tried(row["verdict"], row["stage"], row["answer"]) for row in rows for _ in range(row["first"], row["last"] + 1)]
+
+    def used(self, identity, quota="mailbox"):
+        """What is used of the first limit of a quota."""
+        return next(limit["used"] for limit in self.cli("show", identity)["limits"] if limit["quota"] == quota)
 
     def cli(self, *arguments):
         """`sendquota --json …`: its answer parsed; raises unless it exits with 0."""
