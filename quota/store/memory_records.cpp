@@ -63,8 +63,7 @@ MemoryRecords::Locks MemoryRecords::lock_all(const std::vector<Seat>& seats) {
   parts.reserve(seats.size());
   for (const auto& seat : seats) parts.push_back(seat.part);
   std::ranges::sort(parts, std::less<>{});
-  const auto repeated = std::ranges::unique(parts);
-  parts.erase(repeated.begin(), repeated.end());
+  parts.erase(std::unique(parts.begin(), parts.end()), parts.end());
   Locks locks;
   locks.reserve(parts.size());
   for (auto* const part : parts) locks.emplace_back(part->shard.mutex());
