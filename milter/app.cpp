@@ -145,6 +145,15 @@ quota::Result<void, std::string> Daemon::open() {
   return open_milter_socket(config->milter);
 }
 
+/// libmilter notices that it is to stop when somebody connects, or after 5 s. It is told only after this thread was started,
+/// so one connection could come too early: it is tried until the process ends.
+void knock_until_stopped(const MilterSettings& listen) {
+  for (;;) {
+    std::this_thread::sleep_for(10ms);
+    wake_listener(listen);
+  }
+}
+
 /// Waits until no message is under way, so that a stop costs nobody a retry.
 void Daemon::drain() const {
   const auto deadline = std::chrono::steady_clock::now() + drain_at_most;
@@ -158,7 +167,7 @@ int Daemon::serve_until_stopped() {
                     sd_notify(0, "STOPPING=1");
                     spdlog::info("stopping, after the messages in flight");
                     drain();
-                    std::thread([listen = config_.get()->milter] { wake_listener(listen); }).detach();
+                    std::thread([listen = config_.get()->milter] { knock_until_stopped(listen); }).detach();
                   }});
   const auto config = config_.get();
   spdlog::info("sendquotad " SENDQUOTA_VERSION " serves {} with store {}, {} quotas from {}", config->milter.listen, setup_->health().url,
@@ -205,7 +214,7 @@ Reloaded Daemon::reload(const std::string& by) {
 }
 
 int refuse_config(const std::vector<Problem>& problems) {
-  std::fputs(format(problems).c_str(), stderr);
+  std::fprintf(stderr, "%s\n", format(problems).c_str());
   return config_error;
 }
 

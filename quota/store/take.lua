@@ -43,7 +43,7 @@ local function parse(text, period)
   if burst < 1 or amount < 1 or burst >= exact or remainder >= exact or amount >= exact or written >= exact then return nil end
   local divisor = gcd(amount, period)
   local interval = period / divisor
-  if remainder >= interval or used >= quotient(exact, interval) - 1 then return nil end
+  if remainder >= interval or used > quotient(exact - 1 - remainder, interval) then return nil end
   return {scaled = used * interval + remainder, burst = burst, amount = amount, tokens = amount / divisor, interval = interval, written = written}
 end
 

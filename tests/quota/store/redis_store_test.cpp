@@ -1,0 +1,66 @@
+#include "quota/store/redis_store.hpp"
+
+#include "tests/quota/store/contract_ledger.hpp"
+#include "tests/quota/store/redis_fixture.hpp"
+#include "tests/quota/store/trace.hpp"
+
+namespace quota::test {
+
+STORE_CONTRACT(RedisFixture);
+
+TEST_CASE("redis answers any random trace as the plain arithmetic does") {
+  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+    RedisFixture fixture;
+    CHECK(first_difference(fixture, seed, 250) == "");
+  }
+}
+
+TEST_CASE("a server that has lost its scripts is told them again, and nothing is charged twice") {
+  RedisFixture fixture;
+  const auto limit = messages(10, 1h, 10);
+  for (int sent = 1; sent <= 10; ++sent) {
+    RedisFixture::server().ask("SCRIPT FLUSH");
+    CHECK(take(fixture, {charge(user("alice"), limit, 1)}).enforced_taken);
+  }
+  CHECK_FALSE(take(fixture, {charge(user("alice"), limit, 1)}).enforced_taken);
+}
+
+TEST_CASE("a record that is no hash is an error, never a full bucket") {
+  RedisFixture fixture;
+  RedisFixture::server().ask("SET sendquota:{user:alice@example.com} 1");
+  const auto outcome = fixture.store().take(std::vector{charge(user("alice"), messages(10, 1h, 10), 1)});
+  REQUIRE_FALSE(outcome.has_value());
+  CHECK(outcome.error().kind == StoreErrorKind::misconfigured);
+}
+
+TEST_CASE("a key in Redis is named as the documentation says") {
+  RedisFixture fixture;
+  REQUIRE(take(fixture, {charge(user("alice"), messages(250, 15min, 250), 33)}).enforced_taken);
+  const auto reply = RedisFixture::server().ask("HGETALL sendquota:{user:alice@example.com}");
+  CHECK(reply.find("mailbox messages/15m") != std::string::npos);
+  CHECK(reply.find("33/250 0 250 1763790000000") != std::string::npos);
+}
+
+TEST_CASE("a change of a table made with redis-cli ends the wait at once") {
+  RedisFixture fixture;
+  REQUIRE(fixture.ledger().tables().has_value());
+  RedisFixture::server().ask("HSET sendquota:blocked user:alice@example.com stolen");
+  const auto begun = std::chrono::steady_clock::now();
+  fixture.ledger().wait_for_change(10s);
+  CHECK(std::chrono::steady_clock::now() - begun < 5s);
+  const auto tables = answered(fixture.ledger().tables());
+  CHECK(tables.blocked == TablesText::Entries{{"user:alice@example.com", "stolen"}});
+}
+
+TEST_CASE("a restarted server is another history") {
+  RedisFixture fixture;
+  const auto before = answered(fixture.ledger().tables()).history;
+  CHECK(answered(fixture.ledger().tables()).history == before);
+  RedisFixture::server().restart();
+  auto after = fixture.ledger().tables();
+  for (int tries = 0; !after && tries < 100; ++tries) after = fixture.ledger().tables();
+  REQUIRE(after.has_value());
+  CHECK(after->history != before);
+}
+
+}  // namespace quota::test
