@@ -94,7 +94,7 @@ def test_code_that_is_evaluated_is_its_script_and_counted(host):
     judged(daemon, 1)
     php.run(php.script("form.php", r"""eval('mail("dest@remote.test", "evaluated", "hello");');""", owner=1234))
     (held,) = judged(daemon, 1, verdict="quarantine")
-    assert (held["identity"], held["script"]) == (SCRIPT, "1234:form.php%281%29%20:%20eval%28%29%27d%20code")
+    assert (held["identity"], held["script"]) == (SCRIPT, "1234:form.php%282%29%20:%20eval%28%29%27d%20code")
     assert daemon.cli("status")["signals"]["php_evaluated"] == 1
 
 
