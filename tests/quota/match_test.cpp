@@ -18,6 +18,7 @@ TEST_CASE("a match means the identity that is charged and nothing else") {
       {"ALICE@Example.com.", "user:alice@example.com", true},
       {"alice@example.com", "sender:alice@example.com", true},
       {"alice@example.com", "user:bob@example.com", false},
+      {"alice@example.com", "account:alice@example.com", false},  // a bare address is a user's or a sender's
       {"user:alice@example.com", "sender:alice@example.com", false},
       {"sender:alice@example.com", "user:alice@example.com", false},
       {"user:alice", "user:alice", true},

@@ -36,6 +36,8 @@ TEST_CASE("the most specific live override decides: identity and quota, identity
   CHECK(found(tables, bob, "mailbox") == "3 messages / 1d");
   CHECK(found(tables, bob, "other") == "4 messages / 1d");
   CHECK(found({}, alice, "mailbox").empty());
+  const auto both = with_overrides({{"user:alice@example.com *", "2 messages / 1d"}, {"* mailbox", "3 messages / 1d"}});
+  CHECK(found(both, alice, "mailbox") == "2 messages / 1d");
 }
 
 TEST_CASE("inherit ends the search: what is less specific does not count") {

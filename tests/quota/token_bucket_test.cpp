@@ -287,6 +287,8 @@ TEST_CASE("nothing overflows at the bounds, after a century or a clock that step
       CAPTURE(format(limit));
       const Bucket full{burst, 0, amount, burst, start};
       CHECK(refilled(limit, full, start + century).written == start + century);
+      for (Milliseconds elapsed = century; elapsed > 0ms; elapsed /= 3)
+        CHECK((used_units(refilled(limit, full, start + elapsed)) == 0) == (full_after(limit, full) <= elapsed));
       CHECK(refilled(limit, full, start - century) == Bucket{burst, 0, amount, burst, start - century});
       CHECK(refilled(limit, full, start + 1ms).used <= burst);
       CHECK(*retry_after(limit, full, burst) == full_after(limit, full));
