@@ -94,6 +94,19 @@ void read_block(Draft& draft, const Identity& identity, const TableEntry& read) 
   draft.plan.after.blocked.emplace(read.field, std::move(entry));
 }
 
+/// Most of a large table is as it was: kept without looking further. Returns whether it was.
+bool keep_unchanged(Draft& draft, const std::string& field, const std::string& text) {
+  const auto found = draft.before.blocked.find(field);
+  if (found == draft.before.blocked.end() || draft.is_lost) return false;
+  auto& [known_text, block, id, since, seen, marked] = found->second;
+  if (known_text != text || !marked || block.id.empty() || !block.since || !block.holds_at(draft.now.now)) return false;
+  seen = true;
+  publish(draft, field, block);
+  auto& after = draft.plan.after.blocked;
+  after.insert(after.end(), draft.before.blocked.extract(found));
+  return true;
+}
+
 void put_back(Draft& draft, const Identity& identity, KnownBlock known) {
   const auto field = identity.text();
   known.seen = known.marked = false;
@@ -171,8 +184,9 @@ void read_other(Draft& draft, const Identity& identity, const OtherSpelling& oth
 
 void read_blocked(Draft& draft) {
   std::vector<std::pair<Identity, OtherSpelling>> others;
+  draft.plan.tables.blocked.reserve(draft.now.blocked.size());
   for (const auto& [field, text] : draft.now.blocked) {
-    if (field == epoch_field) continue;
+    if (field == epoch_field || keep_unchanged(draft, field, text)) continue;
     const auto identity = parse_identity(field);
     if (!identity)
       draft.complain(Table::blocked, {field, text}, identity.error(), "");

@@ -6,18 +6,19 @@ namespace quota {
 namespace {
 
 constexpr Milliseconds shortest_gap{50};
-constexpr Milliseconds longest_gap{850};
+constexpr Milliseconds obeyed_within{900};
 constexpr int gap_per_reading = 10;
 constexpr Milliseconds first_pause{100};
 constexpr Milliseconds longest_pause{1000};
 constexpr Milliseconds retry_steps_after{1000};
-// Short enough that a change noticed meanwhile is still obeyed within a second.
-constexpr Milliseconds steps_at_most{600};
+constexpr Milliseconds steps_at_least{300};
 constexpr std::size_t most_owed = 10'000;
 
+/// A change may be missed by the reading in which it falls; it waits for the gap and the next reading then.
 template <class Duration>
 Milliseconds gap_after(Duration reading) {
-  return std::clamp(std::chrono::ceil<Milliseconds>(reading * gap_per_reading), shortest_gap, longest_gap);
+  const auto took = std::chrono::ceil<Milliseconds>(reading);
+  return std::clamp(took * gap_per_reading, shortest_gap, std::max(shortest_gap, obeyed_within - 2 * took));
 }
 
 /// Whether all that comes next would fail as well.
@@ -104,9 +105,11 @@ void Keeper::run() {
     }
     pause_after_failure_ = first_pause;
     auto steps = take_over(*text, ended);
+    const auto published = Steady::now();
     settle_doubts();
-    const bool read_again = carry_out(std::move(steps), ended + steps_at_most);
-    rest_until(ended + gap_after(ended - began));
+    const auto next_at = published + gap_after(published - began);
+    const bool read_again = carry_out(std::move(steps), std::max(next_at, published + steps_at_least));
+    rest_until(next_at);
     if (!read_again && !is_stopping()) wait();
   }
   const std::lock_guard lock(mutex_);

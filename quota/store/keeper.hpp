@@ -2,8 +2,8 @@
 //
 // It reads when the store says that a table may have changed, when an entry ends, and every `idle_read` to be sure. What was
 // read is published before any step is done: a block holds from the moment it is seen. Between two readings lie ten times as
-// long as the last one took, at least 50 ms and at most 850 ms, so that a change is obeyed within a second and a storm of
-// changes costs a store of any size no more than about a tenth of the keeper's time, or one reading a second.
+// long as the last one took, at least 50 ms and never so long that a change would be obeyed later than a second after it
+// was made: a storm of changes costs about a tenth of the keeper's time, and from some 10,000 entries on a reading a second.
 // After a failed reading the old copy stays, with every block in it, and the next follows after 100 ms … 1 s.
 // Invariant: each Ledger has one keeper, which is the only one that waits for its changes.
 #pragma once
