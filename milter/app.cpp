@@ -94,7 +94,7 @@ quota::KeeperOptions Daemon::keeper_options() {
     using What = quota::KeeperReport::What;
     if (report.what == What::tables_unreadable) setup_->note_health(report.text);
     if (report.what == What::tables_readable) setup_->note_health("");
-    if (report.what == What::steps_failing) spdlog::error("upkeep of the live tables fails: {}", log_safe(report.text));
+    if (report.what == What::steps_failing) spdlog::error("upkeep of the live tables fails: {}", readable(report.text));
     if (report.what == What::steps_done) spdlog::info("upkeep of the live tables works again");
   };
   return options;
@@ -109,7 +109,7 @@ quota::BlockerOptions Daemon::blocker_options() {
     const auto* quota = config->policy->find(name);
     return quota ? quota->block : std::nullopt;
   };
-  options.report = [](const std::string& what) { spdlog::error("blocks cannot be written: {}", log_safe(what)); };
+  options.report = [](const std::string& what) { spdlog::error("blocks cannot be written: {}", readable(what)); };
   return options;
 }
 
@@ -199,7 +199,7 @@ Reloaded Daemon::reload(const std::string& by) {
     for (const auto& problem : loaded.error()) complaints.push_back(format(problem));
   }
   if (!complaints.empty()) {
-    spdlog::error("reload refused (asked by {}); the old configuration goes on", log_safe(by));
+    spdlog::error("reload refused (asked by {}); the old configuration goes on", readable(by));
     for (const auto& complaint : complaints) spdlog::error("{}", complaint);
     return {boost::system::in_place_error, complaints};
   }
@@ -208,7 +208,7 @@ Reloaded Daemon::reload(const std::string& by) {
   config_loaded_at_ = std::chrono::floor<quota::Milliseconds>(std::chrono::system_clock::now());
   refusals_.forget_all();
   set_up_log(fresh->log);
-  spdlog::info("reloaded {} (asked by {}): {} quotas", fresh->file_name, log_safe(by), fresh->policy->parts().quotas.size());
+  spdlog::info("reloaded {} (asked by {}): {} quotas", fresh->file_name, readable(by), fresh->policy->parts().quotas.size());
   backstage_.happened({"reloaded", "info", "", fresh->file_name, by, host_}, "");
   return fresh;
 }

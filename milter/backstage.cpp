@@ -1,7 +1,5 @@
 #include "milter/backstage.hpp"
 
-#include <spdlog/spdlog.h>
-
 namespace milter {
 namespace {
 
@@ -46,7 +44,6 @@ void Backstage::run() {
       // Without an answer it is said once too often rather than not at all.
       if (claimed && !*claimed) continue;
     }
-    spdlog::warn("event={}, identity={}, {}", next.event.what, next.event.identity, next.event.text);
     events_.write(std::move(next.event));
   }
 }

@@ -9,6 +9,7 @@ namespace milter {
 namespace {
 
 constexpr std::size_t longest_value = 256;
+constexpr std::size_t longest_text = 1000;
 
 std::string value(std::string_view raw) { return quota::percent_encoded(raw.substr(0, longest_value)); }
 
@@ -39,6 +40,15 @@ void add_failure(std::string& line, const quota::Failure& failure, quota::Timest
 
 std::string log_safe(std::string_view bytes) { return value(bytes); }
 
+std::string readable(std::string_view bytes) {
+  std::string out;
+  for (const char c : bytes.substr(0, longest_text)) {
+    const bool is_plain = c >= ' ' && c <= '~' && c != '"' && c != '%';
+    out += is_plain ? std::string(1, c) : quota::percent_encoded({&c, 1});
+  }
+  return out;
+}
+
 std::string log_line(const LogFacts& facts, const quota::Envelope& envelope, const quota::Verdict& verdict) {
   auto line = fmt::format("{}: client={}, sasl_username={}, from=<{}>, nrcpt={}, size={}, script={}, verdict={}",
                           facts.queue_id.empty() ? std::string("NOQUEUE") : value(facts.queue_id), client_text(envelope.client),
@@ -53,7 +63,7 @@ std::string log_line(const LogFacts& facts, const quota::Envelope& envelope, con
     line += fmt::format(", observed={}", quota::name(verdict.observed.front().action));
     add_failure(line, verdict.observed.front(), facts.now);
   }
-  if (!verdict.outage.empty()) line += fmt::format(", store_error={}", value(verdict.outage));
+  if (!verdict.outage.empty()) line += fmt::format(", store_error=\"{}\"", readable(verdict.outage));
   return line;
 }
 

@@ -23,4 +23,7 @@ struct LogFacts {
 /// Any bytes as one printable word, for other lines of the log.
 [[nodiscard]] std::string log_safe(std::string_view bytes);
 
+/// Any bytes as printable text on one line that can stand between quotes: a sentence stays readable.
+[[nodiscard]] std::string readable(std::string_view bytes);
+
 }  // namespace milter

@@ -29,7 +29,7 @@ Result<void, std::string> StoreSetup::open_memory(const StoreSettings& settings)
   for (const auto& note : memory_->notes()) spdlog::warn("{}", note);
   url_ = settings.url;
   store_ = memory_.get();
-  ledger_ = memory_.get();
+  ledger_ = std::make_unique<EventLog>(*memory_);
   return {};
 }
 
@@ -48,7 +48,7 @@ Result<void, std::string> StoreSetup::open_redis(const StoreSettings& settings) 
   redis_ = std::make_unique<quota::RedisStore>(*context_);
   redis_ledger_ = std::make_unique<quota::RedisLedger>(*context_);
   store_ = redis_.get();
-  ledger_ = redis_ledger_.get();
+  ledger_ = std::make_unique<EventLog>(*redis_ledger_);
   if (settings.on_failure == quota::OnFailure::local) {
     fallback_ = std::make_unique<quota::FallbackStore>(*redis_, *memory_, settings.nodes.value_or(1),
                                                        [this](const std::string& error) { note_health(error); });
@@ -75,12 +75,12 @@ void StoreSetup::note_health(const std::string& error) {
   if (error.empty())
     spdlog::warn("event=recovered, the store answers again: {}", url_);
   else
-    spdlog::error("event=degraded, the store has no answer: {}: {}; on_failure decides", url_, log_safe(error));
+    spdlog::error("event=degraded, the store has no answer: {}: {}; on_failure decides", url_, readable(error));
 }
 
 void StoreSetup::save() {
   // The last snapshot is written by the store itself as it goes.
-  if (ledger_ == memory_.get()) memory_.reset();
+  if (!redis_) memory_.reset();
 }
 
 }  // namespace milter

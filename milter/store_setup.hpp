@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "milter/config.hpp"
+#include "milter/event_log.hpp"
 #include "quota/store/fallback_store.hpp"
 #include "quota/store/memory_store.hpp"
 #include "quota/store/redis_ledger.hpp"
@@ -24,6 +25,7 @@ class StoreSetup {
   [[nodiscard]] static quota::Result<std::unique_ptr<StoreSetup>, std::string> open(const Config& config);
 
   [[nodiscard]] quota::Store& store() { return *store_; }
+  /// Logs each event that is written to it.
   [[nodiscard]] quota::Ledger& ledger() { return *ledger_; }
   [[nodiscard]] Health health() const;
 
@@ -48,7 +50,7 @@ class StoreSetup {
   std::unique_ptr<quota::RedisLedger> redis_ledger_;
   std::unique_ptr<quota::FallbackStore> fallback_;
   quota::Store* store_ = nullptr;
-  quota::Ledger* ledger_ = nullptr;
+  std::unique_ptr<EventLog> ledger_;
 
   mutable std::mutex mutex_;
   std::optional<quota::Timestamp> bad_since_;  // guarded by mutex_

@@ -1,0 +1,24 @@
+#include "milter/event_log.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include "milter/log_line.hpp"
+
+namespace milter {
+namespace {
+
+spdlog::level::level_enum level_of(const quota::Event& event) {
+  if (event.severity == "error") return spdlog::level::err;
+  return event.severity == "warning" ? spdlog::level::warn : spdlog::level::info;
+}
+
+}  // namespace
+
+EventLog::OrError<void> EventLog::append(const quota::Event& event) {
+  auto done = ledger_.append(event);
+  if (done)
+    spdlog::log(level_of(event), "event={}, identity={}, by={}, text=\"{}\"", event.what, event.identity, readable(event.by), readable(event.text));
+  return done;
+}
+
+}  // namespace milter

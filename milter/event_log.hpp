@@ -1,0 +1,43 @@
+// EventLog: a Ledger that passes everything on and logs each event as it is written. So the log of one daemon, the one that won,
+// tells what the stream of events tells.
+#pragma once
+
+#include "quota/store.hpp"
+
+namespace milter {
+
+class EventLog final : public quota::Ledger {
+ public:
+  explicit EventLog(quota::Ledger& ledger) : ledger_(ledger) {}
+
+  template <class T>
+  using OrError = quota::Result<T, quota::StoreError>;
+
+  [[nodiscard]] OrError<void> append(const quota::Event& event) override;
+
+  [[nodiscard]] OrError<quota::Record> record(const quota::Identity& identity) override { return ledger_.record(identity); }
+  [[nodiscard]] OrError<std::vector<std::int64_t>> count_refusals(std::span<const quota::RefusalBatch> batches) override {
+    return ledger_.count_refusals(batches);
+  }
+  [[nodiscard]] OrError<void> mark_blocked(const quota::Identity& identity, const quota::BlockMark& mark) override {
+    return ledger_.mark_blocked(identity, mark);
+  }
+  [[nodiscard]] OrError<bool> release(const quota::Identity& identity, const std::string& block_id) override {
+    return ledger_.release(identity, block_id);
+  }
+  [[nodiscard]] OrError<void> refill(const quota::Identity& identity) override { return ledger_.refill(identity); }
+  [[nodiscard]] OrError<quota::TablesText> tables() override { return ledger_.tables(); }
+  [[nodiscard]] OrError<bool> replace(quota::Table table, const std::string& field, const std::optional<std::string>& expected,
+                                      const std::optional<std::string>& desired) override {
+    return ledger_.replace(table, field, expected, desired);
+  }
+  [[nodiscard]] OrError<bool> claim(const std::string& name, quota::Milliseconds lasting) override { return ledger_.claim(name, lasting); }
+  [[nodiscard]] OrError<std::vector<quota::Event>> events(std::size_t count) override { return ledger_.events(count); }
+  void wait_for_change(quota::Milliseconds at_most) override { ledger_.wait_for_change(at_most); }
+  void wake() override { ledger_.wake(); }
+
+ private:
+  quota::Ledger& ledger_;
+};
+
+}  // namespace milter
