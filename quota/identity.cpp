@@ -88,7 +88,8 @@ Result<Identity, std::string> parse_identity(std::string_view text) {
   const auto colon = text.find(':');
   const auto kind = colon == std::string_view::npos ? std::nullopt : kind_called(lower(text.substr(0, colon)));
   if (!kind && text == "everyone") return everyone_identity();
-  if (!kind && text.find('@') == std::string_view::npos)
+  // A colon makes it a kind: "usr:alice@example.com" is a typing error, not a login of that name.
+  if (!kind && (text.find('@') == std::string_view::npos || colon != std::string_view::npos))
     return "'" + std::string(text) + "' is no identity: " + std::string(how_to_write);
   const auto of = kind.value_or(Kind::user);
   const auto written = kind ? text.substr(colon + 1) : text;

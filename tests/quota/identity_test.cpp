@@ -267,6 +267,7 @@ TEST_CASE("what is no identity is refused with a sentence that says what to writ
       {"", ""},
       {"alice", ""},
       {"nobody:alice", ""},
+      {"usr:alice@example.com", ""},
       {"user:", "the value is empty"},
       {"user: .", "the value is empty"},
       {"script:form.php", "a script is HOST/UID:FILE"},
