@@ -147,6 +147,36 @@ TEST_CASE("a release that the snapshot knows of is not done again on top of it")
   CHECK(used(answered(world.store->record(user("alice")))) == 6);
 }
 
+TEST_CASE("a release while the snapshot is being written is in it, or is done again, but not both") {
+  const TemporaryFolder folder;
+  const ManualClock clock(start);
+  const std::vector six{charge(user("alice"), limit, 6)};
+  const auto words = MemoryState::empty_words(alice_text);
+  for (const bool is_before_its_shard : {true, false}) {
+    CAPTURE(is_before_its_shard);
+    std::filesystem::remove(folder.path() / "snapshot");
+    auto state = MemoryState::open(folder.path(), start);
+    REQUIRE(state.has_value());
+    MemoryRecords records(clock, {1000, 4}, (*state)->seed());
+    MemoryTables tables;
+    EventRing events(10);
+    REQUIRE((*state)->load(records, tables, events, start).has_value());
+    const auto covers = (*state)->last_number();
+    const auto release = [&] { records.empty(alice_text, answered((*state)->append(words, start))); };
+    std::ignore = records.take(six);
+    if (is_before_its_shard) {
+      release();
+      std::ignore = records.take(six);
+    }
+    REQUIRE((*state)->write_snapshot(records, events, covers, start).has_value());
+    if (!is_before_its_shard) release();
+    (*state)->forget_changes(covers);
+    REQUIRE((*state)->rewrite_journal(records, tables, start).has_value());
+    state = std::string();  // gives the folder back
+    CHECK(used(answered(opened(folder.path(), clock)->record(user("alice")))) == (is_before_its_shard ? 6 : 0));
+  }
+}
+
 TEST_CASE("without its snapshot a standing block is still known to the record, and can be released") {
   World world;
   world.block("b1");
