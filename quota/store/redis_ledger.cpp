@@ -152,6 +152,15 @@ Result<TablesText::Entries, StoreError> RedisLedger::scan(Table table, Deadline 
   return TablesText::Entries(entries.begin(), entries.end());
 }
 
+/// Whether the table `blocked` that was read is still the one that stands there: a DEL of all of it between two pages of a scan
+/// must not make what is missing look released.
+Result<bool, StoreError> RedisLedger::has_same_epoch(const TablesText::Entries& read, Deadline deadline) {
+  const auto reply = checked(reader_->ask(views({"HGET", context_.key(name(Table::blocked)), "epoch"}), deadline));
+  if (!reply) return {boost::system::in_place_error, reply.error()};
+  const auto found = std::find_if(read.begin(), read.end(), [](const auto& entry) { return entry.first == "epoch"; });
+  return found == read.end() ? reply->is_nil() : reply->text() == std::optional<std::string_view>(found->second);
+}
+
 /// Which history of the data this is: another run of the server, or another line of replication, proves nothing by a gap.
 Result<std::string, StoreError> RedisLedger::history(Deadline deadline) {
   std::string out;
@@ -195,7 +204,9 @@ Result<TablesText, StoreError> RedisLedger::tables() {
   }
   const auto after = history(deadline);
   if (!after) return after.error();
-  if (*before != *after) return StoreError{StoreErrorKind::refused, Executed::no, "the server changed its history while the tables were read"};
+  const auto is_whole = has_same_epoch(text.blocked, deadline);
+  if (!is_whole) return is_whole.error();
+  if (*before != *after || !*is_whole) return StoreError{StoreErrorKind::refused, Executed::no, "the server changed its history while the tables were read"};
   const auto now = server_time(deadline);
   if (!now) return now.error();
   text.history = *after;

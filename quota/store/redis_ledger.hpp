@@ -44,6 +44,7 @@ class RedisLedger final : public Ledger {
   [[nodiscard]] Result<void, StoreError> open_reader(Deadline deadline);
   void open_listener(Deadline deadline);
   [[nodiscard]] Result<TablesText::Entries, StoreError> scan(Table table, Deadline deadline);
+  [[nodiscard]] Result<bool, StoreError> has_same_epoch(const TablesText::Entries& read, Deadline deadline);
   [[nodiscard]] Result<std::string, StoreError> history(Deadline deadline);
   [[nodiscard]] Result<Timestamp, StoreError> server_time(Deadline deadline);
 
