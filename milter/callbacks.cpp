@@ -63,7 +63,7 @@ sfsistat to_status(SMFICTX* context, const Answer& answer) {
     case Answer::What::quarantine: break;
   }
   // Quarantine is an action at end of message, then the message is let through into the hold queue.
-  const auto reason = safe_reply_text(answer.reason);
+  const auto reason = safe_hold_reason(answer.reason);
   if (smfi_quarantine(context, const_cast<char*>(reason.c_str())) == MI_SUCCESS) {
     connection_of(context)->session.reset();
     return SMFIS_ACCEPT;
@@ -174,7 +174,7 @@ void ask_for_macros(SMFICTX* context, unsigned long offered) {
   static std::atomic_flag said;
   if ((offered & SMFIF_SETSYMLIST) == 0) {
     if (!said.test_and_set())
-      spdlog::warn("the MTA does not take a list of macros from us: make sure that it sends j, i, {{daemon_name}}, {{auth_type}} and {{auth_authen}}");
+      spdlog::warn("the MTA does not take a list of macros from us: make sure that it sends j, i, {daemon_name}, {auth_type} and {auth_authen}");
     return;
   }
   const auto ask = [&](int stage, const char* names) { smfi_setsymlist(context, stage, const_cast<char*>(names)); };

@@ -35,11 +35,13 @@ std::string retry_text(quota::Timestamp retry_at, quota::Timestamp now) {
 }
 
 std::string shown_identity(const quota::Identity& identity) {
-  const bool hidden = quota::is_shared(identity.kind) || identity.kind == quota::Kind::script || identity.kind == quota::Kind::uid;
+  const bool is_host = identity.kind == quota::Kind::client && identity.value.starts_with("local/");
+  const bool hidden = is_host || quota::is_shared(identity.kind) || identity.kind == quota::Kind::script || identity.kind == quota::Kind::uid;
   return hidden ? "" : identity.text();
 }
 
 std::string used_text(const Failure& failure) {
+  if (failure.cause == Cause::blocked) return "";  // a block has no limit
   const auto unit = std::string(quota::name(failure.unit));
   if (failure.cause == Cause::too_big)
     return quota::format_amount(failure.cost, failure.unit) + " " + unit + " in one message, at most " +
@@ -59,13 +61,14 @@ struct Placeholder {
 };
 using Placeholders = std::array<Placeholder, 7>;
 
+/// In the order in which they are filled in: a contact may name the identity, as in a link.
 Placeholders placeholders(const Failure& failure, const std::string& contact, quota::Timestamp now) {
-  return {{{"{identity}", shown_identity(failure.identity)},
+  return {{{"{contact}", contact},
+           {"{identity}", shown_identity(failure.identity)},
            {"{quota}", failure.quota},
            {"{limit}", failure.limit},
            {"{used}", used_text(failure)},
            {"{retry}", failure.retry_at ? retry_text(*failure.retry_at, now) : ""},
-           {"{contact}", contact},
            {"{reason}", public_reason(failure)}}};
 }
 
@@ -102,15 +105,31 @@ std::string expanded(std::string_view text, const Placeholders& values) {
   }
 }
 
-std::string_view first_set(std::string_view a, std::string_view b, std::string_view c) { return !a.empty() ? a : !b.empty() ? b : c; }
-
-std::string_view template_for(Cause cause, const quota::ReplyTexts& own, const quota::ReplyTexts& general) {
+std::string_view built_in(Cause cause) {
   switch (cause) {
-    case Cause::blocked: return first_set(own.blocked, general.blocked, built_in_blocked);
-    case Cause::too_big: return first_set(own.too_big, general.too_big, built_in_too_big);
+    case Cause::blocked: return built_in_blocked;
+    case Cause::too_big: return built_in_too_big;
     case Cause::nothing_allowed: return built_in_nothing;
-    default: return first_set(own.over, general.over, built_in_over);
+    default: return built_in_over;
   }
+}
+
+/// Empty where nobody wrote one.
+std::string_view written_text(Cause cause, const quota::ReplyTexts& texts) {
+  switch (cause) {
+    case Cause::blocked: return texts.blocked;
+    case Cause::too_big: return texts.too_big;
+    case Cause::nothing_allowed: return "";
+    default: return texts.over;
+  }
+}
+
+/// The first text that says anything, all parts left out that cannot be filled in.
+std::string text_for(const Failure& failure, const quota::ReplyTexts& own, const quota::ReplyTexts& general, quota::Timestamp now) {
+  const auto values = placeholders(failure, own.contact.empty() ? general.contact : own.contact, now);
+  for (const auto text : {written_text(failure.cause, own), written_text(failure.cause, general)})
+    if (auto filled_in = expanded(text, values); !filled_in.empty()) return filled_in;
+  return expanded(built_in(failure.cause), values);
 }
 
 /// RFC 3463: X.7.1 delivery not authorised by policy, X.5.3 too many recipients, X.3.4 message too big.
@@ -124,21 +143,25 @@ SmtpReply codes_for(const Failure& failure, Action action) {
 }  // namespace
 
 SmtpReply reply_for(const quota::Verdict& verdict, const quota::Policy& policy, const quota::ReplyTexts& texts, quota::Timestamp now) {
+  // An MTA ignores a reply whose code is of another kind than the answer.
+  if (!verdict.decider && verdict.action == Action::reject) return {"550", "5.3.0", std::string(outage_text)};
   if (!verdict.decider) return {"451", "4.3.0", std::string(outage_text)};
   const auto& failure = *verdict.decider;
   const auto* quota = policy.find(failure.quota);
-  const auto own = quota ? quota->reply : quota::ReplyTexts{};
-  const auto values = placeholders(failure, own.contact.empty() ? texts.contact : own.contact, now);
   auto reply = codes_for(failure, verdict.action);
-  reply.text = safe_reply_text(expanded(template_for(failure.cause, own, texts), values));
-  if (reply.text.empty()) reply.text = "Sending limit reached";
+  reply.text = safe_reply_text(text_for(failure, quota ? quota->reply : quota::ReplyTexts{}, texts, now));
   return reply;
 }
 
 std::string safe_reply_text(std::string_view text) {
   std::string out;
+  for (const char c : safe_hold_reason(text)) out.append(c == '%' ? 2 : 1, c);
+  return out;
+}
+
+std::string safe_hold_reason(std::string_view text) {
+  std::string out;
   for (const char c : text.substr(0, longest_reply_text)) {
-    if (c == '%') out += '%';
     const bool is_white = c == '\n' || c == '\r' || c == '\t';
     out += is_white ? ' ' : (c >= 0x20 && c <= 0x7e) ? c : '?';
   }

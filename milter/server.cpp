@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "milter/mta/client.hpp"
 
@@ -82,7 +84,10 @@ bool serve() { return smfi_main() == MI_SUCCESS; }
 
 void wake_listener(const MilterSettings& config) {
   using namespace std::chrono_literals;
-  (void)mta::Client::open(config.listen, {.step_timeout = 200ms, .offer = {}});
+  // Only a connection that comes after libmilter has noted the stop ends its wait, and nobody says when that is: one more
+  // each moment, until the process has ended.
+  for (const auto end = std::chrono::steady_clock::now() + 10s; std::chrono::steady_clock::now() < end; std::this_thread::sleep_for(20ms))
+    (void)mta::Client::open(config.listen, {.step_timeout = 200ms, .offer = {}});
 }
 
 }  // namespace milter

@@ -16,7 +16,8 @@ namespace milter {
 /// Serves until a signal stops it. Returns whether libmilter ended well.
 [[nodiscard]] bool serve();
 
-/// Wakes a listener that is to stop: libmilter looks only every few seconds.
+/// Wakes a listener that is to stop: libmilter looks only every few seconds. Goes on until the process ends (or 10 s are over), so it needs
+/// a thread of its own.
 void wake_listener(const MilterSettings& config);
 
 }  // namespace milter
