@@ -1,6 +1,6 @@
 """Runs the test programs that ctest knows of in a build folder; prints "PASSED FAILED" as its last line.
 
-    run_programs.py BUILD JOBS [FILTER]
+    run_programs.py BUILD JOBS [FILTER [PROGRAM...]]
 
 A doctest program counts as many tests as it has test cases and gets the filter as its own; any other program is one
 test, named as in ctest. A program that ends badly without a failed test case (a crash, a sanitizer's finding, a
@@ -68,8 +68,8 @@ def report(name, text, passed, failed):
     return passed, failed
 
 
-def main(build, jobs, wanted=""):
-    tests = list(programs(build))
+def main(build, jobs, wanted="", *only):
+    tests = [test for test in programs(build) if not only or test[0] in only]
     alone = [test for test in tests if test[2].get("RUN_SERIAL")]
     with ThreadPoolExecutor(int(jobs)) as pool:
         results = list(pool.map(lambda test: run(test, wanted), [test for test in tests if test not in alone]))
