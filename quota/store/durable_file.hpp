@@ -1,7 +1,7 @@
 // DurableFile: a file that is replaced as a whole or not at all, whatever happens in between.
 //
-// Written beside its place as `NAME.new`, synced, renamed over it, and the folder synced: after a crash the old content is
-// there, or the new one, never a mixture. Errors say what failed, where and why.
+// Written beside its place as `NAME.new`, synced, renamed over it, and the folder synced: after a crash the old content
+// is there, or the new one, never a mixture. Errors say what failed, where and why.
 #pragma once
 
 #include <filesystem>

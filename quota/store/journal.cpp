@@ -86,7 +86,8 @@ Result<JournalContent, std::string> Journal::read(Timestamp now) {
   if (reading.is_other_version)
     return path_.native() + " was written by another version of sendquotad; use that one, or move the file away";
   if (!rest.empty())
-    reading.content.notes.push_back(path_.native() + ": its last line was not finished when the daemon stopped, and is dropped");
+    reading.content.notes.push_back(path_.native() +
+                                    ": its last line was not finished when the daemon stopped, and is dropped");
   if (reading.damaged > 0)
     reading.content.notes.push_back(path_.native() + ": " + std::to_string(reading.damaged) +
                                     " damaged lines are left out, all others count; " + keep_aside(path_, now));
@@ -129,7 +130,9 @@ StoreError Journal::undone(std::string complaint) {
 }
 
 Result<void, StoreError> Journal::append(const JournalEntry& entry) {
-  if (is_spoilt_) return StoreError{StoreErrorKind::refused, Executed::no, path_.native() + " could not be mended after a failed write"};
+  if (is_spoilt_)
+    return StoreError{StoreErrorKind::refused, Executed::no,
+                      path_.native() + " could not be mended after a failed write"};
   const auto line = line_of(entry);
   if (!write_all(file_, line)) return undone(system_complaint("write", path_));
   if (::fdatasync(file_.get()) != 0) return undone(system_complaint("sync", path_));

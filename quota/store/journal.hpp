@@ -4,10 +4,10 @@
 //   CHECKSUM  17  2026-11-22T05:00:00Z  put  blocked  user:alice@example.com  password stolen, ticket 4711
 //
 // Tabs between the words, which are escaped (tab_text.hpp). What the words behind the time mean is its owner's matter.
-// A last line that a crash left unfinished is cut off. Damage elsewhere: the file is kept aside as journal.damaged-TIME, and
-// everything that can be read counts. Another format version is refused, so that no newer journal is lost by an older daemon.
-// A journal only grows until its owner rewrites it, which replaces it as a whole or not at all.
-// Threads: one at a time.
+// A last line that a crash left unfinished is cut off. Damage elsewhere: the file is kept aside as
+// journal.damaged-TIME, and everything that can be read counts. Another format version is refused, so that no newer
+// journal is lost by an older daemon. A journal only grows until its owner rewrites it, which replaces it as a whole or
+// not at all. Threads: one at a time.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +32,7 @@ struct JournalEntry {
 /// What a journal file held when it was read.
 struct JournalContent {
   std::vector<JournalEntry> entries{};
-  std::string history{};  ///< empty for a new journal, or where the first line is damaged
+  std::string history{};             ///< empty for a new journal, or where the first line is damaged
   std::vector<std::string> notes{};  ///< for the administrator: what was wrong and what was done about it
 };
 

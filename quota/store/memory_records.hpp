@@ -1,11 +1,14 @@
 // MemoryRecords: the buckets in memory, and everything else that a record holds. Knows no table and no file.
 //
-// A message looks at every bucket, then takes from every bucket, under the locks of all shards concerned, which are taken in
-// one order; it reads the clock when it has them, so no shard sees time run backwards through two messages that overlap.
+// A message looks at every bucket, then takes from every bucket, under the locks of all shards concerned, which are
+// taken in one order; it reads the clock when it has them, so no shard sees time run backwards through two messages
+// that overlap.
 //
 // What is written, and by what (the same in every store; tests/quota/store/contract.hpp holds them to it):
-//  - a charge of a group that is taken writes its bucket; one of cost 0 writes nothing, and nor does one of a group that is not;
-//  - a bucket from the future (the clock stepped back) is written anew as it is at `now`, whether its group is taken or not;
+//  - a charge of a group that is taken writes its bucket; one of cost 0 writes nothing, and nor does one of a group
+//  that is not;
+//  - a bucket from the future (the clock stepped back) is written anew as it is at `now`, whether its group is taken or
+//  not;
 //  - a refusal is counted once per identity and quota, whatever number of its enforced charges fail;
 //  - peek writes nothing and counts nothing.
 // Requires: no two charges of one call name the same bucket. Threads: any.
@@ -34,7 +37,8 @@ class MemoryRecords {
   [[nodiscard]] std::vector<std::int64_t> count_refusals(std::span<const RefusalBatch> batches);
   [[nodiscard]] Record read(const std::string& identity);
 
-  /// The changes that a journal knows by number, 0 for none. The mark that is there already only keeps the record longer.
+  /// The changes that a journal knows by number, 0 for none. The mark that is there already only keeps the record
+  /// longer.
   void mark(const std::string& identity, const BlockMark& mark, std::uint64_t number);
   void empty(const std::string& identity, std::uint64_t number);
 

@@ -1,10 +1,9 @@
 // MemoryShard: one part of the records in memory, under one lock.
 //
-// A record is absent from the moment it expires, whether it has been swept away already or not. It never expires earlier
-// than any write asked for. There is a bound on the number of records: each new one sweeps a few expired ones away, and where
-// that left no room the one nearest to its expiry among a sample goes, but never one that is blocked. So a shard that holds
-// only blocked records grows past its bound.
-// Threads: every call but mutex() under the mutex.
+// A record is absent from the moment it expires, whether it has been swept away already or not. It never expires
+// earlier than any write asked for. There is a bound on the number of records: each new one sweeps a few expired ones
+// away, and where that left no room the one nearest to its expiry among a sample goes, but never one that is blocked.
+// So a shard that holds only blocked records grows past its bound. Threads: every call but mutex() under the mutex.
 #pragma once
 
 #include <mutex>
@@ -56,7 +55,8 @@ class MemoryShard {
 
   void erase(const RecordKey& key);
 
-  /// Puts a whole record back, in place of one that is there. Buckets whose field names no unit and period are left out.
+  /// Puts a whole record back, in place of one that is there. Buckets whose field names no unit and period are left
+  /// out.
   void put(const RecordKey& key, const Record& record, Timestamp now);
 
   void sweep(Timestamp now);

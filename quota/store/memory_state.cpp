@@ -83,7 +83,8 @@ void load_record(const std::vector<std::string>& words, MemoryRecords& records, 
 MemoryState::MemoryState(const std::filesystem::path& folder, FileHandle lock)
     : folder_(folder), lock_(std::move(lock)), snapshot_path_(folder / "snapshot"), journal_(folder / "journal") {}
 
-Result<std::unique_ptr<MemoryState>, std::string> MemoryState::open(const std::filesystem::path& folder, Timestamp now) {
+Result<std::unique_ptr<MemoryState>, std::string> MemoryState::open(const std::filesystem::path& folder,
+                                                                    Timestamp now) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) return "cannot make state_dir " + folder.native() + ": " + error.message();
@@ -116,7 +117,8 @@ MemoryState::Covered MemoryState::covered_by(const SnapshotHeader& header) const
 }
 
 void MemoryState::set_snapshot_aside(Timestamp now) {
-  const auto aside = snapshot_path_.native() + ".damaged-" + format_moment(std::chrono::floor<std::chrono::seconds>(now));
+  const auto aside =
+      snapshot_path_.native() + ".damaged-" + format_moment(std::chrono::floor<std::chrono::seconds>(now));
   std::error_code error;
   std::filesystem::rename(snapshot_path_, aside, error);
   notes_.push_back(snapshot_path_.native() + " cannot be used: " + snapshot_.complaint +
@@ -130,7 +132,8 @@ MemoryState::Covered MemoryState::load_snapshot(MemoryRecords& records, EventRin
   auto covered = covered_by(snapshot_.header);
   read_snapshot(snapshot_path_, [&](const std::vector<std::string>& words) {
     if (words[0] == "record") load_record(words, records, now);
-    if (words[0] == "event" && words.size() == 7) events.append({words[1], words[2], words[3], words[4], words[5], words[6]});
+    if (words[0] == "event" && words.size() == 7)
+      events.append({words[1], words[2], words[3], words[4], words[5], words[6]});
     if (words[0] != "change" || words.size() != 3) return;
     const auto shard = parse_number<std::size_t>(words[1]);
     const auto number = parse_number<std::uint64_t>(words[2]);
@@ -141,13 +144,15 @@ MemoryState::Covered MemoryState::load_snapshot(MemoryRecords& records, EventRin
   return covered;
 }
 
-void MemoryState::replay(const JournalEntry& entry, const Covered& covered, MemoryRecords& records, MemoryTables& tables) {
+void MemoryState::replay(const JournalEntry& entry, const Covered& covered, MemoryRecords& records,
+                         MemoryTables& tables) {
   const auto& words = entry.words;
   last_number_ = std::max(last_number_, entry.number);
   if (put_back(words, tables)) return;
   const auto mark = words[0] == "mark" ? mark_of(words) : std::nullopt;
   if (!mark && (words[0] != "empty" || words.size() != 2)) {
-    notes_.push_back("the journal's change " + std::to_string(entry.number) + " ('" + words[0] + "') is not understood, and is left out");
+    notes_.push_back("the journal's change " + std::to_string(entry.number) + " ('" + words[0] +
+                     "') is not understood, and is left out");
     return;
   }
   if (covered.holds(words[1], entry.number)) return;
@@ -158,7 +163,8 @@ void MemoryState::replay(const JournalEntry& entry, const Covered& covered, Memo
     records.empty(words[1], entry.number);
 }
 
-Result<void, std::string> MemoryState::load(MemoryRecords& records, MemoryTables& tables, EventRing& events, Timestamp now) {
+Result<void, std::string> MemoryState::load(MemoryRecords& records, MemoryTables& tables, EventRing& events,
+                                            Timestamp now) {
   const auto covered = load_snapshot(records, events, now);
   for (const auto& entry : read_) replay(entry, covered, records, tables);
   read_ = {};
@@ -168,15 +174,21 @@ Result<void, std::string> MemoryState::load(MemoryRecords& records, MemoryTables
   return journal_.open_as_it_is();
 }
 
-MemoryState::Words MemoryState::put_words(Table table, const std::string& field, const std::optional<std::string>& value) {
+MemoryState::Words MemoryState::put_words(Table table, const std::string& field,
+                                          const std::optional<std::string>& value) {
   if (!value) return {"del", std::string(name(table)), field};
   return {"put", std::string(name(table)), field, *value};
 }
 
 MemoryState::Words MemoryState::mark_words(const std::string& identity, const BlockMark& mark, Timestamp now) {
   const auto until = mark.until.value_or(now + endless_block_kept_for);
-  return {"mark", identity, mark.id, moment_word(until), mark.ladder ? std::to_string(mark.ladder->step) : "",
-          mark.ladder ? moment_word(mark.ladder->forget_at) : "", mark.quota};
+  return {"mark",
+          identity,
+          mark.id,
+          moment_word(until),
+          mark.ladder ? std::to_string(mark.ladder->step) : "",
+          mark.ladder ? moment_word(mark.ladder->forget_at) : "",
+          mark.quota};
 }
 
 MemoryState::Words MemoryState::empty_words(const std::string& identity) { return {"empty", identity}; }
@@ -189,7 +201,8 @@ Result<std::uint64_t, StoreError> MemoryState::append(const Words& words, Timest
   return ++last_number_;
 }
 
-Result<void, std::string> MemoryState::rewrite_journal(MemoryRecords& records, const MemoryTables& tables, Timestamp now) {
+Result<void, std::string> MemoryState::rewrite_journal(MemoryRecords& records, const MemoryTables& tables,
+                                                       Timestamp now) {
   const auto text = tables.text();
   auto entries = changes_;
   const auto add = [&](const Words& words) { entries.push_back({last_number_, now, words}); };
@@ -218,7 +231,9 @@ Result<void, std::string> MemoryState::write_snapshot(MemoryRecords& records, co
   auto kept = events.newest(events_kept);
   std::ranges::reverse(kept);
   for (const auto& event : kept)
-    file->add(joined_words(Words{"event", event.what, event.severity, event.identity, event.text, event.by, event.host}) + '\n');
+    file->add(
+        joined_words(Words{"event", event.what, event.severity, event.identity, event.text, event.by, event.host}) +
+        '\n');
   return file->commit();
 }
 

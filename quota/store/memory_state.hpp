@@ -1,15 +1,15 @@
 // MemoryState: the folder in which a daemon without Redis keeps what must outlive it. One daemon at a time.
 //
 //   lock       held while the daemon runs; holds its process id
-//   journal    tables, and the changes of records that must never be undone: blocks marked, records emptied   (journal.hpp)
-//   snapshot   all records and the last events, as old as the last save                                        (snapshot.hpp)
+//   journal    tables, and the changes of records that must never be undone: blocks marked, records emptied
+//   (journal.hpp) snapshot   all records and the last events, as old as the last save (snapshot.hpp)
 //
-// How the two fit after a crash: changes are numbered. Each shard remembers the number of its last one, and the snapshot says
-// up to which number each shard has them; only later ones are done again on top of it. So a released sender does not get
-// his empty buckets back from an older snapshot, and what he sent since the release is not forgotten by a newer one. A change
-// stays in the journal until a snapshot that holds it is on disk; the mark of a block stays as long as the block.
-// Known limit: what was sent since the last snapshot is forgotten, in the senders' favour.
-// Threads: one at a time, except for write_snapshot(), which may run beside all others.
+// How the two fit after a crash: changes are numbered. Each shard remembers the number of its last one, and the
+// snapshot says up to which number each shard has them; only later ones are done again on top of it. So a released
+// sender does not get his empty buckets back from an older snapshot, and what he sent since the release is not
+// forgotten by a newer one. A change stays in the journal until a snapshot that holds it is on disk; the mark of a
+// block stays as long as the block. Known limit: what was sent since the last snapshot is forgotten, in the senders'
+// favour. Threads: one at a time, except for write_snapshot(), which may run beside all others.
 #pragma once
 
 #include <functional>
@@ -50,7 +50,8 @@ class MemoryState {
 
   /// Whether rewrite_journal() is due.
   [[nodiscard]] bool wants_rewrite() const { return journal_.wants_rewrite(); }
-  [[nodiscard]] Result<void, std::string> rewrite_journal(MemoryRecords& records, const MemoryTables& tables, Timestamp now);
+  [[nodiscard]] Result<void, std::string> rewrite_journal(MemoryRecords& records, const MemoryTables& tables,
+                                                          Timestamp now);
 
   /// Writes all records, shard by shard. `covers`: last_number() before the call.
   [[nodiscard]] Result<void, std::string> write_snapshot(MemoryRecords& records, const EventRing& events,

@@ -75,7 +75,8 @@ Result<void, std::string> MemoryStore::save() {
 Result<Outcome, StoreError> MemoryStore::take(std::span<const Charge> charges) { return records_.take(charges); }
 Result<Outcome, StoreError> MemoryStore::peek(std::span<const Charge> charges) { return records_.peek(charges); }
 
-Result<std::int64_t, StoreError> MemoryStore::hold(const Identity& identity, const std::string& host, std::int64_t most) {
+Result<std::int64_t, StoreError> MemoryStore::hold(const Identity& identity, const std::string& host,
+                                                   std::int64_t most) {
   return records_.hold(identity, host, most);
 }
 
@@ -107,7 +108,8 @@ Result<void, StoreError> MemoryStore::mark_blocked(const Identity& identity, con
   const auto text = identity.text();
   const std::lock_guard changing(changing_);
   if (records_.read(text).block == mark.id) {
-    records_.mark(text, mark, 0);  // its time may be extended, which no journal needs to know: the keeper does it at each start
+    records_.mark(text, mark,
+                  0);  // its time may be extended, which no journal needs to know: the keeper does it at each start
     return {};
   }
   return change(MemoryState::mark_words(text, mark, clock_.now()),

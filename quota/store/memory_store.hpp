@@ -1,10 +1,9 @@
 // MemoryStore: the embedded store, `memory:`. Everything in the process; nothing to install.
 //
-// Buckets survive a restart through a snapshot each minute and one at the end; tables, blocks and releases through a journal
-// that is on disk before they take effect (memory_state.hpp). Without a state_dir nothing survives: for tests, and for the
-// buckets that stand in while Redis is away.
-// This class only composes: records and their locks are in memory_records.hpp, tables in memory_tables.hpp.
-// Known limit: one daemon. Several share a quota only through Redis.
+// Buckets survive a restart through a snapshot each minute and one at the end; tables, blocks and releases through a
+// journal that is on disk before they take effect (memory_state.hpp). Without a state_dir nothing survives: for tests,
+// and for the buckets that stand in while Redis is away. This class only composes: records and their locks are in
+// memory_records.hpp, tables in memory_tables.hpp. Known limit: one daemon. Several share a quota only through Redis.
 #pragma once
 
 #include <thread>
@@ -29,7 +28,8 @@ struct MemoryOptions {
 class MemoryStore final : public Store, public Ledger {
  public:
   /// Errors: a sentence for the administrator; the daemon cannot start.
-  [[nodiscard]] static Result<std::unique_ptr<MemoryStore>, std::string> open(const Clock& clock, MemoryOptions options);
+  [[nodiscard]] static Result<std::unique_ptr<MemoryStore>, std::string> open(const Clock& clock,
+                                                                              MemoryOptions options);
 
   /// Saves a last time.
   ~MemoryStore() override;
@@ -53,11 +53,15 @@ class MemoryStore final : public Store, public Ledger {
 
   // Ledger
   [[nodiscard]] Result<Record, StoreError> record(const Identity& identity) override;
-  [[nodiscard]] Result<std::vector<std::int64_t>, StoreError> count_refusals(std::span<const RefusalBatch> batches) override;
+  [[nodiscard]] Result<std::vector<std::int64_t>, StoreError> count_refusals(
+      std::span<const RefusalBatch> batches) override;
   [[nodiscard]] Result<void, StoreError> mark_blocked(const Identity& identity, const BlockMark& mark) override;
   [[nodiscard]] Result<bool, StoreError> release(const Identity& identity, const std::string& block_id) override;
   [[nodiscard]] Result<void, StoreError> refill(const Identity& identity) override;
   [[nodiscard]] Result<TablesText, StoreError> tables() override;
+  [[nodiscard]] Result<EntryText, StoreError> entry(Table table, const std::string& field) override {
+    return EntryText{tables_.find(table, field), clock_.now()};
+  }
   [[nodiscard]] Result<bool, StoreError> replace(Table table, const std::string& field,
                                                  const std::optional<std::string>& expected,
                                                  const std::optional<std::string>& desired) override;

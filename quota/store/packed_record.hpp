@@ -1,8 +1,8 @@
 // PackedRecord: a record as memory keeps it, in one allocation: [head][buckets …][key bytes …].
 //
-// Millions of them are held, so a sender with one limit costs about 100 bytes here. Names and limits are not in it: a bucket
-// carries the numbers of its field and its terms, which its shard's FieldNames gives back. Everything rare (refusals, ladder,
-// block, held mail) is in a Record of its own. Record stays the format of exchange.
+// Millions of them are held, so a sender with one limit costs about 100 bytes here. Names and limits are not in it: a
+// bucket carries the numbers of its field and its terms, which its shard's FieldNames gives back. Everything rare
+// (refusals, ladder, block, held mail) is in a Record of its own. Record stays the format of exchange.
 #pragma once
 
 #include <memory>
@@ -57,8 +57,8 @@ class PackedRecord {
   std::uint32_t key_size_;
 };
 
-/// The numbers of fields and terms in one shard. They are few (what configuration and live overrides name), and are never
-/// taken back. Threads: under the shard's lock.
+/// The numbers of fields and terms in one shard. They are few (what configuration and live overrides name), and are
+/// never taken back. Threads: under the shard's lock.
 class FieldNames {
  public:
   struct Terms {

@@ -29,7 +29,8 @@ bool is_end(std::string_view line) { return line.starts_with("end\t"); }
 
 }  // namespace
 
-Result<SnapshotWriter, std::string> SnapshotWriter::create(const std::filesystem::path& path, const SnapshotHeader& header) {
+Result<SnapshotWriter, std::string> SnapshotWriter::create(const std::filesystem::path& path,
+                                                           const SnapshotHeader& header) {
   auto file = DurableFile::create(path);
   if (!file) return file.error();
   SnapshotWriter writer{std::move(*file)};

@@ -1,5 +1,5 @@
-// Snapshot: lines of words in one file with a checksum over all of them, replaced as a whole. What holds a daemon's records
-// while it is not running.
+// Snapshot: lines of words in one file with a checksum over all of them, replaced as a whole. What holds a daemon's
+// records while it is not running.
 //
 //   sendquota-snapshot  1  TIME  HISTORY  …     the first line; further words are its owner's
 //   record  user:alice@example.com  1763790900000  mailbox messages/15m  33/250 0 250 1763790000000

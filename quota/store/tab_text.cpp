@@ -14,11 +14,20 @@ bool is_plain(char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7
 
 void append_escape(std::string& line, char c) {
   switch (c) {
-    case '\t': line += "\\t"; return;
-    case '\n': line += "\\n"; return;
-    case '\r': line += "\\r"; return;
-    case '\\': line += "\\\\"; return;
-    default: break;
+    case '\t':
+      line += "\\t";
+      return;
+    case '\n':
+      line += "\\n";
+      return;
+    case '\r':
+      line += "\\r";
+      return;
+    case '\\':
+      line += "\\\\";
+      return;
+    default:
+      break;
   }
   const auto byte = static_cast<unsigned char>(c);
   line += "\\x";
