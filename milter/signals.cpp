@@ -20,7 +20,9 @@ sigset_t handled_signals() {
 void block_signals() {
   const auto set = handled_signals();
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  // A peer that is gone and a file that may not grow are errors where they happen, not the end of the process.
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);
 }
 
 void handle_signals(SignalActions wanted) { actions = std::move(wanted); }
