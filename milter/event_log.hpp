@@ -27,6 +27,7 @@ class EventLog final : public quota::Ledger {
   }
   [[nodiscard]] OrError<void> refill(const quota::Identity& identity) override { return ledger_.refill(identity); }
   [[nodiscard]] OrError<quota::TablesText> tables() override { return ledger_.tables(); }
+  [[nodiscard]] OrError<quota::EntryText> entry(quota::Table table, const std::string& field) override { return ledger_.entry(table, field); }
   [[nodiscard]] OrError<bool> replace(quota::Table table, const std::string& field, const std::optional<std::string>& expected,
                                       const std::optional<std::string>& desired) override {
     return ledger_.replace(table, field, expected, desired);

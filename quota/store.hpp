@@ -2,6 +2,7 @@
 // called by background threads and by the administrator's commands only.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -85,6 +86,12 @@ struct TablesText {
   Timestamp now{};
 };
 
+/// One field of a table.
+struct EntryText {
+  std::optional<std::string> text{};  ///< empty: there is none
+  Timestamp now{};                    ///< the store's clock
+};
+
 /// Refusals that were answered from memory, to be counted in a batch.
 struct RefusalBatch {
   Identity identity;
@@ -135,7 +142,11 @@ class Ledger {
   /// Empties the record whatever it holds: full buckets, no refusals, no ladder.
   [[nodiscard]] virtual Result<void, StoreError> refill(const Identity& identity) = 0;
 
+  /// All tables. Threads: one at a time, the one that waits for changes.
   [[nodiscard]] virtual Result<TablesText, StoreError> tables() = 0;
+
+  /// What stands in one field of a table.
+  [[nodiscard]] virtual Result<EntryText, StoreError> entry(Table table, const std::string& field) = 0;
 
   /// Compare and set of one field: only if it holds `expected` (empty: is absent) it becomes `desired` (empty: is removed).
   /// Returns whether it did. A store that keeps the tables itself has them on disk before this returns.

@@ -16,12 +16,6 @@ HandleError somebody_else(const std::string& field) {
   return {HandleError::Kind::busy, "somebody else keeps changing the entry of " + field + "; try again"};
 }
 
-const std::string* text_of(const TablesText::Entries& entries, const std::string& field) {
-  const auto found =
-      std::find_if(entries.begin(), entries.end(), [&](const auto& entry) { return entry.first == field; });
-  return found == entries.end() ? nullptr : &found->second;
-}
-
 Block understood(const std::string& text) {
   auto block = parse_block(text);
   if (block) return std::move(*block);
@@ -78,9 +72,9 @@ Handles::Answer<std::optional<Block>> Handles::release(const Identity& identity,
   Event event{"released", "info", identity.text(), "", "", ""};
   event.text = author.reason.empty() ? "without a reason" : one_line(author.reason);
   for (int i = 0; i < most_tries; ++i) {
-    const auto tables = ledger_.tables();
-    if (!tables) return no_answer(tables.error());
-    const auto* text = text_of(tables->blocked, identity.text());
+    const auto found = ledger_.entry(Table::blocked, identity.text());
+    if (!found) return no_answer(found.error());
+    const auto& text = found->text;
     if (!text) {
       if (const auto refilled = ledger_.refill(identity); !refilled) return no_answer(refilled.error());
       event.what = "refilled";
@@ -99,22 +93,21 @@ Handles::Answer<std::optional<Block>> Handles::release(const Identity& identity,
 Handles::Answer<Block> Handles::block(const Identity& identity, std::optional<Milliseconds> lasting,
                                       const Author& author) {
   for (int i = 0; i < most_tries; ++i) {
-    const auto tables = ledger_.tables();
-    if (!tables) return no_answer(tables.error());
-    const auto* text = text_of(tables->blocked, identity.text());
-    Block block{.since = tables->now,
-                .until = end_of(lasting, tables->now),
+    const auto found = ledger_.entry(Table::blocked, identity.text());
+    if (!found) return no_answer(found.error());
+    const auto& text = found->text;
+    Block block{.since = found->now,
+                .until = end_of(lasting, found->now),
                 .by = author.by,
                 .reason = one_line(author.reason)};
     const auto before = text ? understood(*text) : Block{};
-    if (text && before.holds_at(tables->now)) block.id = id_of(before);
+    if (text && before.holds_at(found->now)) block.id = id_of(before);
     if (block.id.empty()) block.id = new_id_();
     const auto written = format(block);
     if (const auto back = parse_block(written); !back || *back != block)
       return HandleError{HandleError::Kind::not_understood,
                          "the table could not hold this reason; write it in other words"};
-    const auto replaced =
-        ledger_.replace(Table::blocked, identity.text(), text ? std::optional(*text) : std::nullopt, written);
+    const auto replaced = ledger_.replace(Table::blocked, identity.text(), text, written);
     if (!replaced) return no_answer(replaced.error());
     if (!*replaced) continue;
     ledger_.wake();
@@ -130,12 +123,11 @@ Handles::Answer<Override> Handles::set_limit(const OverrideKey& key, const std::
                                              std::optional<Milliseconds> lasting, const std::string& by) {
   const auto field = key.text();
   for (int i = 0; i < most_tries; ++i) {
-    const auto tables = ledger_.tables();
-    if (!tables) return no_answer(tables.error());
-    const auto* text = text_of(tables->overrides, field);
-    const Override entry{.value = value, .since = tables->now, .until = end_of(lasting, tables->now), .by = by};
-    const auto replaced =
-        ledger_.replace(Table::override_, field, text ? std::optional(*text) : std::nullopt, format(entry));
+    const auto found = ledger_.entry(Table::override_, field);
+    if (!found) return no_answer(found.error());
+    const auto& text = found->text;
+    const Override entry{.value = value, .since = found->now, .until = end_of(lasting, found->now), .by = by};
+    const auto replaced = ledger_.replace(Table::override_, field, text, format(entry));
     if (!replaced) return no_answer(replaced.error());
     if (!*replaced) continue;
     ledger_.wake();
@@ -148,9 +140,9 @@ Handles::Answer<Override> Handles::set_limit(const OverrideKey& key, const std::
 Handles::Answer<std::optional<Override>> Handles::remove_limit(const OverrideKey& key, const std::string& by) {
   const auto field = key.text();
   for (int i = 0; i < most_tries; ++i) {
-    const auto tables = ledger_.tables();
-    if (!tables) return no_answer(tables.error());
-    const auto* text = text_of(tables->overrides, field);
+    const auto found = ledger_.entry(Table::override_, field);
+    if (!found) return no_answer(found.error());
+    const auto& text = found->text;
     if (!text) return std::optional<Override>{};
     const auto entry = parse_override(key, *text);
     if (entry) (void)ledger_.claim(removal_claim(key, *entry), removal_claim_lasts);

@@ -3,7 +3,7 @@
 //
 // Each is a compare-and-set on what stands there at that moment, tried again where somebody else was quicker. It works on
 // every store; the keepers follow within a second, this daemon's at once.
-// Threads: any. Time: each reads the tables once or more, so not for the path of a message.
+// Threads: any. Time: each asks the store several times, so not for the path of a message.
 #pragma once
 
 #include <functional>

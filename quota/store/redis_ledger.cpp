@@ -214,6 +214,14 @@ Result<TablesText, StoreError> RedisLedger::tables() {
   return text;
 }
 
+Result<EntryText, StoreError> RedisLedger::entry(Table table, const std::string& field) {
+  const auto reply = ask({"HGET", context_.key(name(table)), field});
+  if (!reply) return reply.error();
+  EntryText entry{.text = {}, .now = context_.now()};
+  if (const auto text = reply->text()) entry.text = std::string(*text);
+  return entry;
+}
+
 Result<bool, StoreError> RedisLedger::replace(Table table, const std::string& field, const std::optional<std::string>& expected,
                                               const std::optional<std::string>& desired) {
   const auto reply = eval_on(scripts::replace(), context_.key(name(table)),

@@ -28,6 +28,7 @@ class RedisLedger final : public Ledger {
   [[nodiscard]] Result<bool, StoreError> release(const Identity& identity, const std::string& block_id) override;
   [[nodiscard]] Result<void, StoreError> refill(const Identity& identity) override;
   [[nodiscard]] Result<TablesText, StoreError> tables() override;
+  [[nodiscard]] Result<EntryText, StoreError> entry(Table table, const std::string& field) override;
   [[nodiscard]] Result<bool, StoreError> replace(Table table, const std::string& field, const std::optional<std::string>& expected,
                                                  const std::optional<std::string>& desired) override;
   [[nodiscard]] Result<bool, StoreError> claim(const std::string& name, Milliseconds lasting) override;

@@ -39,8 +39,8 @@ def test_the_101st_message_of_a_script_is_held_and_the_log_says_which_and_why(ho
     assert (line["identity"], line["quota"], line["limit"], line["used"]) == (SCRIPT, "php-script", "100 messages / 30d", "100")
     assert (line["script"], line["sasl_username"]) == ("1234:form.php", "")
     assert len(daemon.verdicts(verdict="accept", script="1234:form.php")) == 100
-    assert mx.maillog(f"{held['queue_id']}: milter-hold: END-OF-MESSAGE")
-    assert mx.maillog("pickup.* uid=33 "), "another uid than the script's owner runs it"
+    mx.wait_for_log(f"{held['queue_id']}: milter-hold: END-OF-MESSAGE")
+    assert mx.wait_for_log("pickup.* uid=33 "), "another uid than the script's owner runs it"
 
     php.mail(other, count=2)
     php.mail(php.mailer("neighbour/form.php", owner=1235), count=2)

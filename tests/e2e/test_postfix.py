@@ -145,7 +145,7 @@ def test_the_log_line_of_each_message_names_what_postfix_names(limited):
     (second,) = daemon.verdicts(verdict="tempfail")
     assert (second["quota"], second["identity"], second["limit"], second["used"]) == (
         "mailbox", "user:alice@example.test", "1 messages / 30d", "1")
-    assert mx.maillog(f"{second['id']}: milter-reject: END-OF-MESSAGE")
+    mx.wait_for_log(f"{second['id']}: milter-reject: END-OF-MESSAGE")
 
 
 def test_a_macro_list_without_the_login_does_no_harm(running):

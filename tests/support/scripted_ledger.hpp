@@ -85,6 +85,7 @@ class ScriptedLedger final : public Ledger {
   // The next so many calls fail; `most` counts down. Guarded by the shared mutex.
   struct Failures {
     int tables = 0;
+    int entries = 0;
     int replaces = 0;
     int marks = 0;
     int appends = 0;
@@ -155,6 +156,14 @@ class ScriptedLedger final : public Ledger {
     text.history = shared_.history_;
     text.now = shared_.now();
     return text;
+  }
+
+  Result<EntryText, StoreError> entry(Table table, const std::string& field) override {
+    const std::lock_guard lock(shared_.mutex);
+    if (take(failures_.entries)) return error();
+    const auto& entries = shared_.entries(table);
+    const auto found = entries.find(field);
+    return EntryText{found == entries.end() ? std::nullopt : std::optional(found->second), shared_.now()};
   }
 
   Result<bool, StoreError> replace(Table table, const std::string& field, const std::optional<std::string>& expected,

@@ -118,8 +118,12 @@ class Daemon:
         return [line for line in text.splitlines() if re.search(pattern, line)]
 
     def wait_for_log(self, pattern, count=1):
-        """Returns the matching lines once there are `count` of them."""
-        return wait_for(lambda: len(self.log(pattern)) >= count and self.log(pattern), f"{count} × {pattern!r} in its log")
+        """Returns the matching lines once there are `count` of them; raises with the log's end if they do not come."""
+        try:
+            return wait_for(lambda: len(self.log(pattern)) >= count and self.log(pattern), f"{count} × {pattern!r} in its log")
+        except TimeoutError as error:
+            state = "runs" if self.process.poll() is None else f"ended with {self.process.returncode}"
+            raise TimeoutError(f"{error}; the daemon {state}; it says:\n" + "\n".join(self.log()[-15:])) from None
 
     def verdicts(self, **fields):
         """The judged messages of the log as dicts of the line's fields; only those with these values."""

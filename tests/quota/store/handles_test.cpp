@@ -137,7 +137,7 @@ TEST_CASE("the mode is switched for all, and back") {
 
 TEST_CASE("a command says that the store has no answer") {
   Cluster cluster(1);
-  cluster.door.fail({.tables = 1});
+  cluster.door.fail({.entries = 1});
   CHECK(cluster.handles.release(alice, {"root"}).error().kind == HandleError::Kind::store);
   cluster.door.fail({.replaces = 1});
   CHECK(cluster.handles.block(alice, 1h, {"root"}).error().kind == HandleError::Kind::store);
