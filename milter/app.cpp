@@ -181,8 +181,7 @@ int Daemon::serve_until_stopped() {
   keeper_.stop();
   setup_->save();
   spdlog::info("stopped");
-  spdlog::shutdown();
-  // libmilter may still run callbacks on its own threads: nothing they use is destroyed.
+  // libmilter may still run callbacks on its own threads: nothing they use is destroyed, the logger included.
   std::fflush(nullptr);
   ::_exit(well ? 0 : cannot_run);
 }

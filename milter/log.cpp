@@ -1,5 +1,6 @@
 #include "milter/log.hpp"
 
+#include <spdlog/sinks/dist_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/sinks/syslog_sink.h>
 #include <spdlog/sinks/systemd_sink.h>
@@ -26,6 +27,19 @@ spdlog::sink_ptr sink_for(Target target) {
   return std::make_shared<spdlog::sinks::stderr_sink_mt>();
 }
 
+/// The sink of the process's one logger, made with the first call. spdlog's default logger cannot be replaced while others
+/// write through it, so a reload changes what is behind this sink instead, under its lock.
+spdlog::sinks::dist_sink_mt& outlet() {
+  static const auto sink = [] {
+    auto made = std::make_shared<spdlog::sinks::dist_sink_mt>();
+    auto logger = std::make_shared<spdlog::logger>(program, made);
+    logger->flush_on(spdlog::level::trace);
+    spdlog::set_default_logger(std::move(logger));
+    return made;
+  }();
+  return *sink;
+}
+
 spdlog::level::level_enum level_of(LogSettings::Level level) {
   switch (level) {
     case LogSettings::Level::debug: return spdlog::level::debug;
@@ -40,12 +54,11 @@ spdlog::level::level_enum level_of(LogSettings::Level level) {
 
 void set_up_log(const LogSettings& settings) {
   const auto target = resolved(settings.target);
-  auto logger = std::make_shared<spdlog::logger>(program, sink_for(target));
+  auto sink = sink_for(target);
   // Journal and syslog add time, name and level themselves.
-  logger->set_pattern(target == Target::standard_error ? "%Y-%m-%dT%H:%M:%S.%e%z sendquotad[%P]: %l: %v" : "%v");
-  logger->set_level(level_of(settings.level));
-  logger->flush_on(spdlog::level::trace);
-  spdlog::set_default_logger(std::move(logger));
+  sink->set_pattern(target == Target::standard_error ? "%Y-%m-%dT%H:%M:%S.%e%z sendquotad[%P]: %l: %v" : "%v");
+  outlet().set_sinks({std::move(sink)});
+  spdlog::default_logger_raw()->set_level(level_of(settings.level));
 }
 
 }  // namespace milter

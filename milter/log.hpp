@@ -1,4 +1,5 @@
-// Log: where the daemon's lines go. One logger for the process (spdlog's default), set once and again at a reload.
+// Log: where the daemon's lines go. One logger for the process (spdlog's default); a reload changes where it leads to.
+// Threads: any thread may log while one sets it up.
 #pragma once
 
 #include "milter/config.hpp"

@@ -79,8 +79,8 @@ void StoreSetup::note_health(const std::string& error) {
 }
 
 void StoreSetup::save() {
-  // The last snapshot is written by the store itself as it goes.
-  if (!redis_) memory_.reset();
+  if (redis_) return;
+  if (const auto saved = memory_->save(); !saved) spdlog::error("{}", saved.error());
 }
 
 }  // namespace milter

@@ -32,7 +32,7 @@ class StoreSetup {
   /// The store has stopped (non-empty) or begun to answer. Threads: any.
   void note_health(const std::string& error);
 
-  /// Keeps what must survive the process. To be called when no message is judged any more.
+  /// Keeps what must survive the process. What is judged after it is not kept; the store goes on to serve.
   void save();
 
  private:
