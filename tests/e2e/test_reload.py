@@ -199,6 +199,18 @@ def test_damaged_state_is_set_aside_and_the_daemon_starts(running):
     assert daemon.play(user="alice")[0].accepted
 
 
+def test_a_stop_under_load_ends_well_and_keeps_what_was_accepted(running, host):
+    daemon, mx = host
+    load = running(Load(mx, LOGINS))
+    load.goes_on()
+    assert daemon.stop() == 0
+    outcomes = load.stop()
+    daemon.start()
+    accepted = sum(outcome.accepted for outcome in outcomes)
+    used = sum(daemon.used(f"{login}@example.test") for login in LOGINS)
+    assert accepted <= used <= accepted + len(LOGINS), "at most the message that was just under way was charged and not let through"
+
+
 def test_messages_in_flight_are_answered_before_a_stop(running):
     daemon = running(Daemon(config()))
     mx = running(Postfix(milters=[daemon.milter]))
