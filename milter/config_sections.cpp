@@ -179,6 +179,14 @@ void read_password(Section& section, StoreSettings& into) {
     section.problem("password_file", text.error());
 }
 
+/// Without naming the user: who forgot a colon wrote the password there.
+void require_password(Section& section, const std::string& url) {
+  const auto address = quota::RedisAddress::parse(url);
+  if (address && !address->login.user.empty() && address->login.password.empty())
+    section.problem("url", "it names a user and no password",
+                    "set password_file, or write user:password before the @ (:password for a server without users)");
+}
+
 }  // namespace
 
 void read_milter(Section& section, MilterSettings& into) {
@@ -196,7 +204,10 @@ void read_store(Section& section, StoreSettings& into) {
   section.word("on_failure", into.on_failure, on_failure_words);
   read_nodes(section, into);
   read_text(section, "state_dir", into.state_dir, path_problem);
-  if (into.password_file.empty()) return;
+  if (into.password_file.empty()) {
+    require_password(section, into.url);
+    return;
+  }
   if (into.url == "memory:")
     section.problem("password_file", "store.url is \"memory:\", which asks for no password",
                     "write \"\", or another store.url");

@@ -51,15 +51,15 @@ Result<unsigned, Mistake> parse_database(std::string_view text) {
   return Mistake{"the database must be a number from 0 to " + std::to_string(last_database) + ", not " + quoted(text)};
 }
 
-// `[USER]:PASSWORD`
+// `[USER]:PASSWORD`, or `USER` alone
 Result<RedisLogin, Mistake> parse_login(std::string_view text) {
   const auto colon = text.find(':');
-  if (colon == text.npos) return Mistake{"before the @ stands user:password, or :password for a server without users"};
   const auto user = percent_decoded(text.substr(0, colon));
-  const auto password = percent_decoded(text.substr(colon + 1));
+  const auto password = percent_decoded(colon == text.npos ? std::string_view{} : text.substr(colon + 1));
   if (!user || !password)
     return Mistake{"in user and password, % starts two hex digits (not 00); write %25 for a percent sign"};
-  if (password->empty()) return Mistake{"the password is empty; leave out everything up to the @, or write one"};
+  if (password->empty() && (colon != text.npos || user->empty()))
+    return Mistake{"the password is empty; leave out everything up to the @, or write one"};
   return RedisLogin{.user = *user, .password = *password};
 }
 
@@ -159,8 +159,6 @@ Result<RedisAddress, Mistake> parse_unix(std::string_view text) {
     options.remove_prefix(std::min(options.size(), option.size() + 1));
     if (auto applied = apply_option(option, address.login); !applied) return applied.error();
   }
-  if (!address.login.user.empty() && address.login.password.empty())
-    return Mistake{"a user needs a password: unix:/path?user=USER&password=PASSWORD"};
   return address;
 }
 

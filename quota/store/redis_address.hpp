@@ -1,6 +1,6 @@
 // RedisAddress: the text of `store.url`, understood.
 //
-//   redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]
+//   redis://[USER@|[USER]:PASSWORD@]HOST[:PORT][/DATABASE]
 //   unix:/PATH[?db=DATABASE][&user=USER][&password=PASSWORD]       (`unix:///PATH` is read as well)
 //
 // HOST is a name, an IPv4 address or an IPv6 address in brackets. Port 6379 and database 0 are what is not written.
