@@ -145,6 +145,8 @@ sfsistat on_header(SMFICTX* context, char* name, char* value) noexcept {
   });
 }
 
+sfsistat on_end_of_headers(SMFICTX* context) noexcept { return guarded(context, silent); }
+
 sfsistat on_body(SMFICTX* context, unsigned char*, std::size_t length) noexcept {
   return guarded(context, [&](Connection& connection) {
     connection.session.body(length);
@@ -179,11 +181,12 @@ void ask_for_macros(SMFICTX* context, unsigned long offered) {
   }
   const auto ask = [&](int stage, const char* names) { smfi_setsymlist(context, stage, const_cast<char*>(names)); };
   ask(SMFIM_CONNECT, "j {daemon_name}");
-  ask(SMFIM_ENVFROM, "{auth_type} {auth_authen}");
+  // Sendmail has the queue id from MAIL on and heeds no list for the end of message; Postfix has it at the end only.
+  ask(SMFIM_ENVFROM, "i {auth_type} {auth_authen}");
   ask(SMFIM_EOM, "i");
 }
 
-constexpr unsigned long silent_steps = SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_DATA | SMFIP_NR_HDR | SMFIP_NR_BODY;
+constexpr unsigned long silent_steps = SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_DATA | SMFIP_NR_HDR | SMFIP_NR_EOH | SMFIP_NR_BODY;
 
 /// Only what is needed: no body unless sizes are limited, no headers unless a PHP header may be believed, no answer to events
 /// that need none. Worth a factor of four in speed. SMFIP_NODATA is not asked for: over TCP it costs 44 ms a message.
@@ -195,8 +198,10 @@ sfsistat on_negotiate(SMFICTX* context, unsigned long offered_actions, unsigned 
   wanted.headers = policy.needs_php_header() || policy.needs_bytes();
   wanted.body = policy.needs_bytes();
   wanted.rcpt_is_answered = !policy.parts().exempt.recipients.empty();
-  unsigned long unwanted = SMFIP_NOEOH | SMFIP_NOUNKNOWN;
-  if (!wanted.headers) unwanted |= SMFIP_NOHDRS;
+  unsigned long unwanted = SMFIP_NOUNKNOWN;
+  // libmilter ignores, without an answer, an end of message that follows neither a header nor the end of headers: a message
+  // may have no headers.
+  if (!wanted.headers) unwanted |= SMFIP_NOHDRS | SMFIP_NOEOH;
   if (!wanted.body) unwanted |= SMFIP_NOBODY;
   unsigned long quiet = (offered_steps & silent_steps) == silent_steps ? silent_steps : 0;
   const bool rcpt_can_be_silent = quiet != 0 && (offered_steps & SMFIP_NR_RCPT) != 0;
@@ -231,6 +236,7 @@ bool register_callbacks(Services& shared) {
   filter.xxfi_envfrom = on_mail;
   filter.xxfi_envrcpt = on_rcpt;
   filter.xxfi_header = on_header;
+  filter.xxfi_eoh = on_end_of_headers;
   filter.xxfi_body = on_body;
   filter.xxfi_eom = on_end_of_message;
   filter.xxfi_abort = on_abort;
