@@ -213,7 +213,7 @@ Reloaded Daemon::reload(const std::string& by) {
 }
 
 int refuse_config(const std::vector<Problem>& problems) {
-  std::fprintf(stderr, "%s\n", format(problems).c_str());
+  std::fputs(format(problems).c_str(), stderr);
   return config_error;
 }
 

@@ -60,6 +60,10 @@ ExitCode run(int argc, const char* const* argv, Console& console) {
   } catch (const CLI::CallForHelp&) {
     console.out << wrapped_help(app.help());
     return ExitCode::ok;
+  } catch (const CLI::RequiredError& error) {
+    const auto typed = app.get_subcommands().empty() ? app.remaining() : std::vector<std::string>();
+    if (typed.empty()) return static_cast<void>(app.exit(error, console.out, console.err)), ExitCode::usage;
+    return fail(session, ExitCode::usage, "there is no command \"" + typed.front() + "\"", "sendquota --help lists them");
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error, console.out, console.err);
     return code == 0 ? ExitCode::ok : ExitCode::usage;  // 0: --version

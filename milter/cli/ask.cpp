@@ -15,6 +15,13 @@ void print_error(Session& session, const boost::json::object& error) {
   session.console.err << render_error(error, {.now = session.console.view.now});
 }
 
+// What the daemon has just done is past when it is shown: "for 1h" is "in 1h", never "in 2h".
+View view_now(const Console& console) {
+  auto view = console.view;
+  if (console.clock) view.now = console.clock();
+  return view;
+}
+
 }  // namespace
 
 ExitCode fail(Session& session, ExitCode code, const std::string& what, const std::string& hint) {
@@ -34,7 +41,7 @@ ExitCode ask(Session& session, const Call& call, Render render) {
   if (session.options.json)
     print_json(session.console.out, answer->text);
   else if (code == ExitCode::ok)
-    session.console.out << render(answer->body, session.console.view);
+    session.console.out << render(answer->body, view_now(session.console));
   else
     print_error(session, answer->body);
   return code;

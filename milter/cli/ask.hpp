@@ -18,6 +18,7 @@ struct Console {
   std::ostream& err;
   View view;
   std::function<std::unique_ptr<Daemon>(const std::string& socket_path)> connect;
+  std::function<quota::Timestamp()> clock = {};  ///< empty: view.now stands for the whole run
 };
 
 struct Options {

@@ -34,7 +34,7 @@ json::object json_of(const ConfigReport& report) {
 
 ExitCode refuse(Session& session, const std::vector<Problem>& problems) {
   if (!session.options.json) {
-    session.console.err << format(problems) << '\n';
+    session.console.err << format(problems);
     return ExitCode::config;
   }
   json::array lines;

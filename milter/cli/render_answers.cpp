@@ -8,33 +8,33 @@ namespace {
 
 using boost::json::object;
 
-std::string line(std::string_view text, Style style, const View& view) {
-  return paint(printable(text), style, view) + "\n";
-}
-
-std::string strings(const object& from, std::string_view key, std::string_view before, Style style, const View& view) {
+// `file:line: what; what to write instead` stays on its line, as compilers write them.
+std::string problems(const object& error) {
   std::string text;
-  for (const auto& value : array_at(from, key))
-    if (value.is_string()) text += line(std::string(before) + std::string(value.get_string()), style, view);
+  for (const auto& value : array_at(error, "problems"))
+    if (value.is_string()) text += printable(value.get_string()) + "\n";
   return text;
 }
 
 }  // namespace
 
 std::string render_warnings(const object& answer, const View& view) {
-  return strings(answer, "warnings", "warning: ", Style::warning, view);
+  std::string text;
+  for (const auto& value : array_at(answer, "warnings"))
+    if (value.is_string()) text += sentence("warning: " + std::string(value.get_string()), Style::warning, view);
+  return text;
 }
 
 std::string render_released(const object& answer, const View& view) {
   const auto who = text_at(answer, "identity");
   const std::string full = flag_at(answer, "refilled") ? "; its quotas are full again" : "";
-  if (!flag_at(answer, "released")) return line(who + " was not blocked" + full, Style::plain, view);
+  if (!flag_at(answer, "released")) return sentence(who + " was not blocked" + full, Style::plain, view);
   const auto& block = object_at(answer, "block");
   const auto since = text_at(block, "since"), reason = text_at(block, "reason");
-  std::string text = line(who + " is released" + full, Style::good, view);
+  std::string text = sentence(who + " is released" + full, Style::good, view);
   if (!since.empty())
     text +=
-        line("it was blocked " + when_text(since, view) + (reason.empty() ? "" : ": " + reason), Style::plain, view);
+        sentence("it was blocked " + when_text(since, view) + (reason.empty() ? "" : ": " + reason), Style::plain, view);
   return text;
 }
 
@@ -42,33 +42,33 @@ std::string render_block(const object& block, const View& view) {
   const auto reason = text_at(block, "reason");
   const auto what = text_at(block, "identity") + " is blocked " + until_text(block, "until released", view) +
                     ", action " + text_at(block, "action");
-  return line(what + (reason.empty() ? "" : ": " + reason), Style::plain, view);
+  return sentence(what + (reason.empty() ? "" : ": " + reason), Style::plain, view);
 }
 
 std::string render_limit(const object& limit, const View& view) {
   const auto quota = text_at(limit, "quota");
-  return line(text_at(limit, "identity") + ", " + (quota == "*" ? "every quota" : "quota " + quota) + ": " +
+  return sentence(text_at(limit, "identity") + ", " + (quota == "*" ? "every quota" : "quota " + quota) + ": " +
                   text_at(limit, "limit") + " " + until_text(limit, "until it is changed", view),
               Style::plain, view);
 }
 
 std::string render_limit_removed(const object& answer, const View& view) {
   const auto where = text_at(answer, "identity") + ", quota " + text_at(answer, "quota");
-  return line(where + (flag_at(answer, "removed") ? ": the live limit is removed" : ": there was no live limit"),
+  return sentence(where + (flag_at(answer, "removed") ? ": the live limit is removed" : ": there was no live limit"),
               Style::plain, view);
 }
 
 std::string render_reloaded(const object& answer, const View& view) {
   const auto quotas = number_at(answer, "quotas").value_or(0);
-  return line("reloaded " + text_at(answer, "file") + ", quotas: " + std::to_string(quotas), Style::good, view) +
+  return sentence("reloaded " + text_at(answer, "file") + ", quotas: " + std::to_string(quotas), Style::good, view) +
          render_warnings(answer, view);
 }
 
 std::string render_error(const object& error, const View& view) {
   const auto hint = text_at(error, "hint");
-  return line("sendquota: " + text_at(error, "error"), Style::bad, view) +
-         strings(error, "problems", "", Style::plain, view) +
-         (hint.empty() ? std::string() : line("hint: " + hint, Style::plain, view));
+  return sentence("sendquota: " + text_at(error, "error"), Style::bad, view) +
+         problems(error) +
+         (hint.empty() ? std::string() : sentence("hint: " + hint, Style::plain, view));
 }
 
 }  // namespace milter::cli

@@ -62,7 +62,7 @@ std::string render_status(const object& status, const View& view) {
 
 std::string render_mode(const object& mode, const View& view) {
   const auto style = text_at(mode, "live") == "observe" ? Style::warning : Style::plain;
-  std::string text = paint(printable("mode: " + mode_line(mode, view)), style, view) + "\n";
+  std::string text = sentence("mode: " + mode_line(mode, view), style, view);
   Table table({{"QUOTA"}, {"CONFIGURED"}, {"NOW"}});
   for (const auto& value : array_at(mode, "quotas")) {
     if (!value.is_object()) continue;

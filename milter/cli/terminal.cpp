@@ -45,6 +45,22 @@ std::string paint(std::string_view text, Style style, const View& view) {
   return std::string(code(style)).append(text).append("\033[0m");
 }
 
+std::string sentence(std::string_view text, Style style, const View& view) {
+  constexpr std::string_view indent = "  ";
+  const auto safe = printable(text);
+  std::string lines;
+  std::size_t column = 0;
+  for (std::string_view rest = safe; !rest.empty();) {
+    const auto word = rest.substr(0, rest.find(' '));
+    rest.remove_prefix(std::min(word.size() + 1, rest.size()));
+    const bool fits = column + 1 + columns(word) <= view.width;
+    if (column > 0) lines.append(fits ? " " : "\n").append(fits ? "" : indent);
+    column = (column == 0 ? 0 : fits ? column + 1 : indent.size()) + columns(word);
+    lines += word;
+  }
+  return paint(lines, style, view) + "\n";
+}
+
 std::string printable(std::string_view text) {
   std::string safe;
   for (std::size_t at = 0; at < text.size(); ++at) {

@@ -26,6 +26,10 @@ enum class Style { plain, strong, faint, good, warning, bad };
 /// `text` without anything a terminal could obey: a sender's name or a reason may contain escape sequences.
 [[nodiscard]] std::string printable(std::string_view text);
 
+/// A sentence on one or more lines, each ended, none wider than `view.width`. It breaks at spaces only: a path or an identity that is longer
+/// stays whole, for copying.
+[[nodiscard]] std::string sentence(std::string_view text, Style style, const View& view);
+
 /// Columns that `text` takes: its UTF-8 characters. Known limit: wide and combining characters count as one.
 [[nodiscard]] std::size_t columns(std::string_view text);
 

@@ -96,7 +96,8 @@ TEST_CASE("mode says what was switched live and what each quota does now") {
       rendered(
           render_mode,
           R"({"live":"observe","since":"2026-11-22T13:00:00Z","until":"2026-11-22T16:00:00Z","by":"alice","quotas":[]})") ==
-      "mode: observe everywhere, switched live 13:00 (1h ago) by alice, until 16:00 (in 2h)\n");
+      "mode: observe everywhere, switched live 13:00 (1h ago) by alice, until 16:00 (in\n"
+      "  2h)\n");
 }
 
 TEST_CASE("status is the daemon in seven lines and its warnings") {
@@ -150,6 +151,18 @@ TEST_CASE("an order is answered by a sentence") {
       {render_error, R"({"error":"\u001b[2Jno"})", "sendquota: ?[2Jno\n"},
   };
   for (const auto& [render, json, want] : cases) CHECK(rendered(render, json) == want);
+}
+
+TEST_CASE("a sentence breaks at spaces only, and the problems of a configuration stay on their lines") {
+  const std::string path = "/" + std::string(85, 'x');
+  const std::string problem = path + ":1: what is wrong with this line; what to write into it instead";
+  CHECK(sentence("reloaded " + path + ", quotas: 4", Style::plain, test::view) == "reloaded\n  " + path + ",\n  quotas: 4\n");
+  CHECK(sentence("", Style::plain, test::view) == "\n");
+  CHECK(rendered(render_error, R"({"error":"e","problems":[")" + problem + R"("]})") == "sendquota: e\n" + problem + "\n");
+  std::string words;
+  for (int i = 0; i < 60; ++i) words += " word";
+  std::istringstream lines(rendered(render_warnings, R"({"warnings":[")" + words + R"("]})"));
+  for (std::string line; std::getline(lines, line);) CHECK(line.size() <= 80);
 }
 
 TEST_CASE("an answer of another version, with keys missing or of other types, is shown as far as it is understood") {
