@@ -129,6 +129,10 @@ END_CASES = [
     Case("the worst of several actions decides", config(quota("1 messages / 30d", name="a", action="quarantine"), quota("1 messages / 30d", name="b"),
                                                         quota("1 messages / 30d", name="c", action="reject")),
          [*session(), *message(ALICE) * 2], [*OURS, "mail: continue", r"eom: reply 550 5\.7\.1 .*quota c.*"]),
+    *(Case(f"a message without {without}", config(quota("1 messages / 30d"), quota(limit, name="php", **how)),
+           [*session(), *[step for step in message(ALICE, headers=()) if step[0] != without] * 2], [*OURS, "mail: continue", "eom: " + over("1 of 1 messages")])
+      for without in ("headers", "body") for limit, how in [("9 messages / 30d", {}), ("9 messages / 30d", {"per": ["script", "user"]}),
+                                                             ("1GB / 30d", {})]),
     Case("observing lets everything pass and says so", config(quota("1 messages / 30d"), mode="observe"),
          [*session(), *message(ALICE) * 3, *begin(ALICE)], [*OURS * 3, "mail: continue"], counted={"accepted": 3, "observed": 2}),
     Case("outgoing mail that no quota covers is counted", config(quota("1 messages / 30d", per="script", when="local", action="quarantine")),

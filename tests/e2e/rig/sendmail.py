@@ -102,8 +102,8 @@ class Sendmail:
         return wait_for(lambda: len(self.messages()) >= count and self.messages(), f"{count} messages delivered")
 
     def quarantined(self):
-        """`mailq -qQ` as {queue id: reason}."""
-        text = self.room.run(PROGRAM, "-bp", "-qQ").stdout
+        """`mailq -qQ -v` as {queue id: reason}, the reason as far as it is shown: 100 characters, without -v 60."""
+        text = self.room.run(PROGRAM, "-bp", "-qQ", "-v").stdout
         return dict(re.findall(r"^(\w{14})\S* [^\n]*\n\s+QUARANTINE: ([^\n]*)", text, re.M))
 
     def release(self, queue_id):
