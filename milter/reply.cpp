@@ -40,13 +40,18 @@ std::string shown_identity(const quota::Identity& identity) {
   return hidden ? "" : identity.text();
 }
 
+/// `250 messages`, `20MB`.
+std::string measured(std::int64_t amount, quota::Unit unit) {
+  const auto text = quota::format_amount(amount, unit);
+  return text.back() > '9' ? text : text + " " + std::string(quota::name(unit));
+}
+
 std::string used_text(const Failure& failure) {
   if (failure.cause == Cause::blocked) return "";  // a block has no limit
-  const auto unit = std::string(quota::name(failure.unit));
-  if (failure.cause == Cause::too_big)
-    return quota::format_amount(failure.cost, failure.unit) + " " + unit + " in one message, at most " +
-           quota::format_amount(failure.burst, failure.unit);
-  return quota::format_amount(failure.used, failure.unit) + " of " + quota::format_amount(failure.burst, failure.unit) + " " + unit;
+  const auto most = quota::format_amount(failure.burst, failure.unit);
+  if (failure.cause == Cause::too_big) return measured(failure.cost, failure.unit) + " in one message, at most " + most;
+  if (failure.unit == quota::Unit::bytes) return measured(failure.used, failure.unit) + " of " + most;
+  return std::to_string(failure.used) + " of " + measured(failure.burst, failure.unit);
 }
 
 std::string public_reason(const Failure& failure) {
