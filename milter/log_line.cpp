@@ -40,19 +40,21 @@ void add_failure(std::string& line, const quota::Failure& failure, quota::Timest
 
 std::string log_safe(std::string_view bytes) { return value(bytes); }
 
+std::string log_address(std::string_view address) { return "<" + value(without_brackets(address)) + ">"; }
+
 std::string readable(std::string_view bytes) {
   std::string out;
   for (const char c : bytes.substr(0, longest_text)) {
-    const bool is_plain = c >= ' ' && c <= '~' && c != '"' && c != '%';
+    const bool is_plain = c >= ' ' && c <= '~' && c != '"';
     out += is_plain ? std::string(1, c) : quota::percent_encoded({&c, 1});
   }
   return out;
 }
 
 std::string log_line(const LogFacts& facts, const quota::Envelope& envelope, const quota::Verdict& verdict) {
-  auto line = fmt::format("{}: client={}, sasl_username={}, from=<{}>, nrcpt={}, size={}, script={}, verdict={}",
+  auto line = fmt::format("{}: client={}, sasl_username={}, from={}, nrcpt={}, size={}, script={}, verdict={}",
                           facts.queue_id.empty() ? std::string("NOQUEUE") : value(facts.queue_id), client_text(envelope.client),
-                          value(envelope.auth_authen), value(without_brackets(envelope.mail_from)), envelope.recipients.size(),
+                          value(envelope.auth_authen), log_address(envelope.mail_from), envelope.recipients.size(),
                           facts.is_size_known ? std::to_string(envelope.bytes) : "", value(envelope.php_script.value_or("")),
                           facts.is_discarded ? "discard" : quota::name(verdict.action));
   if (verdict.cause != quota::Cause::within) line += fmt::format(", cause={}", quota::name(verdict.cause));

@@ -20,6 +20,9 @@ struct LogFacts {
 
 [[nodiscard]] std::string log_line(const LogFacts& facts, const quota::Envelope& envelope, const quota::Verdict& verdict);
 
+/// An address as typed, with or without its brackets: `<alice@example.com>`.
+[[nodiscard]] std::string log_address(std::string_view address);
+
 /// Any bytes as one printable word, for other lines of the log.
 [[nodiscard]] std::string log_safe(std::string_view bytes);
 

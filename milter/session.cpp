@@ -40,8 +40,11 @@ std::string hold_reason(const Verdict& verdict) {
   if (!verdict.decider) return "sendquota: sending limits cannot be checked";
   const auto& failure = *verdict.decider;
   if (failure.cause == Cause::blocked) return fmt::format("sendquota: {} is blocked", failure.identity.text());
-  return fmt::format("sendquota: quota {}, {}, {} of {} {}", failure.quota, failure.identity.text(), failure.used, failure.burst,
-                     quota::name(failure.unit));
+  const auto subject = fmt::format("sendquota: quota {}, {}", failure.quota, failure.identity.text());
+  if (failure.cause == Cause::nothing_allowed) return subject + ", nothing is allowed";
+  if (failure.cause == Cause::too_big)
+    return fmt::format("{}, {} {} in one message, at most {}", subject, failure.cost, quota::name(failure.unit), failure.burst);
+  return fmt::format("{}, {} of {} {}", subject, failure.used, failure.burst, quota::name(failure.unit));
 }
 
 }  // namespace
@@ -51,7 +54,7 @@ struct Session::Mail {
   quota::TablesPtr tables;
   quota::Envelope envelope;
   quota::Sender sender{};
-  std::optional<std::int64_t> declared_size{};
+  bool is_size_declared = false;
   std::int64_t seen_bytes = 0;
   std::optional<Verdict> refused_at_rcpt{};  ///< certain already; exempt recipients may still pass
   bool is_logged = false;                    ///< that refusal, once
@@ -81,13 +84,14 @@ void Session::reset() {
 
 Answer Session::mail(MailFacts facts) {
   reset();
-  services_.counters.messages_in_flight.fetch_add(1, std::memory_order_relaxed);
   mail_ = std::make_unique<Mail>(Mail{services_.config(), services_.tables(), {client_, {}, {}, {}}});
+  services_.counters.messages_in_flight.fetch_add(1, std::memory_order_relaxed);
   auto& envelope = mail_->envelope;
   envelope.auth_type = facts.auth_type.substr(0, longest_fact);
   envelope.auth_authen = facts.auth_authen.substr(0, longest_fact);
   envelope.mail_from = facts.from.substr(0, longest_fact);
-  mail_->declared_size = facts.declared_size;
+  envelope.bytes = facts.declared_size.value_or(0);
+  mail_->is_size_declared = facts.declared_size.has_value();
   mail_->sender = mail_->policy().identify(*mail_->tables, envelope);
   if (mail_->sender.origin == quota::Origin::inbound) {
     count(services_.counters.by_cause[static_cast<std::size_t>(Cause::inbound)]);
@@ -112,8 +116,8 @@ void Session::note_sender() {
   if (mail_->sender.origin != quota::Origin::nameless) return;
   if (services_.counters.without_login.fetch_add(1, std::memory_order_relaxed) == 0)
     spdlog::warn(
-        "a client authenticated, but the MTA sent no {{auth_authen}}: its mail cannot be charged to a user and is uncovered; add "
-        "{{auth_type}} and {{auth_authen}} to milter_mail_macros (Postfix) or Milter.macros.envfrom (Sendmail)");
+        "a client authenticated, but the MTA sent no {auth_authen}: its mail cannot be charged to a user and is uncovered; add "
+        "{auth_type} and {auth_authen} to milter_mail_macros (Postfix) or Milter.macros.envfrom (Sendmail)");
 }
 
 /// A refusal that is certain before anything is uploaded; empty where only the end of the message can tell.
@@ -127,7 +131,7 @@ std::optional<Verdict> Session::foreseen(quota::Timestamp now) {
 }
 
 std::optional<Verdict> Session::foreseen_from_memory(const quota::Assessment& assessment, quota::Timestamp now) {
-  const auto at = RefusalMemory::Clock::now();
+  const auto at = services_.steady_now();
   for (const auto& charge : assessment.charges) {
     if (charge.group != quota::Group::enforced) continue;
     const auto answer = services_.refusals.find(charge.identity, now, at);
@@ -167,8 +171,9 @@ Answer Session::recipient(std::string_view address) {
   const auto& refused = mail_->refused_at_rcpt;
   if (refused && negotiated_.rcpt_is_answered && !mail_->policy().parts().exempt.covers_recipient(address))
     return refuse_early(*refused, "RCPT", services_.store.now());
-  if (mail_->envelope.recipients.size() < most_recipients_kept)
-    mail_->envelope.recipients.emplace_back(address.substr(0, longest_fact));
+  // Beyond the bound they are only counted; an empty one is exempt nowhere.
+  auto& recipients = mail_->envelope.recipients;
+  recipients.emplace_back(recipients.size() < most_recipients_kept ? address.substr(0, longest_fact) : "");
   return {};
 }
 
@@ -195,17 +200,11 @@ Answer Session::end_of_message(std::string_view queue_id) {
   if (!mail_) return {};
   auto& envelope = mail_->envelope;
   const auto& policy = mail_->policy();
-  envelope.bytes = std::max(mail_->declared_size.value_or(0), negotiated_.body ? mail_->seen_bytes : 0);
-  if ((policy.needs_php_header() && !negotiated_.headers) || (policy.needs_bytes() && !negotiated_.body && !mail_->declared_size))
-    count(services_.counters.not_negotiated);
+  if (negotiated_.body) envelope.bytes = std::max(envelope.bytes, mail_->seen_bytes);
   mail_->sender = policy.identify(*mail_->tables, envelope);
-  auto& counters = services_.counters;
   const auto now = services_.store.now();
-  if (services_.scripts.bound(mail_->sender, policy.parts().identity.max_scripts_per_uid, now)) count(counters.scripts_over_bound);
-  if (mail_->sender.php_header == quota::PhpHeader::not_believed) count(counters.php_headers_ignored);
-  if (mail_->sender.php_header == quota::PhpHeader::malformed) count(counters.php_headers_malformed);
-  if (mail_->sender.php_evaluated) count(counters.php_evaluated);
-  counters.php_headers_repeated.fetch_add(envelope.php_script_repeats, std::memory_order_relaxed);
+  if (services_.scripts.bound(mail_->sender, policy.parts().identity.max_scripts_per_uid, now)) count(services_.counters.scripts_over_bound);
+  count_signals();
   const auto verdict = quota::check(policy, *mail_->tables, services_.store, judged_message(quota::Message::Stage::complete));
   follow_up(verdict);
   auto answer = answer_to(verdict, queue_id, now);
@@ -213,9 +212,21 @@ Answer Session::end_of_message(std::string_view queue_id) {
   return answer;
 }
 
+void Session::count_signals() {
+  auto& counters = services_.counters;
+  const auto& policy = mail_->policy();
+  const bool lacks_header = policy.needs_php_header() && !negotiated_.headers;
+  const bool lacks_size = policy.needs_bytes() && !negotiated_.body && !mail_->is_size_declared;
+  if (lacks_header || lacks_size) count(counters.not_negotiated);
+  if (mail_->sender.php_header == quota::PhpHeader::not_believed) count(counters.php_headers_ignored);
+  if (mail_->sender.php_header == quota::PhpHeader::malformed) count(counters.php_headers_malformed);
+  if (mail_->sender.php_evaluated) count(counters.php_evaluated);
+  counters.php_headers_repeated.fetch_add(mail_->envelope.php_script_repeats, std::memory_order_relaxed);
+}
+
 void Session::follow_up(const Verdict& verdict) {
   for (const auto& due : verdict.blocks_due) services_.aftermath.block_due(due);
-  if (verdict.decider) services_.refusals.remember(*verdict.decider, RefusalMemory::Clock::now());
+  if (verdict.decider) services_.refusals.remember(*verdict.decider, services_.steady_now());
   for (const auto& warning : verdict.warnings)
     services_.aftermath.happened({"warned", "warning", warning.identity.text(),
                                   fmt::format("{} of {} used: quota {}, {}", warning.used, warning.burst, warning.quota, warning.limit),
@@ -229,14 +240,16 @@ Answer Session::answer_to(const Verdict& verdict, std::string_view queue_id, quo
     case Action::accept: break;
     case Action::tempfail:
     case Action::reject: answer = refusal(verdict.action, reply_for(verdict, mail_->policy(), mail_->config->reply, now)); break;
-    case Action::quarantine: answer = held(verdict, now); break;
+    case Action::quarantine: answer = held(verdict, queue_id, now); break;
   }
-  log(verdict, answer, "END-OF-MESSAGE", queue_id, now);
+  auto done = verdict;
+  if (answer.what == Answer::What::reject) done.action = Action::reject;  // also at the bottom of the hold queue
+  log(done, answer, "END-OF-MESSAGE", queue_id, now);
   return answer;
 }
 
 /// Holds a message, down to the bottom of the hold queue.
-Answer Session::held(const Verdict& verdict, quota::Timestamp now) {
+Answer Session::held(const Verdict& verdict, std::string_view queue_id, quota::Timestamp now) {
   const Answer hold{Answer::What::quarantine, {}, hold_reason(verdict)};
   const auto identity = verdict.decider ? verdict.decider->identity : quota::local_client_identity(client_.host);
   const auto most = mail_->config->hold.max;
@@ -248,13 +261,20 @@ Answer Session::held(const Verdict& verdict, quota::Timestamp now) {
                                fmt::format("hold_full:{}:{}", client_.host, identity.text()));
   switch (then) {
     case HoldSettings::Then::hold: return hold;
-    case HoldSettings::Then::reject: return refusal(Action::reject, reply_for({Action::reject, verdict.cause, verdict.decider}, mail_->policy(), mail_->config->reply, now));
+    case HoldSettings::Then::reject:
+      return refusal(Action::reject, reply_for({Action::reject, verdict.cause, verdict.decider}, mail_->policy(), mail_->config->reply, now));
     case HoldSettings::Then::discard: break;
   }
+  discard(identity, queue_id);
+  return {Answer::What::discard, {}, {}};
+}
+
+/// What is thrown away is nowhere else: the log tells from whom and to whom it was.
+void Session::discard(const quota::Identity& identity, std::string_view queue_id) {
   count(services_.counters.discarded);
   for (const auto& recipient : mail_->envelope.recipients)
-    spdlog::warn("discarded: from=<{}>, to=<{}>, identity={}, hold.max={}", log_safe(mail_->envelope.mail_from), log_safe(recipient), identity.text(), most);
-  return {Answer::What::discard, {}, {}};
+    spdlog::warn("{}: discarded: from={}, to={}, identity={}, hold.max={}", log_safe(queue_id), log_address(mail_->envelope.mail_from),
+                 log_address(recipient), identity.text(), mail_->config->hold.max);
 }
 
 Answer Session::quarantine_failed(std::string_view queue_id) {

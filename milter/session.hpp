@@ -53,6 +53,7 @@ struct Services {
   RefusalMemory& refusals;
   ScriptRoster& scripts;
   Counters& counters;
+  std::function<RefusalMemory::Clock::time_point()> steady_now = RefusalMemory::Clock::now;
 };
 
 /// Which events reach us and which of our answers are heard, as agreed with the MTA for this connection.
@@ -96,8 +97,10 @@ class Session {
   [[nodiscard]] Answer refuse_early(const quota::Verdict& verdict, std::string_view stage, quota::Timestamp now);
   [[nodiscard]] quota::Message judged_message(quota::Message::Stage stage) const;
   [[nodiscard]] Answer answer_to(const quota::Verdict& verdict, std::string_view queue_id, quota::Timestamp now);
-  [[nodiscard]] Answer held(const quota::Verdict& verdict, quota::Timestamp now);
+  [[nodiscard]] Answer held(const quota::Verdict& verdict, std::string_view queue_id, quota::Timestamp now);
+  void discard(const quota::Identity& identity, std::string_view queue_id);
   void note_sender();
+  void count_signals();
   void follow_up(const quota::Verdict& verdict);
   void log(const quota::Verdict& verdict, const Answer& answer, std::string_view stage, std::string_view queue_id, quota::Timestamp now);
 
