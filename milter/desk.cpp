@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "milter/api_json.hpp"
 #include "milter/config_report.hpp"
 #include "quota/time_text.hpp"
@@ -38,6 +40,12 @@ OrProblem<std::optional<quota::Milliseconds>> duration_of(const std::optional<st
 }
 
 std::uint64_t read(const Counters::Counter& counter) { return counter.load(std::memory_order_relaxed); }
+
+/// Entries that have ended may stand in a table until they are cleaned up.
+template <class Entries>
+std::int64_t count_held(const Entries& entries, quota::Timestamp now) {
+  return std::count_if(entries.begin(), entries.end(), [&](const auto& entry) { return entry.second.holds_at(now); });
+}
 
 json::object mail_json(const Counters& counters) {
   const auto by_action = [&](Action action) { return read(counters.by_action[static_cast<std::size_t>(action)]); };
@@ -100,14 +108,16 @@ OrProblem<quota::OverrideKey> Desk::key_of(const std::string& identity, const st
     if (!parsed) return parsed.error();
     key.identity = *parsed;
   }
-  if (quota == "*") return key;
-  key.quota = quota;
-  if (!tools_.config()->policy->find(quota)) {
-    std::string known;
-    for (const auto& one : tools_.config()->policy->parts().quotas) known += (known.empty() ? "" : ", ") + one.name;
-    return admin::Problem{admin::Problem::Kind::not_found, "there is no quota '" + quota + "'", "quotas are: " + known + "; or * for all", {}};
-  }
+  if (quota != "*") key.quota = quota;
   return key;
+}
+
+std::optional<admin::Problem> Desk::complaint_about(const std::string& quota) const {
+  const auto config = tools_.config();
+  if (quota == "*" || config->policy->find(quota)) return std::nullopt;
+  std::string known;
+  for (const auto& one : config->policy->parts().quotas) known += (known.empty() ? "" : ", ") + one.name;
+  return admin::Problem{admin::Problem::Kind::not_found, "there is no quota '" + quota + "'", "quotas are: " + known + "; or * for all", {}};
 }
 
 void Desk::changed() {
@@ -135,8 +145,8 @@ Desk::Answer Desk::status() {
                                              {"error", text_json(health.error)}}},
                       {"mail", mail_json(tools_.counters)},
                       {"signals", signals_json(tools_.counters)},
-                      {"blocked", tables->blocked.size()},
-                      {"live_limits", tables->overrides.size()},
+                      {"blocked", count_held(tables->blocked, at)},
+                      {"live_limits", count_held(tables->overrides, at)},
                       {"warnings", warnings_json(*config, tools_.counters)}};
 }
 
@@ -218,6 +228,7 @@ Desk::Answer Desk::limit(const admin::LimitOrder& order) {
   const auto lasting = duration_of(order.lasting);
   const auto allowance = quota::parse_allowance(order.limit);
   if (!key) return key.error();
+  if (const auto unknown = complaint_about(order.quota)) return *unknown;
   if (!lasting) return lasting.error();
   if (!allowance) return bad_request(allowance.error());
   const auto done = tools_.handles.set_limit(*key, *allowance, *lasting, order.by.user);
@@ -231,8 +242,10 @@ Desk::Answer Desk::remove_limit(const admin::RemoveLimitOrder& order) {
   if (!key) return key.error();
   const auto done = tools_.handles.remove_limit(*key, order.by.user);
   if (!done) return handle_problem(done.error());
-  changed();
-  return json::object{{"identity", order.identity}, {"quota", order.quota}, {"removed", done->has_value()}};
+  // The entry of a quota that a reload took away can still be removed.
+  if (const auto unknown = complaint_about(order.quota); unknown && !*done) return *unknown;
+  if (*done) changed();
+  return json::object{{"identity", key->identity ? key->identity->text() : "*"}, {"quota", order.quota}, {"removed", done->has_value()}};
 }
 
 Desk::Answer Desk::reload(const admin::Caller& by) {

@@ -47,6 +47,8 @@ class Desk final : public admin::Operations {
   [[nodiscard]] quota::Timestamp now() const { return tools_.setup.store().now(); }
   [[nodiscard]] quota::Result<quota::Identity, admin::Problem> identity_of(const std::string& typed) const;
   [[nodiscard]] quota::Result<quota::OverrideKey, admin::Problem> key_of(const std::string& identity, const std::string& quota) const;
+  /// Why no quota can be meant; empty where one is.
+  [[nodiscard]] std::optional<admin::Problem> complaint_about(const std::string& quota) const;
   void changed();
 
   const DeskTools tools_;
