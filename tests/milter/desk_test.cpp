@@ -1,0 +1,230 @@
+// What administrators order, done on a real store in a folder of its own. Shapes: milter/admin/api.hpp.
+#include "milter/desk.hpp"
+
+#include <doctest/doctest.h>
+
+#include <set>
+
+#include "tests/support/counted_log.hpp"
+#include "tests/support/example_config.hpp"
+#include "tests/support/must_own.hpp"
+#include "tests/support/scripted_ledger.hpp"
+#include "tests/support/temporary_folder.hpp"
+
+using namespace milter;
+using namespace std::chrono_literals;
+namespace json = boost::json;
+using Kind = admin::Problem::Kind;
+
+namespace {
+
+constexpr std::string_view mailbox = R"(
+identity.default_realm = "example.com"
+[[quota]]
+name   = "mailbox"
+per    = "user"
+limits = "250 messages / 15m"
+[[quota]]
+name   = "hosts"
+per    = "client"
+limits = "1000 messages / 1h"
+)";
+
+const admin::Caller root{0, 1, "root"};
+
+class Office {
+ public:
+  Office() { REQUIRE(keeper.first_read(5s)); }
+
+  CountedLog log{};
+  test::TemporaryFolder folder{};
+  std::shared_ptr<const Config> config =
+      config_of("store.state_dir = \"" + folder.path().native() + "\"\n" + std::string(mailbox));
+  std::unique_ptr<StoreSetup> setup = quota::must_own(StoreSetup::open(*config));
+  quota::Keeper keeper{setup->ledger(), {.host = "mx1", .means = {.new_id = [] { return "id"; }, .forget = [](const std::string&) { return 1h; }}}};
+  quota::Handles handles{setup->ledger(), "mx1", [] { return "id"; }};
+  Counters counters{};
+  std::optional<std::vector<std::string>> reload_problems{};
+  int forgotten = 0;
+  Desk desk{{*setup, keeper, handles, counters, [this] { return config; }, [] { return quota::Timestamp{1'763'790'000'000ms}; },
+             [this](const std::string&) { return reloaded(); }, [this] { ++forgotten; }, "mx1"}};
+
+  [[nodiscard]] Reloaded reloaded() const {
+    if (reload_problems) return {boost::system::in_place_error, *reload_problems};
+    return config;
+  }
+  [[nodiscard]] std::vector<std::string> events() {
+    std::vector<std::string> names;
+    const auto events = setup->ledger().events(100);
+    REQUIRE(events.has_value());
+    for (const auto& event : *events) names.push_back(event.what + " " + event.identity + " by " + event.by);
+    return names;
+  }
+};
+
+json::object done(const Desk::Answer& answer) {
+  if (!answer) FAIL(answer.error().what);
+  return *answer;
+}
+admin::Problem refused(const Desk::Answer& answer) {
+  REQUIRE_FALSE(answer.has_value());
+  return answer.error();
+}
+std::set<std::string> keys(const json::value& value) {
+  std::set<std::string> keys;
+  for (const auto& entry : value.as_object()) keys.emplace(entry.key());
+  return keys;
+}
+
+}  // namespace
+
+TEST_CASE("the status holds everything that its readers are promised") {
+  Office office;
+  const auto status = done(office.desk.status());
+  CHECK(keys(status) == std::set<std::string>{"version", "host", "pid", "started", "uptime_ms", "config", "mode", "store", "mail", "signals",
+                                              "blocked", "live_limits", "warnings"});
+  CHECK(keys(status.at("config")) == std::set<std::string>{"file", "loaded", "quotas"});
+  CHECK(status.at("config").at("quotas") == 2);
+  CHECK(status.at("config").at("loaded") == "2025-11-22T05:40:00Z");
+  CHECK(keys(status.at("mode")) == std::set<std::string>{"live", "since", "until", "by", "quotas"});
+  CHECK(status.at("store") == json::value{{"url", "memory:"}, {"state", "ok"}, {"since", nullptr}, {"error", nullptr}});
+  CHECK(keys(status.at("mail")) ==
+        std::set<std::string>{"accepted", "tempfailed", "rejected", "held", "discarded", "observed", "inbound", "uncovered"});
+  CHECK(status.at("host") == "mx1");
+}
+
+TEST_CASE("the status counts mail by what happened to it") {
+  Office office;
+  auto& by_action = office.counters.by_action;
+  by_action[static_cast<std::size_t>(quota::Action::accept)] = 7;
+  by_action[static_cast<std::size_t>(quota::Action::tempfail)] = 5;
+  by_action[static_cast<std::size_t>(quota::Action::reject)] = 4;
+  by_action[static_cast<std::size_t>(quota::Action::quarantine)] = 3;  // a discarded one is one of these
+  office.counters.discarded = 1;
+  office.counters.observed = 2;
+  office.counters.by_cause[static_cast<std::size_t>(quota::Cause::inbound)] = 9;
+  office.counters.by_cause[static_cast<std::size_t>(quota::Cause::uncovered)] = 6;
+  office.counters.without_login = 1;
+  const auto status = done(office.desk.status());
+  CHECK(status.at("mail") == json::value{{"accepted", 7}, {"tempfailed", 5}, {"rejected", 4}, {"held", 2}, {"discarded", 1}, {"observed", 2},
+                                         {"inbound", 9}, {"uncovered", 6}});
+  CHECK(status.at("signals").at("without_login") == 1);
+  CHECK(status.at("warnings").as_array().size() >= 2);  // uncovered mail, and macros that are missing
+}
+
+TEST_CASE("a store without an answer is told as degraded, since when and why") {
+  Office office;
+  office.setup->note_health("connection refused");
+  const auto store = done(office.desk.status()).at("store").as_object();
+  CHECK(store.at("state") == "degraded");
+  CHECK(store.at("since").is_string());
+  CHECK(store.at("error") == "connection refused");
+  office.setup->note_health("");
+  CHECK(done(office.desk.status()).at("store").at("state") == "ok");
+}
+
+TEST_CASE("a block is made, listed, shown and released, and the daemon forgets who was refused") {
+  Office office;
+  const auto block = done(office.desk.block({"user:Alice", "1h", "ticket 4711", root}));
+  CHECK(block.at("identity") == "user:alice@example.com");  // a bare login has the realm that the MTA's logins get
+  CHECK(block.at("reason") == "ticket 4711");
+  CHECK(block.at("by") == "root");
+  CHECK(block.at("by_hand") == true);
+  CHECK(block.at("until").is_string());
+  CHECK(office.forgotten == 1);
+  const auto listed = [&] { return done(office.desk.blocked()).at("blocked").as_array().size(); };
+  REQUIRE(quota::eventually([&] { return listed() == 1; }));
+  CHECK(done(office.desk.status()).at("blocked") == 1);
+  CHECK(done(office.desk.show("alice@example.com")).at("blocked").at("reason") == "ticket 4711");
+
+  const auto release = done(office.desk.release({"user:alice", "called back", root}));
+  CHECK(keys(release) == std::set<std::string>{"identity", "released", "refilled", "block"});
+  CHECK(release.at("released") == true);
+  CHECK(release.at("block").at("reason") == "ticket 4711");
+  CHECK(office.forgotten == 2);
+  REQUIRE(quota::eventually([&] { return listed() == 0; }));
+  CHECK(office.events() == std::vector<std::string>{"released user:alice@example.com by root", "blocked user:alice@example.com by root"});
+
+  const auto nothing = done(office.desk.release({"user:alice", "", root}));
+  CHECK(nothing.at("released") == false);
+  CHECK(nothing.at("refilled") == true);
+  CHECK(nothing.at("block").is_null());
+}
+
+TEST_CASE("a live limit is set, listed and removed") {
+  Office office;
+  const auto limit = done(office.desk.limit({"user:alice", "mailbox", "5000 messages/1d", "1h", root}));
+  CHECK(limit.at("identity") == "user:alice@example.com");
+  CHECK(limit.at("limit") == "5000 messages / 1d");
+  CHECK(limit.at("by") == "root");
+  const auto listed = [&] { return done(office.desk.limits()).at("limits").as_array(); };
+  REQUIRE(quota::eventually([&] { return listed().size() == 1; }));
+  CHECK(keys(listed().front()) == std::set<std::string>{"identity", "quota", "limit", "since", "until", "by", "error"});
+  CHECK(done(office.desk.status()).at("live_limits") == 1);
+
+  const json::value removed{{"identity", "user:alice@example.com"}, {"quota", "mailbox"}, {"removed", true}};
+  CHECK(done(office.desk.remove_limit({"user:Alice", "mailbox", root})) == removed);
+  REQUIRE(quota::eventually([&] { return listed().empty(); }));
+  CHECK(done(office.desk.remove_limit({"user:alice", "mailbox", root})).at("removed") == false);
+  CHECK(done(office.desk.limit({"*", "*", "unlimited", {}, root})).at("identity") == "*");
+  CHECK(done(office.desk.remove_limit({"*", "*", root})).at("removed") == true);
+}
+
+TEST_CASE("the limit of a quota that a reload took away can still be removed") {
+  Office office;
+  (void)done(office.desk.limit({"*", "hosts", "unlimited", {}, root}));
+  office.config = config_of("[[quota]]\nname = \"mailbox\"\nper = \"user\"\nlimits = \"1 messages / 1h\"\n");
+  CHECK(done(office.desk.remove_limit({"*", "hosts", root})).at("removed") == true);
+  CHECK(refused(office.desk.remove_limit({"*", "hosts", root})).kind == Kind::not_found);
+}
+
+TEST_CASE("the mode is switched for everybody, and back to what the configuration says") {
+  Office office;
+  const auto observing = done(office.desk.set_mode({"observe", "2h", root}));
+  CHECK(observing.at("live") == "observe");
+  CHECK(observing.at("by") == "root");
+  CHECK(observing.at("until").is_string());
+  CHECK(observing.at("quotas").at(0).at("effective") == "observe");
+  REQUIRE(quota::eventually([&] { return done(office.desk.mode()).at("live") == "observe"; }));
+  const auto cleared = done(office.desk.clear_mode(root));
+  CHECK(cleared.at("live").is_null());
+  CHECK(cleared.at("quotas").at(0).at("effective") == "enforce");
+  CHECK(office.forgotten == 2);
+}
+
+TEST_CASE("an order that cannot be understood says so and does nothing") {
+  Office office;
+  struct Row {
+    Desk::Answer answer;
+    Kind want;
+  } const rows[] = {
+      {office.desk.show("nobody:here"), Kind::bad_request},
+      {office.desk.block({"nobody", {}, "", root}), Kind::bad_request},
+      {office.desk.block({"user:alice", "tomorrow", "", root}), Kind::bad_request},
+      {office.desk.release({"", "", root}), Kind::bad_request},
+      {office.desk.limit({"user:alice", "mailbox", "plenty", {}, root}), Kind::bad_request},
+      {office.desk.limit({"user:alice", "mailbox", "none", "soon", root}), Kind::bad_request},
+      {office.desk.limit({"user:alice", "mail", "none", {}, root}), Kind::not_found},
+      {office.desk.remove_limit({"user:alice", "mail", root}), Kind::not_found},
+      {office.desk.set_mode({"off", {}, root}), Kind::bad_request},
+      {office.desk.set_mode({"observe", "0", root}), Kind::bad_request},
+  };
+  for (const auto& row : rows) {
+    const auto problem = refused(row.answer);
+    CAPTURE(problem.what);
+    CHECK(problem.kind == row.want);
+    CHECK_FALSE(problem.what.empty());
+  }
+  CHECK(refused(rows[6].answer).hint == "quotas are: mailbox, hosts; or * for all");
+  CHECK(office.forgotten == 0);
+  CHECK(office.events().empty());
+}
+
+TEST_CASE("a reload answers with what is loaded, or with every problem") {
+  Office office;
+  CHECK(keys(done(office.desk.reload(root))) == std::set<std::string>{"file", "loaded", "quotas", "warnings"});
+  office.reload_problems = {"test.toml:1: one", "test.toml:2: two"};
+  const auto problem = refused(office.desk.reload(root));
+  CHECK(problem.kind == Kind::invalid_config);
+  CHECK(problem.problems == *office.reload_problems);
+}

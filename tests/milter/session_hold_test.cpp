@@ -1,0 +1,162 @@
+// Mail that is held instead of refused, the bottom of the hold queue, and what happens while the store has no answer.
+#include <doctest/doctest.h>
+
+#include "quota/store/fallback_store.hpp"
+#include "tests/milter/session_rig.hpp"
+
+using namespace milter;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::string_view one_an_hour = R"(
+[identity]
+trusted_relays = ["198.51.100.25"]
+[[quota]]
+name   = "host"
+per    = ["user", "client"]
+limits = "1 messages / 1h"
+warn_at = "off"
+)";
+
+quota::ClientFacts relay() { return client_at("198.51.100.25"); }
+quota::StoreError gone() { return {quota::StoreErrorKind::unreachable, quota::Executed::no, "gone"}; }
+
+}  // namespace
+
+TEST_CASE("local mail and a relay's are never refused before their end, and held where others would be refused") {
+  for (const auto& from : {local(), relay()}) {
+    const std::string identity = from.address ? "client:198.51.100.25" : "client:local/mx1.example.com";
+    CAPTURE(identity);
+    Rig rig(one_an_hour);
+    Client client(rig.services, from);
+    CHECK(client.send(without_login()) == "END proceed");
+    for (int i = 1; i <= 3; ++i) CHECK(client.send(without_login()) == "END quarantine");  // certain by now, all the same
+    CHECK(client.last.reason == "sendquota: quota host, " + identity + ", 1 of 1 messages");
+    quota::block(rig.tables, identity, "hacked");
+    CHECK(client.send(without_login()) == "END quarantine");
+    CHECK(client.last.reason == "sendquota: " + identity + " is blocked");
+    CHECK(rig.counters.refused_early == 0);
+    CHECK(rig.store.peeks == 0);
+  }
+}
+
+TEST_CASE("the reason of a hold names the limit that failed") {
+  struct Row {
+    std::string limits;
+    std::string reason;
+  } const rows[] = {
+      {"2 recipients / message", "sendquota: quota host, client:local/mx1.example.com, 3 recipients in one message, at most 2"},
+      {"2 recipients / 1h", "sendquota: quota host, client:local/mx1.example.com, 3 recipients in one message, at most 2"},
+      {"none", "sendquota: quota host, client:local/mx1.example.com, nothing is allowed"},
+  };
+  for (const auto& row : rows) {
+    Rig rig("[[quota]]\nname = \"host\"\nper = \"client\"\nlimits = \"" + std::string(row.limits) + "\"\n");
+    Client client(rig.services, local());
+    CHECK(client.send({without_login().facts, {"<a@b.example>", "<b@b.example>", "<c@b.example>"}}) == "END quarantine");
+    CHECK(client.last.reason == row.reason);
+  }
+}
+
+TEST_CASE("a quota made for local mail may reject it") {
+  Rig rig("[[quota]]\nname = \"host\"\nper = \"client\"\nwhen = \"local\"\naction = \"reject\"\nlimits = \"1 messages / 1h\"\n");
+  Client client(rig.services, local());
+  CHECK(client.send(without_login()) == "END proceed");
+  CHECK(client.send(without_login()) == "END reject 550 5.7.1");
+}
+
+TEST_CASE("the hold queue has a bottom, and what happens there is told once") {
+  struct Row {
+    std::string then;
+    std::string want;
+    std::uint64_t discarded;
+    std::uint64_t quarantined;  // discarded mail is a part of it
+    std::uint64_t rejected;
+  } const rows[] = {
+      {"discard", "END discard", 2, 4, 0},
+      {"reject", "END reject 550 5.7.1", 0, 2, 2},
+      {"hold", "END quarantine", 0, 4, 0},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.then);
+    Rig rig("hold = { max = 2, then = \"" + std::string(row.then) + "\" }\n" + std::string(one_an_hour));
+    Client client(rig.services, local());
+    const Mail mail{without_login().facts, {"<a@remote.example>", "<b@remote.example>", "<c@remote.example>"}};
+    CHECK(client.send(mail) == "END proceed");
+    for (int i = 1; i <= 2; ++i) CHECK(client.send(mail) == "END quarantine");
+    CHECK(rig.aftermath.events.empty());
+    for (int i = 1; i <= 2; ++i) CHECK(client.send(mail) == row.want);
+    CHECK(rig.counters.discarded == row.discarded);
+    CHECK(rig.count(quota::Action::quarantine) == row.quarantined);
+    CHECK(rig.count(quota::Action::reject) == row.rejected);
+    CHECK(rig.log.warnings() == static_cast<int>(3 * row.discarded));  // each recipient of what is thrown away
+    REQUIRE(rig.aftermath.events.size() == 2);
+    for (const auto& [event, once_as] : rig.aftermath.events) {
+      CHECK(event.what == "hold_full");
+      CHECK(event.severity == "error");
+      CHECK(event.identity == "client:local/mx1.example.com");
+      CHECK(event.text == std::string("2 messages are held on mx1.example.com; further ones: ") + row.then);
+      CHECK(once_as == "hold_full:mx1.example.com:client:local/mx1.example.com");
+    }
+    CHECK(rig.record("client:local/mx1.example.com").held.at("mx1.example.com") == 2);
+  }
+}
+
+TEST_CASE("a quarantine that the MTA does not take becomes a tempfail, and the connection goes on") {
+  Rig rig("[[quota]]\nname = \"mailbox\"\nper = \"user\"\naction = \"quarantine\"\nlimits = \"1 messages / 1h\"\n");
+  Client client(rig.services);
+  CHECK(client.send({}) == "END proceed");
+  (void)client.session.mail(Mail{}.facts);
+  (void)client.session.recipient("<bob@remote.example>");
+  REQUIRE(text(client.session.end_of_message("4XyZ")) == "quarantine");
+  CHECK(text(client.session.quarantine_failed("4XyZ")) == "tempfail 451 4.3.0");
+  CHECK(rig.counters.quarantine_failed == 1);
+  CHECK(rig.counters.messages_in_flight == 0);
+  Mail bob;
+  bob.facts.auth_authen = "bob@example.com";
+  CHECK(client.send(bob) == "END proceed");
+}
+
+TEST_CASE("while the store has no answer on_failure decides, and local mail is never tempfailed") {
+  struct Row {
+    std::string on_failure;
+    quota::ClientFacts from;
+    Mail mail;
+    std::string want;
+  } const rows[] = {
+      {"accept", outside(), {}, "END proceed"},
+      {"accept", local(), without_login(), "END proceed"},
+      {"tempfail", outside(), {}, "END tempfail 451 4.3.0"},
+      {"tempfail", local(), without_login(), "END quarantine"},
+      {"tempfail", relay(), without_login(), "END quarantine"},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.on_failure);
+    CAPTURE(row.want);
+    Rig rig("store.on_failure = \"" + std::string(row.on_failure) + "\"\n" + std::string(one_an_hour));
+    rig.store.error = gone();
+    Client client(rig.services, row.from);
+    for (int i = 1; i <= 3; ++i) CHECK(client.send(row.mail) == row.want);
+    CHECK(rig.count(quota::Cause::outage) == 3);
+    CHECK(rig.counters.store_errors == 3);
+    rig.store.error.reset();
+    CHECK(client.send(row.mail) == "END proceed");  // nothing was charged meanwhile
+  }
+}
+
+TEST_CASE("with on_failure = local each node goes on with its share of the limit") {
+  for (const auto& from : {outside(), local()}) {
+    Rig rig("[[quota]]\nname = \"host\"\nper = [\"user\", \"client\"]\nlimits = \"4 messages / 1h\"\n");
+    const auto share = quota::must_own(quota::MemoryStore::open(rig.clock, {.shards = 4}));
+    std::vector<std::string> told;
+    quota::FallbackStore store(rig.store, *share, 2, [&](const std::string& error) { told.push_back(error); });
+    auto services = rig.services_with(store);
+    Client client(services, from);
+    const auto mail = from.address ? Mail{} : without_login();
+    rig.store.error = gone();
+    CHECK(client.send(mail) == "END proceed");
+    CHECK(client.send(mail) == "END proceed");
+    CHECK(client.send(mail) == (from.address ? "END tempfail 451 4.7.1" : "END quarantine"));
+    CHECK(told == std::vector<std::string>{"gone"});
+  }
+}

@@ -1,0 +1,29 @@
+// RecordingAftermath: what followed from verdicts, kept for a test to look at.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "milter/session.hpp"
+
+namespace milter {
+
+class RecordingAftermath final : public Aftermath {
+ public:
+  struct Happened {
+    quota::Event event;
+    std::string once_as;
+  };
+
+  std::vector<quota::BlockDue> due{};
+  std::vector<std::string> counted{};  ///< `IDENTITY QUOTA` for each refusal that no store has counted
+  std::vector<Happened> events{};
+
+  void block_due(const quota::BlockDue& one) override { due.push_back(one); }
+  void refused(const quota::Identity& identity, const std::string& quota, quota::Milliseconds) override {
+    counted.push_back(identity.text() + " " + quota);
+  }
+  void happened(quota::Event event, std::string once_as) override { events.push_back({std::move(event), std::move(once_as)}); }
+};
+
+}  // namespace milter
