@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 
 #include "milter/api_json.hpp"
 #include "milter/config_report.hpp"
@@ -14,6 +16,10 @@ namespace {
 namespace json = boost::json;
 using quota::Action;
 using quota::Cause;
+using namespace std::chrono_literals;
+
+constexpr auto obeyed_soon = 300ms;
+
 template <class T>
 using OrProblem = quota::Result<T, admin::Problem>;
 
@@ -120,9 +126,13 @@ std::optional<admin::Problem> Desk::complaint_about(const std::string& quota) co
   return admin::Problem{admin::Problem::Kind::not_found, "there is no quota '" + quota + "'", "quotas are: " + known + "; or * for all", {}};
 }
 
+/// Who gives an order and looks at once sees it obeyed, unless the store is slow.
 void Desk::changed() {
+  const auto before = tools_.keeper.tables();
   tools_.forget_refusals();
   tools_.keeper.wake();
+  const auto deadline = std::chrono::steady_clock::now() + obeyed_soon;
+  while (tools_.keeper.tables() == before && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(2ms);
 }
 
 Desk::Answer Desk::status() {
