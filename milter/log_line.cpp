@@ -57,14 +57,15 @@ std::string log_line(const LogFacts& facts, const quota::Envelope& envelope, con
                           value(envelope.auth_authen), log_address(envelope.mail_from), envelope.recipients.size(),
                           facts.is_size_known ? std::to_string(envelope.bytes) : "", value(envelope.php_script.value_or("")),
                           facts.is_discarded ? "discard" : quota::name(verdict.action));
-  if (verdict.cause != quota::Cause::within) line += fmt::format(", cause={}", quota::name(verdict.cause));
-  if (facts.stage != "END-OF-MESSAGE") line += fmt::format(", stage={}", facts.stage);
   if (verdict.decider) {
     add_failure(line, *verdict.decider, facts.now);
   } else if (!verdict.observed.empty()) {
     line += fmt::format(", observed={}", quota::name(verdict.observed.front().action));
     add_failure(line, verdict.observed.front(), facts.now);
   }
+  const bool needs_no_cause = verdict.cause == quota::Cause::within || verdict.cause == quota::Cause::over;
+  if (!needs_no_cause) line += fmt::format(", cause={}", quota::name(verdict.cause));
+  if (facts.stage != "END-OF-MESSAGE") line += fmt::format(", stage={}", facts.stage);
   if (!verdict.outage.empty()) line += fmt::format(", store_error=\"{}\"", readable(verdict.outage));
   return line;
 }

@@ -14,7 +14,7 @@ from rig.tap import packet, read_packet
 QUOTAS = [{"name": "mailbox", "per": "user", "limits": ["1 messages / 30d"]},
           {"name": "php", "per": ["script", "sender"], "when": "local", "limits": ["1 messages / 30d"], "action": "quarantine"}]
 FIELDS = ["client", "sasl_username", "from", "nrcpt", "size", "script", "verdict"]
-REFUSED = [*FIELDS, "cause", "quota", "identity", "limit", "used", "retry"]
+REFUSED = [*FIELDS, "quota", "identity", "limit", "used", "retry"]
 
 TYPED = {
     "line ends": b"a\r\nJan  1 00:00:00 mx1 sendquotad[1]: info: FORGED: client=x[y], verdict=accept",

@@ -93,20 +93,20 @@ TEST_CASE("one line tells all there is to know of a message") {
       {facts(), verdict(Action::accept, Cause::exempt), "4XyZ: " + alice + "nrcpt=3, size=1234, script=, verdict=accept, cause=exempt"},
       {facts(), verdict(Action::tempfail, Cause::over, over()),
        "4XyZ: " + alice +
-           "nrcpt=3, size=1234, script=, verdict=tempfail, cause=over, quota=mailbox, identity=user:alice@example.com, "
+           "nrcpt=3, size=1234, script=, verdict=tempfail, quota=mailbox, identity=user:alice@example.com, "
            "limit=\"250 messages / 15m\", used=250, retry=37s"},
       {early("MAIL"), verdict(Action::tempfail, Cause::over, over()),
        "NOQUEUE: " + alice +
-           "nrcpt=3, size=, script=, verdict=tempfail, cause=over, stage=MAIL, quota=mailbox, identity=user:alice@example.com, "
-           "limit=\"250 messages / 15m\", used=250, retry=37s"},
+           "nrcpt=3, size=, script=, verdict=tempfail, quota=mailbox, identity=user:alice@example.com, "
+           "limit=\"250 messages / 15m\", used=250, retry=37s, stage=MAIL"},
       {facts(), verdict(Action::reject, Cause::too_big, too_big()),
        "4XyZ: " + alice +
-           "nrcpt=3, size=1234, script=, verdict=reject, cause=too_big, quota=mailbox, identity=user:alice@example.com, "
-           "limit=\"300 recipients / message\", used=301, retry="},
+           "nrcpt=3, size=1234, script=, verdict=reject, quota=mailbox, identity=user:alice@example.com, "
+           "limit=\"300 recipients / message\", used=301, retry=, cause=too_big"},
       {early("RCPT"), verdict(Action::reject, Cause::blocked, blocked()),
        "NOQUEUE: " + alice +
-           "nrcpt=3, size=, script=, verdict=reject, cause=blocked, stage=RCPT, quota=, identity=user:alice@example.com, "
-           "limit=\"\", used=0, retry=, reason=password%20stolen%2C%20%22ticket%22%204711"},
+           "nrcpt=3, size=, script=, verdict=reject, quota=, identity=user:alice@example.com, "
+           "limit=\"\", used=0, retry=, reason=password%20stolen%2C%20%22ticket%22%204711, cause=blocked, stage=RCPT"},
       {facts(), observed,
        "4XyZ: " + alice +
            "nrcpt=3, size=1234, script=, verdict=accept, observed=tempfail, quota=mailbox, identity=user:alice@example.com, "
@@ -115,7 +115,7 @@ TEST_CASE("one line tells all there is to know of a message") {
        "4XyZ: " + alice + "nrcpt=3, size=1234, script=, verdict=accept, cause=outage, store_error=\"no connection to redis1:6379, %22refused%22\""},
       {discarded, verdict(Action::quarantine, Cause::over, over()),
        "4XyZ: " + alice +
-           "nrcpt=3, size=1234, script=, verdict=discard, cause=over, quota=mailbox, identity=user:alice@example.com, "
+           "nrcpt=3, size=1234, script=, verdict=discard, quota=mailbox, identity=user:alice@example.com, "
            "limit=\"250 messages / 15m\", used=250, retry=37s"},
   };
   for (const auto& row : rows) CHECK(log_line(row.facts, envelope(), row.verdict) == row.want);
