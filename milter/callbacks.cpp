@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <atomic>
+#include <chrono>
 #include <concepts>
 #include <cstring>
 
@@ -165,7 +166,21 @@ sfsistat on_abort(SMFICTX* context) noexcept {
   });
 }
 
+/// libmilter drops what it cannot read without a word to us: all that is seen is a connection that never negotiated. Said at
+/// most once a minute, because monitoring does the same.
+void note_never_negotiated() noexcept try {
+  const auto count = services->counters.never_negotiated.fetch_add(1, std::memory_order_relaxed) + 1;
+  static std::atomic<std::int64_t> say_again_at{0};
+  const auto now = std::chrono::steady_clock::now().time_since_epoch() / std::chrono::seconds{1};
+  auto due = say_again_at.load(std::memory_order_relaxed);
+  if (now < due || !say_again_at.compare_exchange_strong(due, now + 60)) return;
+  spdlog::warn("a connection to the milter socket ended before it spoke the milter protocol, a port check or garbage ({} since the start)", count);
+} catch (const std::exception&) {
+  // Not even logging works: there is nobody to tell.
+}
+
 sfsistat on_close(SMFICTX* context) noexcept {
+  if (!connection_of(context)) note_never_negotiated();
   delete connection_of(context);
   smfi_setpriv(context, nullptr);
   return SMFIS_CONTINUE;

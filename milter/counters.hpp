@@ -29,6 +29,7 @@ struct Counters {
   Counter not_negotiated{};            ///< a header or size that a reload made necessary, on an older connection
   Counter quarantine_failed{};
   Counter events_dropped{};
+  Counter never_negotiated{};          ///< connections that ended before they spoke the milter protocol: port checks, garbage
   Counter connections{};
   std::atomic<std::int64_t> open_connections{};
   std::atomic<std::int64_t> messages_in_flight{};

@@ -80,6 +80,7 @@ json::object signals_json(const Counters& counters) {
           {"not_negotiated", read(counters.not_negotiated)},
           {"quarantine_failed", read(counters.quarantine_failed)},
           {"events_dropped", read(counters.events_dropped)},
+          {"never_negotiated", read(counters.never_negotiated)},
           {"connections", read(counters.connections)},
           {"open_connections", counters.open_connections.load(std::memory_order_relaxed)}};
 }

@@ -209,9 +209,11 @@ def test_two_hundred_half_open_connections(daemon):
             judged(daemon)
 
 
-def test_a_thousand_port_checks(daemon):
+def test_a_thousand_port_checks_are_counted_and_said_once(daemon):
     for _ in range(1000):
         open_client(daemon).close()
+    wait_for(lambda: daemon.cli("status")["signals"]["never_negotiated"] >= 1000, "all are counted")
+    assert 1 <= sum("before it spoke the milter protocol" in line for line in daemon.log()) <= 5
 
 
 def test_a_thousand_sessions_of_one_message(daemon):
