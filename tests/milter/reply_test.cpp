@@ -83,7 +83,7 @@ quota::Failure blocked(std::string reason) {
   failure.reason = std::move(reason);
   return failure;
 }
-/// Of bob, so that the identity tells the rows apart.
+/// A copy that differs in what the row is about.
 template <class Change>
 quota::Failure changed(quota::Failure failure, Change change) {
   change(failure);
