@@ -16,7 +16,7 @@ using milter::Config;
 using milter::ConfigResult;
 using namespace std::chrono_literals;
 
-const fs::path source_dir = fs::absolute(fs::path(__FILE__)).parent_path().parent_path().parent_path();
+const fs::path source_dir = SENDQUOTA_SOURCE_DIR;
 
 std::string content_of(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);
