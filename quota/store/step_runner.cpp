@@ -27,9 +27,17 @@ Result<Ran, StoreError> StepRunner::run(const Release& step) {
   if (step.id.empty()) return release_nameless(step);
   const auto released = ledger_.release(step.identity, step.id);
   if (!released) return released.error();
-  if (!*released) return Ran::lost;
+  if (!*released) return tell_where_gone(step);
   tell_of(step);
   return Ran::won;
+}
+
+/// A record that is gone, deleted by hand or expired, is emptied by nobody: its release is told all the same, once.
+Result<Ran, StoreError> StepRunner::tell_where_gone(const Release& step) {
+  const auto record = ledger_.record(step.identity);
+  if (!record) return record.error();
+  if (record->is_empty()) tell_of(step);
+  return Ran::lost;
 }
 
 Result<Ran, StoreError> StepRunner::release_nameless(const Release& step) {

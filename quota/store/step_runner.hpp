@@ -25,6 +25,7 @@ class StepRunner {
   [[nodiscard]] Result<Ran, StoreError> run(const Change& step);
   [[nodiscard]] Result<Ran, StoreError> run(const Announce& step);
   [[nodiscard]] Result<Ran, StoreError> run(const Mark& step);
+  [[nodiscard]] Result<Ran, StoreError> tell_where_gone(const Release& step);
   [[nodiscard]] Result<Ran, StoreError> release_nameless(const Release& step);
   void tell_of(const Release& step);
 

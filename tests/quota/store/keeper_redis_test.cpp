@@ -142,6 +142,20 @@ TEST_CASE("a typing error is answered in the table within a second") {
   CHECK(eventually([&] { return cluster.none_blocks() && one.count_events("released") == 1; }, 1s));
 }
 
+TEST_CASE("a block whose record was deleted by hand is released by HDEL, and that is told once") {
+  Cluster cluster(5);
+  auto& first = *cluster.all.front();
+  first.redis_cli({"HSET", "sendquota:blocked", alice, "stolen"});
+  REQUIRE(eventually([&] { return cluster.all_block(); }));
+  REQUIRE(eventually([&] { return first.ledger.record(alice_identity)->block != ""; }));
+  first.redis_cli({"DEL", "sendquota:{" + alice + "}"});
+  first.redis_cli({"HDEL", "sendquota:blocked", alice});
+  REQUIRE(eventually([&] { return cluster.none_blocks(); }));
+  CHECK(eventually([&] { return first.count_events("released") == 1; }));
+  for (const auto& daemon : cluster.all) daemon->keeper.stop();  // whatever each had to say is said
+  CHECK(first.count_events("released") == 1);
+}
+
 TEST_CASE("DEL of a record refills a sender who is not blocked, and a release by command tells who and why") {
   Cluster cluster(3);
   auto& one = *cluster.all.front();
