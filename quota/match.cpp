@@ -55,10 +55,25 @@ std::optional<int> specificity(const Match& match, const MatchSubject& subject) 
   return std::nullopt;
 }
 
+namespace {
+
+/// Whether an MTA that is responsible for the domain may pass the message on to another one that the local part names:
+/// `victim%remote@ours`, `remote!victim@ours`, `"victim@remote"@ours`.
+bool may_route_on(std::string_view address) {
+  const auto local = address.substr(0, std::min(address.rfind('@'), address.size()));
+  return local.find_first_of("@%!\"\\") != std::string_view::npos;
+}
+
+}  // namespace
+
 bool Exemptions::covers_recipient(std::string_view address) const {
+  const bool routes_on = may_route_on(address);
   const Identity recipient{Kind::sender, encoded(canonical_address(address, ""))};
   return std::any_of(recipients.begin(), recipients.end(),
-                     [&](const Match& match) { return specificity(match, {recipient, {}, {}, {}}).has_value(); });
+                     [&](const Match& match) {
+                       // A whole address is the one that was meant; of a domain only what surely stays in it.
+                       return !(routes_on && match.kind == Match::Kind::domain) && specificity(match, {recipient, {}, {}, {}}).has_value();
+                     });
 }
 
 }  // namespace quota

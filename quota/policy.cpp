@@ -84,7 +84,9 @@ std::optional<Failure> failure_of(const Quota& quota, const Charge& charge, cons
   failure.cause = wait ? Cause::over : Cause::too_big;
   failure.used = used_units(taken.bucket);
   if (wait) failure.retry_at = now + *wait;
-  failure.is_certain = retry_after(charge.limit, taken.bucket, 1) != Milliseconds{0};
+  const auto smallest = retry_after(charge.limit, taken.bucket, 1);
+  failure.is_certain = smallest != Milliseconds{0};
+  if (failure.is_certain && smallest) failure.smallest_at = now + *smallest;
   return failure;
 }
 

@@ -12,10 +12,17 @@ bool contains(const std::vector<Network>& networks, const IpAddress& address) {
   return std::any_of(networks.begin(), networks.end(), [&](const Network& network) { return network.contains(address); });
 }
 
-bool is_local(const IdentityRules& rules, const ClientFacts& client) {
-  // Postfix feeds local submissions through cleanup with a client it makes up: port 0. A socket without an address is
-  // sendmail -bs. Sendmail's local submission is plain SMTP from loopback, told apart only by its own port's name.
-  if (!client.address || client.port == 0) return true;
+bool is_loopback(const IpAddress& address) {
+  static const std::array networks{*Network::parse("127.0.0.0/8"), *Network::parse("::1")};
+  return std::any_of(networks.begin(), networks.end(), [&](const Network& one) { return one.contains(address); });
+}
+
+bool is_local(const IdentityRules& rules, const Envelope& envelope) {
+  const auto& client = envelope.client;
+  // Postfix feeds local submissions through cleanup with a client it makes up: port 0 of loopback, without a login. (Behind a
+  // proxy that does not know it, the port of somebody else is 0 too.) A socket without an address is sendmail -bs. Sendmail's
+  // local submission is plain SMTP from loopback, told apart only by its own port's name.
+  if (!client.address || (client.port == 0 && is_loopback(*client.address) && envelope.auth_type.empty())) return true;
   return std::find(rules.local_daemon_names.begin(), rules.local_daemon_names.end(), client.daemon_name) !=
          rules.local_daemon_names.end();
 }
@@ -87,9 +94,10 @@ const Identity* Sender::find(Kind kind) const {
 
 Origin origin_of(const IdentityRules& rules, const Envelope& envelope) {
   const auto& client = envelope.client;
-  if (is_local(rules, client)) return Origin::local;
-  if (!envelope.auth_type.empty() && user_identity(envelope.auth_authen, rules.default_realm)) return Origin::authenticated;
+  if (is_local(rules, envelope)) return Origin::local;
+  // Also one that logs in: what it hands over is its sites' mail, to be held like local mail.
   if (contains(rules.trusted_relays, *client.address)) return Origin::relay;
+  if (!envelope.auth_type.empty() && user_identity(envelope.auth_authen, rules.default_realm)) return Origin::authenticated;
   if (contains(rules.our_networks, *client.address)) return Origin::network;
   return envelope.auth_type.empty() ? Origin::inbound : Origin::nameless;
 }

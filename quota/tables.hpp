@@ -17,6 +17,15 @@ struct Tables {
   std::unordered_map<std::string, Override> overrides{};  ///< by OverrideKey::text()
   AccountMap accounts{};
 
+  /// What the entries need of a message beyond what the configuration asks for. Kept by note_needs(), which whoever fills the
+  /// tables calls at the end: asked with every connection, of tables that may be long.
+  struct Needs {
+    bool bytes = false;       ///< a live limit counts bytes
+    bool php_header = false;  ///< a block names a script, a uid, or an account that may own a uid
+  };
+  Needs needs{};
+  void note_needs();
+
   /// The block that holds at `now`; null where there is none.
   [[nodiscard]] const Block* find_block(const Identity& identity, Timestamp now) const;
 

@@ -108,6 +108,7 @@ Plan plan(Known before, const TablesText& now, const Means& means) {
   upkeep::read_accounts(draft);
   upkeep::ensure_epoch(draft);
   upkeep::announce_loss(draft);
+  draft.plan.tables.note_needs();
   return upkeep::finished(std::move(draft));
 }
 

@@ -43,7 +43,8 @@ struct Failure {
   std::int64_t cost = 0;
   std::optional<Timestamp> retry_at{};  ///< empty: waiting does not help
   std::string reason{};        ///< a block's
-  bool is_certain = false;     ///< not even the smallest message fits before retry_at
+  bool is_certain = false;     ///< not even the smallest message fits now
+  std::optional<Timestamp> smallest_at{};  ///< when the smallest one fits, where it is certain and waiting helps
 
   bool operator==(const Failure&) const = default;
 };

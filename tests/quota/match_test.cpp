@@ -99,5 +99,18 @@ TEST_CASE("exempt recipients are found whatever their spelling, and their detail
   }
 }
 
+TEST_CASE("a recipient of an exempt domain that an MTA may send on to another one is not exempt") {
+  Exemptions exempt;
+  exempt.recipients = {match("@example.com"), match("odd!name@example.com")};
+  CHECK(exempt.covers_recipient("<anybody@example.com>"));
+  CHECK(exempt.covers_recipient("<odd!name@example.com>"));  // this one was named
+  for (const auto* address : {"<victim%remote.test@example.com>", "<remote.test!victim@example.com>",
+                              "<\"victim@remote.test\"@example.com>", "<victim@remote.test@example.com>",
+                              "<@remote.test:victim%other.test@example.com>"}) {
+    CAPTURE(address);
+    CHECK(!exempt.covers_recipient(address));
+  }
+}
+
 }  // namespace
 }  // namespace quota

@@ -30,6 +30,7 @@ class ExampleMessage {
 
   /// Submitted by a script on mx1 instead.
   ExampleMessage& locally() {
+    envelope.client.address = must(IpAddress::parse("127.0.0.1"));
     envelope.client.port = 0;
     envelope.auth_type = envelope.auth_authen = "";
     envelope.mail_from = "www-data@mx1.example.com";

@@ -73,7 +73,7 @@ TEST_CASE("a flood that never ends does not outlast the deadline or the bound on
   CHECK((seen.error.kind == StoreErrorKind::nonsense || seen.error.kind == StoreErrorKind::timed_out));
   CHECK(seen.took <= budget + 50ms);
   CHECK(!seen.open);
-  CHECK(memory_pages() - before < 8 * 256);
+  CHECK(memory_pages() < before + 8 * 256);
 }
 
 TEST_CASE("a peer that always has another byte ready does not outlast the deadline") {
@@ -108,7 +108,7 @@ TEST_CASE("what is no acceptable reply ends the connection at once") {
     CHECK(seen.error.executed == Executed::possibly);
     CHECK(seen.took < budget);
     CHECK(!seen.open);
-    CHECK(memory_pages() - before < 4 * 256);
+    CHECK(memory_pages() < before + 4 * 256);  // it may have fallen
   }
 }
 
