@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdio>
+#include <cstdlib>
 
 #include "milter/admin/handlers.hpp"
 #include "milter/admin/listener.hpp"
@@ -30,6 +31,7 @@ constexpr int cannot_run = 1;
 constexpr int config_error = 78;  // EX_CONFIG
 constexpr auto first_read_at_most = 2s;
 constexpr auto drain_at_most = 3s;
+constexpr auto pause_before_restart = 3s;
 
 std::string host_name() {
   std::array<char, 256> name{};
@@ -212,6 +214,14 @@ Reloaded Daemon::reload(const std::string& by) {
   return fresh;
 }
 
+/// What keeps a daemon from starting seldom passes within a moment. The unit restarts it after 200 ms, which is meant for
+/// crashes: under systemd it waits itself, so that the log is not flooded.
+int give_up(const std::string& why) {
+  spdlog::critical("{}", why);
+  if (std::getenv("NOTIFY_SOCKET")) std::this_thread::sleep_for(pause_before_restart);
+  return cannot_run;
+}
+
 int refuse_config(const std::vector<Problem>& problems) {
   std::fputs(format(problems).c_str(), stderr);
   return config_error;
@@ -234,15 +244,9 @@ int run(const Options& options) {
   auto config = std::make_shared<const Config>(std::move(*loaded));
   set_up_log(config->log);
   auto setup = StoreSetup::open(*config);
-  if (!setup) {
-    spdlog::critical("{}", setup.error());
-    return cannot_run;
-  }
+  if (!setup) return give_up(setup.error());
   Daemon daemon(std::move(config), std::move(*setup));
-  if (const auto opened = daemon.open(); !opened) {
-    spdlog::critical("{}", opened.error());
-    return cannot_run;
-  }
+  if (const auto opened = daemon.open(); !opened) return give_up(opened.error());
   return daemon.serve_until_stopped();
 }
 

@@ -14,12 +14,25 @@ Backstage::~Backstage() { stop(); }
 
 void Backstage::happened(quota::Event event, std::string once_as) {
   const std::lock_guard lock(mutex_);
+  if (!once_as.empty() && was_said(once_as)) return;
   if (queue_.size() >= most_queued) {
     counters_.events_dropped.fetch_add(1, std::memory_order_relaxed);
     return;
   }
   queue_.push_back({std::move(event), std::move(once_as)});
   changed_.notify_one();
+}
+
+/// A flood that says the same with every message shall neither fill the queue nor ask the store each time. Requires: mutex_.
+bool Backstage::was_said(const std::string& once_as) {
+  const auto now = std::chrono::steady_clock::now();
+  if (said_.size() >= most_said) std::erase_if(said_, [now](const auto& one) { return one.second <= now; });
+  if (said_.size() >= most_said) said_.clear();
+  const auto [found, is_new] = said_.try_emplace(once_as, now + once_lasts);
+  if (is_new) return false;
+  if (now < found->second) return true;
+  found->second = now + once_lasts;
+  return false;
 }
 
 void Backstage::stop() {

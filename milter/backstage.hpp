@@ -6,6 +6,7 @@
 #include <deque>
 #include <mutex>
 #include <thread>
+#include <unordered_map>
 
 #include "milter/counters.hpp"
 #include "milter/session.hpp"
@@ -30,12 +31,14 @@ class Backstage final : public Aftermath {
 
  private:
   static constexpr std::size_t most_queued = 1000;
+  static constexpr std::size_t most_said = 10'000;
   struct Queued {
     quota::Event event;
     std::string once_as;
   };
 
   void run();
+  [[nodiscard]] bool was_said(const std::string& once_as);
 
   quota::Ledger& ledger_;
   quota::Blocker& blocker_;
@@ -46,6 +49,7 @@ class Backstage final : public Aftermath {
   // Guarded by mutex_.
   std::condition_variable changed_;
   std::deque<Queued> queue_;
+  std::unordered_map<std::string, std::chrono::steady_clock::time_point> said_;  // until when nobody need be asked about it
   bool stopping_ = false;
 
   std::thread thread_;

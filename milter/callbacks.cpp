@@ -7,6 +7,7 @@
 #include <chrono>
 #include <concepts>
 #include <cstring>
+#include <stdexcept>
 
 #include "milter/log_line.hpp"
 #include "quota/text.hpp"
@@ -23,6 +24,7 @@ struct Connection {
   Session session;
   bool rcpt_is_answered;
   bool has_silent_events = false;
+  bool is_broken = false;  ///< an event of this message was lost: it cannot be judged
 };
 
 Connection* connection_of(SMFICTX* context) { return static_cast<Connection*>(smfi_getpriv(context)); }
@@ -34,6 +36,22 @@ std::string macro(SMFICTX* context, const char* name) {
 }
 
 std::string_view text_of(const char* text) { return text ? text : ""; }
+
+sfsistat silent(const Connection& connection) { return connection.has_silent_events ? SMFIS_NOREPLY : SMFIS_CONTINUE; }
+
+/// An event that the MTA waits for no answer to. libmilter must not be told of a failure there: it would go on without a reply
+/// and then ignore the end of the message too. That one says it.
+template <std::invocable<Connection&> Step>
+sfsistat silently(SMFICTX* context, Step step) noexcept {
+  auto* connection = connection_of(context);
+  if (!connection) return SMFIS_TEMPFAIL;
+  try {
+    step(*connection);
+  } catch (const std::exception&) {
+    connection->is_broken = true;
+  }
+  return silent(*connection);
+}
 
 /// No exception may reach libmilter's C frames. A connection without a session (a port check that never said hello) has
 /// nothing to lose.
@@ -65,14 +83,9 @@ sfsistat to_status(SMFICTX* context, const Answer& answer) {
   }
   // Quarantine is an action at end of message, then the message is let through into the hold queue.
   const auto reason = safe_hold_reason(answer.reason);
-  if (smfi_quarantine(context, const_cast<char*>(reason.c_str())) == MI_SUCCESS) {
-    connection_of(context)->session.reset();
-    return SMFIS_ACCEPT;
-  }
-  return to_status(context, connection_of(context)->session.quarantine_failed(macro(context, "i")));
+  const bool is_taken = smfi_quarantine(context, const_cast<char*>(reason.c_str())) == MI_SUCCESS;
+  return to_status(context, connection_of(context)->session.after_hold(is_taken ? Hold::taken : Hold::failed));
 }
-
-sfsistat silent(const Connection& connection) { return connection.has_silent_events ? SMFIS_NOREPLY : SMFIS_CONTINUE; }
 
 std::optional<quota::IpAddress> address_of(const _SOCK_ADDR* address) {
   if (!address) return std::nullopt;
@@ -117,46 +130,42 @@ sfsistat on_connect(SMFICTX* context, char* host, _SOCK_ADDR* address) noexcept 
 }
 
 sfsistat on_helo(SMFICTX* context, char*) noexcept {
-  return guarded(context, [](Connection& connection) {
-    connection.session.reset();
-    return silent(connection);
-  });
+  return silently(context, [](Connection& connection) { connection.session.reset(); });
 }
 
 sfsistat on_mail(SMFICTX* context, char** arguments) noexcept {
   return guarded(context, [&](Connection& connection) {
+    connection.is_broken = false;
     MailFacts facts{std::string(text_of(arguments[0])), declared_size(arguments + 1), macro(context, "{auth_type}"), macro(context, "{auth_authen}")};
     return to_status(context, connection.session.mail(std::move(facts)));
   });
 }
 
 sfsistat on_rcpt(SMFICTX* context, char** arguments) noexcept {
-  return guarded(context, [&](Connection& connection) {
-    const auto answer = connection.session.recipient(text_of(arguments[0]));
-    return connection.rcpt_is_answered ? to_status(context, answer) : SMFIS_NOREPLY;
-  });
+  if (const auto* connection = connection_of(context); connection && !connection->rcpt_is_answered)
+    return silently(context, [&](Connection& one) { (void)one.session.recipient(text_of(arguments[0])); });
+  return guarded(context, [&](Connection& connection) { return to_status(context, connection.session.recipient(text_of(arguments[0]))); });
 }
 
-sfsistat on_data(SMFICTX* context) noexcept { return guarded(context, silent); }
+sfsistat on_data(SMFICTX* context) noexcept {
+  return silently(context, [](Connection&) {});
+}
 
 sfsistat on_header(SMFICTX* context, char* name, char* value) noexcept {
-  return guarded(context, [&](Connection& connection) {
-    connection.session.header(text_of(name), text_of(value));
-    return silent(connection);
-  });
+  return silently(context, [&](Connection& connection) { connection.session.header(text_of(name), text_of(value)); });
 }
 
-sfsistat on_end_of_headers(SMFICTX* context) noexcept { return guarded(context, silent); }
+sfsistat on_end_of_headers(SMFICTX* context) noexcept { return on_data(context); }
 
 sfsistat on_body(SMFICTX* context, unsigned char*, std::size_t length) noexcept {
-  return guarded(context, [&](Connection& connection) {
-    connection.session.body(length);
-    return silent(connection);
-  });
+  return silently(context, [&](Connection& connection) { connection.session.body(length); });
 }
 
 sfsistat on_end_of_message(SMFICTX* context) noexcept {
-  return guarded(context, [&](Connection& connection) { return to_status(context, connection.session.end_of_message(macro(context, "i"))); });
+  return guarded(context, [&](Connection& connection) -> sfsistat {
+    if (connection.is_broken) throw std::runtime_error("an event of it could not be taken");
+    return to_status(context, connection.session.end_of_message(macro(context, "i")));
+  });
 }
 
 sfsistat on_abort(SMFICTX* context) noexcept {
@@ -181,6 +190,8 @@ void note_never_negotiated() noexcept try {
 
 sfsistat on_close(SMFICTX* context) noexcept {
   if (!connection_of(context)) note_never_negotiated();
+  // Garbage after the negotiation ends a connection like an MTA that broke off: at once, without an abort.
+  (void)on_abort(context);
   delete connection_of(context);
   smfi_setpriv(context, nullptr);
   return SMFIS_CONTINUE;
@@ -209,9 +220,10 @@ sfsistat on_negotiate(SMFICTX* context, unsigned long offered_actions, unsigned 
                       unsigned long* actions, unsigned long* steps, unsigned long* none1, unsigned long* none2) noexcept try {
   const auto config = services->config();
   const auto& policy = *config->policy;
+  const auto live = services->tables()->needs;
   Negotiated wanted;
-  wanted.headers = policy.needs_php_header() || policy.needs_bytes();
-  wanted.body = policy.needs_bytes();
+  wanted.body = policy.needs_bytes() || live.bytes;
+  wanted.headers = policy.needs_php_header() || live.php_header || wanted.body;
   wanted.rcpt_is_answered = !policy.parts().exempt.recipients.empty();
   unsigned long unwanted = SMFIP_NOUNKNOWN;
   // libmilter ignores, without an answer, an end of message that follows neither a header nor the end of headers: a message
@@ -225,7 +237,8 @@ sfsistat on_negotiate(SMFICTX* context, unsigned long offered_actions, unsigned 
   *actions = offered_actions & SMFIF_QUARANTINE;
   *steps = (offered_steps & unwanted) | quiet;
   *none1 = *none2 = 0;
-  if ((offered_actions & SMFIF_QUARANTINE) == 0) spdlog::warn("the MTA offers no quarantine: what should be held will be tempfailed");
+  wanted.can_quarantine = (offered_actions & SMFIF_QUARANTINE) != 0;
+  if (!wanted.can_quarantine) spdlog::warn("the MTA offers no quarantine: what should be held will be tempfailed");
   ask_for_macros(context, offered_actions);
   delete connection_of(context);
   auto connection = std::make_unique<Connection>(wanted);

@@ -118,6 +118,8 @@ void warn_of_rest(const Config& config, Warnings& warnings) {
                          " makes all mail outgoing, also what others send to you");
   if (config.hold.then == HoldSettings::Then::hold)
     warnings.push_back("hold.then is \"hold\": the hold queue has no bottom, and one script can fill the disk");
+  if (config.log.level == LogSettings::Level::warning || config.log.level == LogSettings::Level::error)
+    warnings.push_back("log.level: the line of each judged message is left out, the only place that says why mail is held");
   if (!config.notify.command.empty())
     warnings.push_back("notify.command is read, but this version does not run it yet");
 }

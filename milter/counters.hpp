@@ -30,6 +30,7 @@ struct Counters {
   Counter quarantine_failed{};
   Counter events_dropped{};
   Counter never_negotiated{};          ///< connections that ended before they spoke the milter protocol: port checks, garbage
+  Counter abandoned{};                 ///< outgoing messages that ended before their end: RSET, a client or an MTA that went away
   Counter connections{};
   std::atomic<std::int64_t> open_connections{};
   std::atomic<std::int64_t> messages_in_flight{};

@@ -81,6 +81,7 @@ json::object signals_json(const Counters& counters) {
           {"quarantine_failed", read(counters.quarantine_failed)},
           {"events_dropped", read(counters.events_dropped)},
           {"never_negotiated", read(counters.never_negotiated)},
+          {"abandoned", read(counters.abandoned)},
           {"connections", read(counters.connections)},
           {"open_connections", counters.open_connections.load(std::memory_order_relaxed)}};
 }

@@ -5,9 +5,12 @@
 #include <spdlog/sinks/syslog_sink.h>
 #include <spdlog/sinks/systemd_sink.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 #include <syslog.h>
+#include <unistd.h>
 
 #include <cstdlib>
+#include <string>
 
 namespace milter {
 namespace {
@@ -15,10 +18,19 @@ namespace {
 using Target = LogSettings::Target;
 constexpr const char* program = "sendquotad";
 
+/// systemd names in JOURNAL_STREAM, as `DEVICE:INODE`, the stream to the journal that it gave us. Programs hand the variable on
+/// to what they start elsewhere, so it counts only if standard error still is that stream.
+bool is_stderr_the_journal() {
+  const char* named = std::getenv("JOURNAL_STREAM");
+  struct stat opened {};
+  if (!named || fstat(STDERR_FILENO, &opened) != 0) return false;
+  return std::to_string(opened.st_dev) + ":" + std::to_string(opened.st_ino) == named;
+}
+
+/// Under systemd the journal's own protocol, which keeps the level.
 Target resolved(Target target) {
   if (target != Target::automatic) return target;
-  // systemd says by this variable that stderr leads to the journal; its own protocol keeps the level.
-  return std::getenv("JOURNAL_STREAM") ? Target::journal : Target::standard_error;
+  return is_stderr_the_journal() ? Target::journal : Target::standard_error;
 }
 
 spdlog::sink_ptr sink_for(Target target) {

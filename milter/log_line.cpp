@@ -51,6 +51,11 @@ std::string readable(std::string_view bytes) {
   return out;
 }
 
+std::string abandoned_line(const quota::Envelope& envelope) {
+  return fmt::format("NOQUEUE: abandoned: client={}, sasl_username={}, from={}, nrcpt={}",
+                     client_text(envelope.client), value(envelope.auth_authen), log_address(envelope.mail_from), envelope.recipients.size());
+}
+
 std::string log_line(const LogFacts& facts, const quota::Envelope& envelope, const quota::Verdict& verdict) {
   auto line = fmt::format("{}: client={}, sasl_username={}, from={}, nrcpt={}, size={}, script={}, verdict={}",
                           facts.queue_id.empty() ? std::string("NOQUEUE") : value(facts.queue_id), client_text(envelope.client),

@@ -20,6 +20,9 @@ struct LogFacts {
 
 [[nodiscard]] std::string log_line(const LogFacts& facts, const quota::Envelope& envelope, const quota::Verdict& verdict);
 
+/// The line of a message that ended before it was judged.
+[[nodiscard]] std::string abandoned_line(const quota::Envelope& envelope);
+
 /// An address as typed, with or without its brackets: `<alice@example.com>`.
 [[nodiscard]] std::string log_address(std::string_view address);
 

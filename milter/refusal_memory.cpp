@@ -15,7 +15,9 @@ void RefusalMemory::remember(const quota::Failure& failure, Clock::time_point at
   auto& shard = shard_of(key);
   const std::lock_guard lock(shard.mutex);
   if (shard.entries.size() >= most_per_shard && !shard.entries.contains(key)) shard.entries.erase(shard.entries.begin());
-  shard.entries.insert_or_assign(key, Entry{failure, at});
+  auto smallest = failure;
+  if (failure.smallest_at) smallest.retry_at = failure.smallest_at;  // at MAIL nobody knows of a greater cost
+  shard.entries.insert_or_assign(key, Entry{std::move(smallest), at});
 }
 
 RefusalMemory::Answer RefusalMemory::find(const quota::Identity& identity, quota::Timestamp now, Clock::time_point at) const {

@@ -18,7 +18,7 @@ class ScriptRoster {
   bool bound(quota::Sender& sender, std::size_t most, quota::Timestamp now);
 
  private:
-  static constexpr std::size_t most_uids = 10'000;
+  static constexpr std::size_t most_uids = 2'000;
   using Scripts = std::unordered_map<std::string, quota::Timestamp>;
 
   std::mutex mutex_;

@@ -2,16 +2,16 @@
 
 #include <grp.h>
 #include <libmilter/mfapi.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <thread>
+#include <utility>
 
+#include "milter/admin/socket_file.hpp"
 #include "milter/mta/client.hpp"
 
 namespace milter {
@@ -27,27 +27,6 @@ Result<void, std::string> failed(std::string what) { return {boost::system::in_p
 std::string unix_path(const std::string& listen) {
   const auto address = mta::parse_address(listen);
   return address && address->family == mta::Address::Family::unix_path ? address->place : "";
-}
-
-/// Whether somebody accepts connections at `path`.
-bool is_listening(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) return false;
-  path.copy(address.sun_path, path.size());
-  const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const bool connected = ::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-  ::close(socket);
-  return connected;
-}
-
-Result<void, std::string> clear_path(const std::string& path) {
-  struct stat status {};
-  if (lstat(path.c_str(), &status) != 0) return {};
-  if (!S_ISSOCK(status.st_mode)) return failed("milter.listen: " + path + " is no socket; move it away or choose another path");
-  if (is_listening(path)) return failed("milter.listen: another daemon serves " + path + "; stop it, or choose another path");
-  if (unlink(path.c_str()) != 0) return failed("milter.listen: cannot remove the stale socket " + path + ": " + std::strerror(errno));
-  return {};
 }
 
 Result<void, std::string> give_away(const std::string& path, const MilterSettings& config) {
@@ -66,8 +45,12 @@ Result<void, std::string> give_away(const std::string& path, const MilterSetting
 
 Result<void, std::string> open_milter_socket(const MilterSettings& config) {
   const auto path = unix_path(config.listen);
-  if (!path.empty())
-    if (auto cleared = clear_path(path); !cleared) return cleared;
+  if (!path.empty()) {
+    auto claimed = admin::claim_socket_path(path);
+    if (!claimed) return failed("milter.listen: " + claimed.error());
+    static admin::FileDescriptor ours;  // until the process ends
+    ours = std::move(*claimed);
+  }
   auto listen = config.listen;
   smfi_setbacklog(backlog);
   if (smfi_setconn(listen.data()) == MI_FAILURE) return failed("milter.listen: libmilter refuses '" + listen + "'");

@@ -50,14 +50,21 @@ std::string hold_reason(const Verdict& verdict) {
 }  // namespace
 
 struct Session::Mail {
+  /// A quarantine that the MTA was asked for and has not answered.
+  struct Asked {
+    Verdict verdict;
+    std::string queue_id;
+    quota::Timestamp now;
+  };
+
   std::shared_ptr<const Config> config;
   quota::TablesPtr tables;
   quota::Envelope envelope;
   quota::Sender sender{};
-  bool is_size_declared = false;
   std::int64_t seen_bytes = 0;
   std::optional<Verdict> refused_at_rcpt{};  ///< certain already; exempt recipients may still pass
   bool is_logged = false;                    ///< that refusal, once
+  std::optional<Asked> hold{};
 
   [[nodiscard]] const quota::Policy& policy() const { return *config->policy; }
 };
@@ -68,7 +75,7 @@ Session::Session(Services& services, Negotiated negotiated) : services_(services
 }
 
 Session::~Session() {
-  reset();
+  drop();
   services_.counters.open_connections.fetch_sub(1, std::memory_order_relaxed);
 }
 
@@ -78,6 +85,14 @@ void Session::connect(quota::ClientFacts client) {
 }
 
 void Session::reset() {
+  if (mail_ && !mail_->is_logged) {
+    count(services_.counters.abandoned);
+    spdlog::info("{}", abandoned_line(mail_->envelope));
+  }
+  drop();
+}
+
+void Session::drop() {
   if (mail_) services_.counters.messages_in_flight.fetch_sub(1, std::memory_order_relaxed);
   mail_.reset();
 }
@@ -91,11 +106,10 @@ Answer Session::mail(MailFacts facts) {
   envelope.auth_authen = facts.auth_authen.substr(0, longest_fact);
   envelope.mail_from = facts.from.substr(0, longest_fact);
   envelope.bytes = facts.declared_size.value_or(0);
-  mail_->is_size_declared = facts.declared_size.has_value();
   mail_->sender = mail_->policy().identify(*mail_->tables, envelope);
   if (mail_->sender.origin == quota::Origin::inbound) {
     count(services_.counters.by_cause[static_cast<std::size_t>(Cause::inbound)]);
-    reset();
+    drop();
     return {Answer::What::accept, {}, {}};
   }
   note_sender();
@@ -104,7 +118,7 @@ Answer Session::mail(MailFacts facts) {
   if (!verdict) return {};
   if (mail_->policy().parts().exempt.recipients.empty()) {
     auto answer = refuse_early(*verdict, "MAIL", now);
-    reset();
+    drop();
     return answer;
   }
   mail_->refused_at_rcpt = *verdict;
@@ -200,6 +214,7 @@ Answer Session::end_of_message(std::string_view queue_id) {
   if (!mail_) return {};
   auto& envelope = mail_->envelope;
   const auto& policy = mail_->policy();
+  mail_->tables = services_.tables();  // a block is obeyed within a second, also by a message that takes minutes
   if (negotiated_.body) envelope.bytes = std::max(envelope.bytes, mail_->seen_bytes);
   mail_->sender = policy.identify(*mail_->tables, envelope);
   const auto now = services_.store.now();
@@ -208,15 +223,16 @@ Answer Session::end_of_message(std::string_view queue_id) {
   const auto verdict = quota::check(policy, *mail_->tables, services_.store, judged_message(quota::Message::Stage::complete));
   follow_up(verdict);
   auto answer = answer_to(verdict, queue_id, now);
-  if (answer.what != Answer::What::quarantine) reset();
+  if (answer.what != Answer::What::quarantine) drop();
   return answer;
 }
 
 void Session::count_signals() {
   auto& counters = services_.counters;
   const auto& policy = mail_->policy();
-  const bool lacks_header = policy.needs_php_header() && !negotiated_.headers;
-  const bool lacks_size = policy.needs_bytes() && !negotiated_.body && !mail_->is_size_declared;
+  const auto live = mail_->tables->needs;
+  const bool lacks_header = (policy.needs_php_header() || live.php_header) && !negotiated_.headers;
+  const bool lacks_size = (policy.needs_bytes() || live.bytes) && !negotiated_.body;  // what is declared is only a promise
   if (lacks_header || lacks_size) count(counters.not_negotiated);
   if (mail_->sender.php_header == quota::PhpHeader::not_believed) count(counters.php_headers_ignored);
   if (mail_->sender.php_header == quota::PhpHeader::malformed) count(counters.php_headers_malformed);
@@ -240,10 +256,15 @@ Answer Session::answer_to(const Verdict& verdict, std::string_view queue_id, quo
     case Action::accept: break;
     case Action::tempfail:
     case Action::reject: answer = refusal(verdict.action, reply_for(verdict, mail_->policy(), mail_->config->reply, now)); break;
-    case Action::quarantine: answer = held(verdict, queue_id, now); break;
+    case Action::quarantine: answer = negotiated_.can_quarantine ? held(verdict, queue_id, now) : not_held(queue_id); break;
+  }
+  if (answer.what == Answer::What::quarantine) {
+    mail_->hold = Mail::Asked{verdict, std::string(queue_id), now};
+    return answer;
   }
   auto done = verdict;
-  if (answer.what == Answer::What::reject) done.action = Action::reject;  // also at the bottom of the hold queue
+  if (answer.what == Answer::What::reject) done.action = Action::reject;      // also at the bottom of the hold queue
+  if (answer.what == Answer::What::tempfail) done.action = Action::tempfail;  // also what cannot be held
   log(done, answer, "END-OF-MESSAGE", queue_id, now);
   return answer;
 }
@@ -273,14 +294,23 @@ Answer Session::held(const Verdict& verdict, std::string_view queue_id, quota::T
 void Session::discard(const quota::Identity& identity, std::string_view queue_id) {
   count(services_.counters.discarded);
   for (const auto& recipient : mail_->envelope.recipients)
-    spdlog::warn("{}: discarded: from={}, to={}, identity={}, hold.max={}", log_safe(queue_id), log_address(mail_->envelope.mail_from),
+    spdlog::error("{}: discarded: from={}, to={}, identity={}, hold.max={}", log_safe(queue_id), log_address(mail_->envelope.mail_from),
                  log_address(recipient), identity.text(), mail_->config->hold.max);
 }
 
-Answer Session::quarantine_failed(std::string_view queue_id) {
+Answer Session::after_hold(Hold hold) {
+  if (!mail_ || !mail_->hold) return {};
+  auto [verdict, queue_id, now] = std::move(*mail_->hold);
+  auto answer = hold == Hold::taken ? Answer{Answer::What::accept, {}, {}} : not_held(queue_id);
+  if (hold == Hold::failed) verdict.action = Action::tempfail;
+  log(verdict, answer, "END-OF-MESSAGE", queue_id, now);
+  drop();
+  return answer;
+}
+
+Answer Session::not_held(std::string_view queue_id) {
   count(services_.counters.quarantine_failed);
   spdlog::error("{}: the MTA did not take the quarantine; the message is tempfailed, never let through", log_safe(queue_id));
-  reset();
   return refusal(Action::tempfail, {"451", "4.3.0", "The message cannot be held at the moment; try again later"});
 }
 

@@ -3,8 +3,8 @@
 //
 // Two lifetimes: what belongs to the connection stays, what belongs to the message is made anew at MAIL and dropped at abort,
 // HELO, end of message and close (an abort is not always sent: a new MAIL drops it too).
-// The configuration and the live tables are taken at each MAIL and held for that message, so that a kept connection follows a
-// reload and no message is judged by two policies.
+// The configuration is taken at each MAIL and held for that message, so that a kept connection follows a reload and no message
+// is judged by two policies. The live tables are taken at MAIL and again at its end, which may come minutes later.
 #pragma once
 
 #include <functional>
@@ -61,7 +61,11 @@ struct Negotiated {
   bool headers = true;
   bool body = true;
   bool rcpt_is_answered = true;
+  bool can_quarantine = true;
 };
+
+/// What the MTA said to a quarantine.
+enum class Hold : std::uint8_t { taken, failed };
 
 /// MAIL FROM with what came beside it.
 struct MailFacts {
@@ -79,15 +83,15 @@ class Session {
   Session& operator=(const Session&) = delete;
 
   void connect(quota::ClientFacts client);
-  /// HELO, RSET, a client that vanished: the message that was under way is no more.
+  /// HELO, RSET, a client that vanished, an MTA that broke off: the message that was under way is no more, and that is said.
   void reset();
   [[nodiscard]] Answer mail(MailFacts facts);
   [[nodiscard]] Answer recipient(std::string_view address);
   void header(std::string_view name, std::string_view value);
   void body(std::size_t bytes);
   [[nodiscard]] Answer end_of_message(std::string_view queue_id);
-  /// The MTA did not take the quarantine that end_of_message asked for: never an accept.
-  [[nodiscard]] Answer quarantine_failed(std::string_view queue_id);
+  /// What to tell the MTA after the quarantine that end_of_message asked for. One that failed is never an accept.
+  [[nodiscard]] Answer after_hold(Hold hold);
 
  private:
   struct Mail;
@@ -98,7 +102,9 @@ class Session {
   [[nodiscard]] quota::Message judged_message(quota::Message::Stage stage) const;
   [[nodiscard]] Answer answer_to(const quota::Verdict& verdict, std::string_view queue_id, quota::Timestamp now);
   [[nodiscard]] Answer held(const quota::Verdict& verdict, std::string_view queue_id, quota::Timestamp now);
+  [[nodiscard]] Answer not_held(std::string_view queue_id);
   void discard(const quota::Identity& identity, std::string_view queue_id);
+  void drop();
   void note_sender();
   void count_signals();
   void follow_up(const quota::Verdict& verdict);

@@ -27,9 +27,9 @@ std::string trouble(const std::string& what, const std::string& path) {
 quota::Result<sockaddr_un, std::string> address_of(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.empty()) return std::string("the path of the admin socket is empty");
+  if (path.empty()) return std::string("the path of the socket is empty");
   if (path.size() >= sizeof address.sun_path)
-    return "the path of the admin socket is too long (at most " + std::to_string(sizeof address.sun_path - 1) +
+    return "the path of the socket is too long (at most " + std::to_string(sizeof address.sun_path - 1) +
            " bytes): " + path;
   std::memcpy(address.sun_path, path.data(), path.size());
   return address;
@@ -85,12 +85,19 @@ Trouble give_to_group(const SocketSettings& settings) {
 
 }  // namespace
 
-quota::Result<SocketFile, std::string> SocketFile::listen(const SocketSettings& settings) {
-  const auto address = address_of(settings.path);
+quota::Result<FileDescriptor, std::string> claim_socket_path(const std::string& path) {
+  const auto address = address_of(path);
   if (!address) return address.error();
-  auto lock = take_lock(settings.path);
+  auto lock = take_lock(path);
   if (!lock) return lock.error();
-  if (const auto problem = remove_stale(*address, settings.path)) return *problem;
+  if (const auto problem = remove_stale(*address, path)) return *problem;
+  return lock;
+}
+
+quota::Result<SocketFile, std::string> SocketFile::listen(const SocketSettings& settings) {
+  auto lock = claim_socket_path(settings.path);
+  if (!lock) return lock.error();
+  const auto address = address_of(settings.path);
 
   SocketFile file;
   file.lock_ = std::move(*lock);

@@ -21,6 +21,11 @@ struct SocketSettings {
   std::string group = {};  // by name; empty: the process's own
 };
 
+/// Makes the path of a unix socket ours: locks `PATH.lock` for as long as what is returned lives, and removes the socket that
+/// a dead daemon left at `path`. For sockets that somebody else (libmilter) opens.
+/// Errors: as of SocketFile::listen.
+[[nodiscard]] quota::Result<FileDescriptor, std::string> claim_socket_path(const std::string& path);
+
 class SocketFile {
  public:
   /// A socket listens at `settings.path`; one that a dead daemon left there was removed.

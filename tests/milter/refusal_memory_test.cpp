@@ -44,6 +44,15 @@ TEST_CASE("a refusal is certain for most of a second, then suspected until its t
   CHECK(memory.find(failure.identity, quota::example_now + 10min - 1ms, start).standing == Standing::certain);
 }
 
+TEST_CASE("a refusal of a great message is over when the smallest one fits again") {
+  auto failure = refusal_of("alice@example.com");
+  failure.smallest_at = quota::example_now + 10ms;
+  RefusalMemory memory;
+  memory.remember(failure, start);
+  CHECK(memory.find(failure.identity, quota::example_now + 9ms, start).failure->retry_at == quota::example_now + 10ms);
+  CHECK(memory.find(failure.identity, quota::example_now + 10ms, start).standing == Standing::unknown);
+}
+
 TEST_CASE("only what not even the smallest message escapes is remembered") {
   auto uncertain = refusal_of("a@example.com");
   uncertain.is_certain = false;

@@ -89,7 +89,7 @@ TEST_CASE("the hold queue has a bottom, and what happens there is told once") {
     CHECK(rig.counters.discarded == row.discarded);
     CHECK(rig.count(quota::Action::quarantine) == row.quarantined);
     CHECK(rig.count(quota::Action::reject) == row.rejected);
-    CHECK(rig.log.warnings() == static_cast<int>(3 * row.discarded));  // each recipient of what is thrown away
+    CHECK(rig.log.errors() == static_cast<int>(3 * row.discarded));  // each recipient of what is thrown away
     REQUIRE(rig.aftermath.events.size() == 2);
     for (const auto& [event, once_as] : rig.aftermath.events) {
       CHECK(event.what == "hold_full");
@@ -109,12 +109,26 @@ TEST_CASE("a quarantine that the MTA does not take becomes a tempfail, and the c
   (void)client.session.mail(Mail{}.facts);
   (void)client.session.recipient("<bob@remote.example>");
   REQUIRE(text(client.session.end_of_message("4XyZ")) == "quarantine");
-  CHECK(text(client.session.quarantine_failed("4XyZ")) == "tempfail 451 4.3.0");
+  CHECK(rig.count(quota::Action::quarantine) == 0);  // nothing is said to be held before it is
+  CHECK(text(client.session.after_hold(Hold::failed)) == "tempfail 451 4.3.0");
   CHECK(rig.counters.quarantine_failed == 1);
+  CHECK(rig.count(quota::Action::quarantine) == 0);
+  CHECK(rig.count(quota::Action::tempfail) == 1);
   CHECK(rig.counters.messages_in_flight == 0);
   Mail bob;
   bob.facts.auth_authen = "bob@example.com";
   CHECK(client.send(bob) == "END proceed");
+}
+
+TEST_CASE("where the MTA offers no quarantine, what should be held is tempfailed for ever and never reaches the bottom of the hold queue") {
+  Rig rig("hold = { max = 2, then = \"discard\" }\n" + std::string(one_an_hour));
+  Client client(rig.services, local(), {.can_quarantine = false});
+  CHECK(client.send(without_login()) == "END proceed");
+  for (int i = 1; i <= 5; ++i) CHECK(client.send(without_login()) == "END tempfail 451 4.3.0");
+  CHECK(rig.count(quota::Action::tempfail) == 5);
+  CHECK(rig.counters.quarantine_failed == 5);
+  CHECK(rig.counters.discarded == 0);
+  CHECK(rig.record("client:local/mx1.example.com").held.empty());
 }
 
 TEST_CASE("while the store has no answer on_failure decides, and local mail is never tempfailed") {

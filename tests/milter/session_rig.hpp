@@ -118,7 +118,7 @@ class Client {
     for (const auto& value : mail.php) session.header("X-PHP-Originating-Script", value);
     session.body(mail.body);
     last = session.end_of_message("4XyZ");
-    if (last.what == Answer::What::quarantine) session.reset();  // the MTA took it
+    if (last.what == Answer::What::quarantine) CHECK(text(session.after_hold(Hold::taken)) == "accept");
     return "END " + text(last);
   }
 };

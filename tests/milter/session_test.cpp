@@ -65,6 +65,7 @@ TEST_CASE("an unfinished message leaves nothing to the next one, however it ende
     CHECK(rig.used("script:mx1.example.com/2000:second.php", "scripts messages/1h") == 1);
     CHECK(rig.used("client:local/mx1.example.com", "clients bytes/1h") < 200);
     CHECK(rig.counters.messages_in_flight == 0);
+    CHECK(rig.counters.abandoned == 1);  // and it was said
   }
 }
 
@@ -110,6 +111,41 @@ TEST_CASE("mail for us passes at MAIL untouched, and is counted as inbound") {
   CHECK(client.send({}) == "MAIL reject 550 5.7.1");  // the same client with a login is ours to judge
 }
 
+TEST_CASE("a live entry made in the middle of a message is obeyed at its end: an upload may take minutes") {
+  Rig rig(mailbox);
+  Client client(rig.services);
+  const auto begun = [&] {
+    (void)client.session.mail(Mail{}.facts);
+    (void)client.session.recipient("<one@remote.example>");
+  };
+  begun();
+  quota::block(rig.tables, "user:alice@example.com", "password stolen");
+  CHECK(text(client.session.end_of_message("4XyZ")) == "reject 550 5.7.1");
+  rig.tables = {};
+  begun();
+  quota::override_live(rig.tables, "user:alice@example.com mailbox", "none");
+  CHECK(text(client.session.end_of_message("4XyZ")) == "reject 550 5.7.1");
+}
+
+TEST_CASE("what a live entry needs of a message, and an older connection does not give, is counted") {
+  Rig rig(mailbox);
+  const Negotiated little{.headers = false, .body = false, .rcpt_is_answered = true};
+  Client client(rig.services, outside(), little);
+  CHECK(client.send({}) == "END proceed");
+  CHECK(rig.counters.not_negotiated == 0);
+  quota::override_live(rig.tables, "user:bob@example.com mailbox", "1MB / 1h");
+  rig.tables.note_needs();
+  CHECK(rig.tables.needs.bytes);
+  CHECK(client.send({}) == "END proceed");
+  CHECK(rig.counters.not_negotiated == 1);
+  rig.tables = {};
+  quota::block(rig.tables, "uid:mx1.example.com/1000", "hacked");
+  rig.tables.note_needs();
+  CHECK(rig.tables.needs.php_header);
+  CHECK(client.send({}) == "END proceed");
+  CHECK(rig.counters.not_negotiated == 2);
+}
+
 TEST_CASE("a reload in the middle of a message is followed by the next one") {
   constexpr std::string_view strict = "[[quota]]\nname = \"mailbox\"\nper = \"user\"\nlimits = \"1 recipients / message\"\n";
   Rig rig(mailbox);
@@ -117,11 +153,8 @@ TEST_CASE("a reload in the middle of a message is followed by the next one") {
   const auto two = std::vector<std::string>{"<one@remote.example>", "<two@remote.example>"};
   (void)client.session.mail(Mail{}.facts);
   rig.reload(strict);
-  quota::override_live(rig.tables, "user:alice@example.com mailbox", "none");
   for (const auto& recipient : two) CHECK(text(client.session.recipient(recipient)) == "proceed");
   CHECK(text(client.session.end_of_message("4XyZ")) == "proceed");
-  CHECK(client.send({}) == "MAIL reject 550 5.7.1");  // the live entry
-  rig.tables = {};
   CHECK(client.send({Mail{}.facts, two}) == "END reject 550 5.5.3");
   CHECK(client.send({}) == "END proceed");
 }
@@ -147,7 +180,7 @@ TEST_CASE("of a size declared and one seen the larger is charged, and none is ma
       {5000, 100, true, 5000, 0},
       {100, 5000, true, 5000, 0},   // a client that declares too little
       {{}, 5000, true, 5000, 0},
-      {5000, 100, false, 5000, 0},  // a connection from before a reload that made sizes count
+      {5000, 100, false, 5000, 1},  // a connection from before a reload that made sizes count; what is declared is a promise
       {{}, 100, false, 0, 1},
       {{}, 0, true, 0, 0},
   };

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <future>
 #include <latch>
 #include <stdexcept>
 #include <thread>
@@ -207,18 +208,21 @@ TEST_CASE("stopping ends every connection, removes the socket and frees the path
 }
 
 TEST_CASE("stopping waits for the call that runs") {
-  std::latch entered(1);
+  std::latch entered(1), leave(1);
   std::atomic<bool> finished = false;
   Endpoint endpoint({}, [&](const RawRequest&) {
     entered.count_down();
-    std::this_thread::sleep_for(50ms);
+    leave.wait();
     finished = true;
     return Response{};
   });
   RawClient client(endpoint.path);
   client.send(get("/"));
   entered.wait();
-  endpoint.listener->stop();
+  auto stopped = std::async(std::launch::async, [&] { endpoint.listener->stop(); });
+  CHECK(stopped.wait_for(20ms) == std::future_status::timeout);
+  leave.count_down();
+  stopped.get();
   CHECK(finished);
 }
 

@@ -119,8 +119,8 @@ TEST_CASE("a socket that cannot be made says why and leaves none behind") {
        "cannot create " + (directory / "no/admin.sock.lock") + ": No such file or directory"},
       {{.path = directory / "a.sock", .group = "no-such-group"},
        "there is no group \"no-such-group\"; create it with: groupadd --system no-such-group"},
-      {{.path = long_path}, "the path of the admin socket is too long (at most 107 bytes): " + long_path},
-      {{.path = ""}, "the path of the admin socket is empty"},
+      {{.path = long_path}, "the path of the socket is too long (at most 107 bytes): " + long_path},
+      {{.path = ""}, "the path of the socket is empty"},
   };
   for (const auto& [settings, want] : cases) {
     CHECK(error_of(settings) == want);
