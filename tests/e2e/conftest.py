@@ -4,6 +4,9 @@ import contextlib
 
 import pytest
 
+from rig import Daemon, Redis
+from rig.blocks import mailbox
+
 
 def pytest_addoption(parser):
     parser.addoption("--only", default="", help="run the tests whose name, written with blanks or as is, contains this")
@@ -21,3 +24,16 @@ def running():
     """running(Postfix(…)) starts a part of the rig and returns it; it is closed when the test ends, last one first."""
     with contextlib.ExitStack() as stack:
         yield stack.enter_context
+
+
+@pytest.fixture
+def redis(running):
+    return running(Redis())
+
+
+@pytest.fixture
+def node(running, redis):
+    """node(QUOTAS…, tables) is one daemon on the Redis."""
+    def start(*quotas, **tables):
+        return running(Daemon({"quota": list(quotas) or [mailbox()], **tables}, store=redis.url))
+    return start

@@ -157,7 +157,7 @@ LOCAL_CASES = [
            [*OURS, "mail: continue", HELD_HERE, "eom: accept", "mail: continue", *want], counted=counted, logged=logged)
       for then, want, counted, logged in [
           ("discard", ["eom: discard"], {"held": 1, "discarded": 1},
-           ("warning: 4XyZ01: discarded: .*to=<a@r.test>", "warning: 4XyZ01: discarded: .*to=<b@r.test>", "verdict=discard", "event=hold_full")),
+           ("error: 4XyZ01: discarded: .*to=<a@r.test>", "error: 4XyZ01: discarded: .*to=<b@r.test>", "verdict=discard", "event=hold_full")),
           ("reject", [r"eom: reply 550 5\.7\.1 Sending limit reached.*"], {"discarded": 0}, ("event=hold_full",)),
           ("hold", [HELD_HERE, "eom: accept"], {"held": 2}, ("event=hold_full",))]),
     Case("without quarantine what should be held is tempfailed, never accepted", config(WEB, **LOCAL), [*FROM_HERE, *message() * 3],

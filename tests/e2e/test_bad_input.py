@@ -72,6 +72,8 @@ MALFORMED = {
     "negotiate and close": OFFER,
 }
 
+ABANDONED = "NOQUEUE: abandoned: client=client.test[192.0.2.1], sasl_username=alice@example.test, from=<alice@example.test>, nrcpt="
+
 
 @pytest.fixture(scope="module")
 def daemon():
@@ -137,6 +139,10 @@ def judged(daemon):
     assert alice(daemon) == used + 1
 
 
+def abandoned(daemon):
+    return daemon.cli("status")["signals"]["abandoned"]
+
+
 def alice(daemon):
     return daemon.cli("show", "alice@example.test")["limits"][0]["used"]
 
@@ -145,6 +151,15 @@ def alice(daemon):
 def test_malformed_packets(daemon, name):
     with open_client(daemon, MALFORMED[name]) as client:
         heard(client)
+
+
+@pytest.mark.parametrize("name", ["a megabyte of body", "an unknown command after MAIL", "a header without a NUL", "an empty header"])
+def test_a_message_that_garbage_ends_is_said(daemon, name):
+    before = abandoned(daemon)
+    with open_client(daemon, MALFORMED[name]) as client:
+        heard(client)
+    wait_for(lambda: abandoned(daemon) == before + 1, "it is counted")
+    assert ABANDONED in daemon.log("abandoned:")[-1]
 
 
 def test_every_prefix_of_a_session(daemon):
@@ -157,11 +172,15 @@ def test_every_prefix_of_a_session(daemon):
 
 @pytest.mark.parametrize("stage", range(1, len(STAGES)))
 def test_a_client_that_vanishes_at_any_stage_is_not_charged(daemon, stage):
-    used = alice(daemon)
-    with open_client(daemon, b"".join(STAGES[:stage])) as client:
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    """And it is said of a message that had begun."""
+    used, before = alice(daemon), abandoned(daemon)
+    had_begun = MAIL in STAGES[:stage]
+    with open_client(daemon, b"".join(STAGES[:stage])) as client, client.makefile("rb") as stream:
+        assert [read_packet(stream)[0] for _ in range(1 + had_begun)] == [b"O", b"c"][:1 + had_begun]
     wait_for(lambda: daemon.cli("status")["signals"]["open_connections"] == 0, "it is noticed")
     assert alice(daemon) == used
+    wait_for(lambda: abandoned(daemon) == before + had_begun, "it is counted")
+    assert not had_begun or ABANDONED in daemon.log("abandoned:")[-1]
 
 
 def test_packets_in_random_order(daemon):
@@ -222,6 +241,18 @@ def test_a_thousand_sessions_of_one_message(daemon):
         with open_client(daemon, WHOLE) as client:
             assert heard(client) == [b"O", b"c", b"c"]
     assert alice(daemon) == used + 1000
+
+
+def test_memory_does_not_grow_with_the_number_of_sessions(daemon):
+    """A session that is not freed is about a kilobyte."""
+    def sessions(count):
+        for _ in range(count):
+            with open_client(daemon, WHOLE) as client:
+                heard(client)
+    sessions(1000)
+    before = usage(daemon)["memory"]
+    sessions(3000)
+    assert usage(daemon)["memory"] < before + 2**20
 
 
 def test_a_message_of_many_headers_and_recipients(daemon):

@@ -45,8 +45,8 @@ def converse(daemon, *packets):
                 pass
 
 
-def session(name=b"client.test", helo=b"client.test", port=40000):
-    return [packet(b"D", b"Cj\0mx1.example.test\0"), packet(b"C", name + b"\x004" + struct.pack("!H", port) + b"192.0.2.1\0"),
+def session(name=b"client.test", helo=b"client.test", port=40000, address=b"192.0.2.1"):
+    return [packet(b"D", b"Cj\0mx1.example.test\0"), packet(b"C", name + b"\x004" + struct.pack("!H", port) + address + b"\0"),
             packet(b"H", helo + b"\0")]
 
 
@@ -106,7 +106,7 @@ def test_a_login_forges_nothing(daemon, name):
 @pytest.mark.parametrize("name", TYPED)
 def test_a_php_header_forges_nothing(daemon, name):
     script = b"33:" + TYPED[name]
-    converse(daemon, *session(port=0), *message(login=b"", script=script), *message(login=b"", script=script))
+    converse(daemon, *session(port=0, address=b"127.0.0.1"), *message(login=b"", script=script), *message(login=b"", script=script))
     _, line = check_lines(daemon, FIELDS, REFUSED)
     is_written(line["script"], script)
     assert line["verdict"] == "quarantine" and re.match(r"(script|sender):", line["identity"])
@@ -125,7 +125,7 @@ def test_names_of_a_client_forge_nothing(daemon, name):
 def test_discarded_mail_is_named_without_forgery(running):
     daemon = running(Daemon({"quota": QUOTAS, "hold": {"max": 1}}))
     for _ in range(3):
-        converse(daemon, *session(port=0), *message(login=b"", script=b"33:x.php", recipient=b"<a>\r\nb, identity=x \"@c>"))
+        converse(daemon, *session(port=0, address=b"127.0.0.1"), *message(login=b"", script=b"33:x.php", recipient=b"<a>\r\nb, identity=x \"@c>"))
     (line,) = daemon.log("discarded:")
     assert "identity=script:mx1.example.test/33:x.php" in line and line.count(", identity=") == 1 and line.isprintable()
 

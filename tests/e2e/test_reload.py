@@ -131,7 +131,7 @@ def test_a_second_daemon_does_not_take_the_socket_of_the_first(running):
     first = running(Daemon(config()))
     second = Daemon(config(milter={"listen": first.milter}))
     try:
-        with pytest.raises(RuntimeError, match="another daemon serves"):
+        with pytest.raises(RuntimeError, match="another sendquotad already listens on"):
             second.start()
     finally:
         second.close()

@@ -28,7 +28,7 @@ class Daemon:
         Daemon({"quota": [{"name": "mailbox", "per": "user", "limits": ["3 messages / 1h"]}]}, store=redis.url)
 
     The rig adds what only it knows: sockets, state_dir, store.url, log.target; a dict's own values win over these.
-    `milter` is what an MTA of the rig is given. Not running until start().
+    `milter` is what an MTA of the rig is given; `prefix` a command that execs the daemon's. Not running until start().
     """
 
     def __init__(self, config, store="memory:", name="daemon"):
@@ -42,6 +42,7 @@ class Daemon:
         self.log_file = self.path / "log"
         self.store = store
         self.process = None
+        self.prefix = []
         self.folder.make("state", 0o700)
         self.configure(config)
 
@@ -63,7 +64,7 @@ class Daemon:
     def start(self):
         """Returns self once both sockets answer; raises with its log if it ends instead."""
         with open(self.log_file, "ab") as log:
-            self.process = subprocess.Popen([str(BUILD / "bin" / "sendquotad"), "--config", str(self.config_file)],
+            self.process = subprocess.Popen([*self.prefix, str(BUILD / "bin" / "sendquotad"), "--config", str(self.config_file)],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         wait_for(lambda: self.process.poll() is not None or self._answers(), "sendquotad answers")
         if self.process.poll() is not None:
