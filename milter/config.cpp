@@ -93,11 +93,6 @@ ConfigResult load_config(const std::string& path) {
 
 std::string store_url_problem(std::string_view url) {
   if (url == "memory:") return "";
-  for (const std::string_view later :
-       {"rediss://", "redis+sentinel://", "rediss+sentinel://", "redis+cluster://", "rediss+cluster://"})
-    if (url.starts_with(later))
-      return "this version does not speak " + std::string(later.substr(0, later.find(':'))) +
-             ": yet; write memory:, redis://host:6379/0 or unix:/run/redis/redis.sock";
   const auto address = quota::RedisAddress::parse(url);
   return address ? "" : address.error();
 }

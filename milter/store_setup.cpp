@@ -36,13 +36,16 @@ Result<void, std::string> StoreSetup::open_memory(const StoreSettings& settings)
 Result<void, std::string> StoreSetup::open_redis(const StoreSettings& settings) {
   auto address = quota::RedisAddress::parse(settings.url);
   if (!address) return {boost::system::in_place_error, "store.url: " + address.error()};
+  if (address->topology != quota::RedisAddress::Topology::single || address->is_tls)
+    return {boost::system::in_place_error, "store.url: only one server without TLS can be opened so far"};
   if (!settings.password.empty()) address->login.password = settings.password;
   auto share = quota::MemoryStore::open(clock_, {});
   if (!share) return {boost::system::in_place_error, share.error()};
   memory_ = std::move(*share);
   url_ = address->printable();
   resolver_ = std::make_unique<quota::Resolver>();
-  (void)resolver_->wait_for_addresses(address->server, std::chrono::steady_clock::now() + name_lookup);
+  const auto names_known_by = std::chrono::steady_clock::now() + name_lookup;
+  for (const auto& seed : address->seeds) (void)resolver_->wait_for_addresses(seed, names_known_by);
   pool_ = std::make_unique<quota::RedisPool>(*address, *resolver_);
   context_ = std::make_unique<quota::RedisContext>(*pool_, quota::RedisStoreOptions{settings.prefix, settings.timeout});
   redis_ = std::make_unique<quota::RedisStore>(*context_);

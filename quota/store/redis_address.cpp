@@ -4,17 +4,24 @@
 #include <boost/asio/ip/address_v6.hpp>
 #include <charconv>
 #include <optional>
+#include <span>
 
-#include "quota/encoding.hpp"
+#include "quota/store/redis_address_schemes.hpp"
 #include "quota/text.hpp"
 
 namespace quota {
 namespace {
 
-constexpr std::string_view forms = "memory:, redis://host:6379/0 or unix:/run/redis/redis.sock";
+using Topology = RedisAddress::Topology;
+
+constexpr std::string_view forms =
+    "memory:, redis://host:6379/0, rediss://host:6379/0 (TLS), unix:/run/redis/redis.sock, "
+    "redis+sentinel://host1,host2,host3/mymaster/0 or redis+cluster://host1,host2,host3";
 constexpr unsigned last_database = 16383;
 constexpr std::size_t longest_socket_path = 107;  // sun_path without its NUL
 constexpr std::size_t longest_host = 253;
+constexpr std::uint16_t redis_port = 6379;
+constexpr std::uint16_t sentinel_port = 26379;
 
 // A sentence of its own type, for Boost takes a bare string for any struct that begins with one.
 struct Mistake {
@@ -91,56 +98,134 @@ Result<TcpServer, Mistake> parse_host(std::string_view& rest) {
   return TcpServer{.host = std::string(host)};
 }
 
-Result<TcpServer, Mistake> parse_server(std::string_view text) {
+Result<RedisServerName, Mistake> parse_server(std::string_view text, std::uint16_t usual_port) {
   auto server = parse_host(text);
-  if (!server || text.empty()) return server;
-  if (!text.starts_with(':')) return Mistake{"after the host stands :PORT or /DATABASE"};
+  if (!server) return server.error();
+  server->port = usual_port;
+  if (text.empty()) return *server;
+  if (!text.starts_with(':')) return Mistake{"after the host stands :PORT or /"};
   const auto port = parse_number<std::uint16_t>(text.substr(1));
   if (!port || *port == 0) return Mistake{"the port must be a number from 1 to 65535, not " + quoted(text.substr(1))};
   server->port = *port;
-  return server;
+  return *server;
 }
 
-// What stands after `redis://`. The last @ before the first slash ends the login, as an unencoded @ in a password would
-// have it.
-Result<RedisAddress, Mistake> parse_tcp(std::string_view text) {
-  RedisAddress address;
-  const auto slash = text.find('/');
-  if (slash != text.npos && text.find('@', slash) != text.npos)
-    return Mistake{"after the slash stands the database; write %2F for a slash in user or password"};
-  auto authority = text.substr(0, slash);
-  if (const auto at = authority.rfind('@'); at != authority.npos) {
-    auto login = parse_login(authority.substr(0, at));
-    if (!login) return login.error();
-    address.login = *login;
-    authority.remove_prefix(at + 1);
+// What follows it may be a password and must not be quoted in any other complaint.
+Mistake no_options() {
+  return {
+      "a ? stands only after the name of a master, as in "
+      "redis+sentinel://host1,host2,host3/mymaster/0?sentinel_user=…"};
+}
+
+// `HOST[:PORT]`, or where there may be several, those with commas between them.
+Result<void, Mistake> parse_seeds(std::string_view text, RedisAddress& into) {
+  if (text.find('?') != text.npos) return no_options();
+  if (into.topology == Topology::single && text.find(',') != text.npos)
+    return Mistake{
+        "redis:// and rediss:// name one server; write redis+sentinel://host1,host2,host3/mymaster/0 or "
+        "redis+cluster://host1,host2,host3 for several"};
+  const auto usual_port = into.topology == Topology::sentinel ? sentinel_port : redis_port;
+  for (;;) {
+    const auto comma = text.find(',');
+    auto server = parse_server(text.substr(0, comma), usual_port);
+    if (!server) return server.error();
+    if (std::find(into.seeds.begin(), into.seeds.end(), *server) != into.seeds.end())
+      return Mistake{"one of the hosts is named twice; write each once"};
+    into.seeds.push_back(*server);
+    if (comma == text.npos) return {};
+    text.remove_prefix(comma + 1);
   }
-  auto server = parse_server(authority);
-  if (!server) return server.error();
-  address.server = *server;
-  if (slash == text.npos || slash + 1 == text.size()) return address;
-  auto database = parse_database(text.substr(slash + 1));
-  if (!database) return database.error();
-  address.login.database = *database;
-  return address;
 }
 
-Result<void, Mistake> apply_option(std::string_view option, RedisLogin& login) {
-  const auto equals = option.find('=');
-  const auto name = option.substr(0, equals);
-  const auto value = equals == option.npos ? std::optional<std::string>{} : percent_decoded(option.substr(equals + 1));
-  if (name != "db" && name != "user" && name != "password")
-    return Mistake{"after the ? of a unix: address only db=, user= and password= may stand"};
-  if (!value || value->empty())
-    return Mistake{std::string(name) +
-                   "= needs a value, in which % starts two hex digits (not 00); write %25 for a percent sign"};
-  if (name == "user") login.user = *value;
-  if (name == "password") login.password = *value;
-  if (name != "db") return {};
-  auto database = parse_database(*value);
-  if (!database) return database.error();
-  login.database = *database;
+// `[LOGIN@]HOST[:PORT],…`. Of one server the last @ ends the login, as an unencoded @ in a password would have it.
+Result<void, Mistake> parse_authority(std::string_view text, RedisAddress& into) {
+  if (const auto at = text.rfind('@'); at != text.npos) {
+    if (into.topology != Topology::single && text.find('@') != at)
+      return Mistake{"the login stands once, before the first host; write %40 for an @ in user or password"};
+    auto login = parse_login(text.substr(0, at));
+    if (!login) return login.error();
+    into.login = *login;
+    text.remove_prefix(at + 1);
+  }
+  return parse_seeds(text, into);
+}
+
+struct Option {
+  std::string_view name;
+  std::string* into;
+};
+
+// `NAME=VALUE&…`; `which` says in an error what may stand there.
+Result<void, Mistake> parse_options(std::string_view text, std::span<const Option> known, std::string_view which) {
+  while (!text.empty()) {
+    const auto option = text.substr(0, text.find('&'));
+    text.remove_prefix(std::min(text.size(), option.size() + 1));
+    const auto equals = option.find('=');
+    const auto name = option.substr(0, equals);
+    const auto found = std::find_if(known.begin(), known.end(), [&](const Option& one) { return one.name == name; });
+    if (found == known.end()) return Mistake{"after the ? only " + std::string(which) + " may stand"};
+    const auto value =
+        equals == option.npos ? std::optional<std::string>{} : percent_decoded(option.substr(equals + 1));
+    if (!value || value->empty())
+      return Mistake{std::string(name) +
+                     "= needs a value, in which % starts two hex digits (not 00); write %25 for a percent sign"};
+    *found->into = *value;
+  }
   return {};
+}
+
+Result<void, Mistake> read_database(std::string_view text, RedisLogin& into) {
+  if (text.empty()) return {};
+  auto database = parse_database(text);
+  if (!database) return database.error();
+  into.database = *database;
+  return {};
+}
+
+// `MASTER[/DATABASE][?…]`
+Result<void, Mistake> parse_sentinel_path(std::string_view text, RedisAddress& into) {
+  const auto question = text.find('?');
+  const auto path = text.substr(0, question);
+  const auto slash = path.find('/');
+  const auto name = percent_decoded(path.substr(0, slash));
+  if (!name || name->empty())
+    return Mistake{
+        "after the sentinels stands the name of the master, as in redis+sentinel://host1,host2,host3/mymaster/0"};
+  into.master_name = *name;
+  if (slash != path.npos)
+    if (auto read = read_database(path.substr(slash + 1), into.login); !read) return read;
+  if (question == text.npos) return {};
+  const Option known[] = {{"sentinel_user", &into.sentinel_login.user},
+                          {"sentinel_password", &into.sentinel_login.password}};
+  return parse_options(text.substr(question + 1), known, "sentinel_user= and sentinel_password=");
+}
+
+Result<void, Mistake> parse_path(std::string_view text, RedisAddress& into) {
+  if (into.topology != Topology::sentinel && text.find('?') != text.npos) return no_options();
+  switch (into.topology) {
+    case Topology::sentinel:
+      return parse_sentinel_path(text, into);
+    case Topology::cluster:
+      if (text.empty() || text == "0") return {};
+      return Mistake{"a Cluster has no databases; write nothing after the hosts"};
+    case Topology::single:
+      break;
+  }
+  return read_database(text, into.login);
+}
+
+// What stands after `SCHEME://`.
+Result<RedisAddress, Mistake> parse_tcp(const RedisScheme& scheme, std::string_view text) {
+  RedisAddress address{.topology = scheme.topology, .is_tls = scheme.is_tls, .seeds = {}};
+  const auto slash = text.find('/');
+  const auto path = slash == text.npos ? std::string_view{} : text.substr(slash + 1);
+  // Before all else, because an unencoded slash in a password makes nonsense of what stands before it.
+  if (path.substr(0, path.find('?')).find('@') != path.npos)
+    return Mistake{"after the slash stands no login; write %2F for a slash in user or password"};
+  auto authority = parse_authority(text.substr(0, slash), address);
+  if (!authority) return authority.error();
+  if (auto read = parse_path(path, address); !read) return read.error();
+  return address;
 }
 
 // What stands after `unix:`.
@@ -152,47 +237,24 @@ Result<RedisAddress, Mistake> parse_unix(std::string_view text) {
     return Mistake{"after unix: stands an absolute path, as in unix:/run/redis/redis.sock"};
   if (path->size() > longest_socket_path)
     return Mistake{"the path of a unix socket has at most " + std::to_string(longest_socket_path) + " bytes"};
-  RedisAddress address{.server = UnixServer{*path}, .login = {}};
-  auto options = question == text.npos ? std::string_view{} : text.substr(question + 1);
-  while (!options.empty()) {
-    const auto option = options.substr(0, options.find('&'));
-    options.remove_prefix(std::min(options.size(), option.size() + 1));
-    if (auto applied = apply_option(option, address.login); !applied) return applied.error();
-  }
+  RedisAddress address{.seeds = {UnixServer{*path}}};
+  if (question == text.npos) return address;
+  std::string database;
+  const Option known[] = {{"db", &database}, {"user", &address.login.user}, {"password", &address.login.password}};
+  auto read = parse_options(text.substr(question + 1), known, "db=, user= and password=");
+  if (read) read = read_database(database, address.login);
+  if (!read) return read.error();
   return address;
-}
-
-// Of an IPv6 address only the sign before its zone needs encoding.
-std::string bracketed(const std::string& host) {
-  const auto percent = host.find('%');
-  if (percent == host.npos) return '[' + host + ']';
-  return '[' + host.substr(0, percent) + "%25" + host.substr(percent + 1) + ']';
-}
-
-std::string printed(const TcpServer& server, const RedisLogin& login) {
-  const auto host = server.host.find(':') == server.host.npos ? server.host : bracketed(server.host);
-  const auto user = login.user.empty() ? "" : percent_encoded(login.user) + '@';
-  return "redis://" + user + host + ':' + std::to_string(server.port) + '/' + std::to_string(login.database);
-}
-
-std::string printed(const UnixServer& server, const RedisLogin& login) {
-  std::string text = "unix:" + percent_encoded(server.path);
-  if (login.database != 0) text += "?db=" + std::to_string(login.database);
-  if (!login.user.empty()) text += (login.database != 0 ? "&user=" : "?user=") + percent_encoded(login.user);
-  return text;
 }
 
 Result<RedisAddress, Mistake> parse_any(std::string_view url) {
   const auto blank = [](unsigned char c) { return c <= ' ' || c == 0x7f; };
   if (std::any_of(url.begin(), url.end(), blank))
     return Mistake{"spaces and control characters must be percent-encoded, a space as %20"};
-  if (url.starts_with("redis://")) return parse_tcp(url.substr(8));
   if (url.starts_with("unix:")) return parse_unix(url.substr(5));
-  const auto scheme = url.substr(0, url.find(':'));
-  for (const std::string_view later :
-       {"rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"})
-    if (scheme == later)
-      return Mistake{std::string(later) + ":// is not known to this version; write " + std::string(forms)};
+  const auto name = url.substr(0, url.find("://"));
+  for (const auto& scheme : redis_schemes)
+    if (name == scheme.text && name.size() != url.size()) return parse_tcp(scheme, url.substr(name.size() + 3));
   return Mistake{"the store's address must begin with one of these forms: " + std::string(forms)};
 }
 
@@ -202,10 +264,6 @@ Result<RedisAddress, std::string> RedisAddress::parse(std::string_view url) {
   auto address = parse_any(url);
   if (!address) return {boost::system::in_place_error, address.error().text};
   return *address;
-}
-
-std::string RedisAddress::printable() const {
-  return std::visit([this](const auto& where) { return printed(where, login); }, server);
 }
 
 }  // namespace quota

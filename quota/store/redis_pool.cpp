@@ -168,7 +168,7 @@ RedisConnection::Opened RedisPool::connect(Deadline deadline) {
 }
 
 RedisTarget RedisPool::target() {
-  RedisTarget target{resolver_.addresses(address_.server), address_.login, options_.client_name};
+  RedisTarget target{resolver_.addresses(address_.seeds.front()), address_.login, options_.client_name};
   const std::lock_guard lock(mutex_);
   // Of several addresses a dead first one would cost every new connection its share of the time.
   const auto good = std::find(target.endpoints.begin(), target.endpoints.end(), last_good_);
