@@ -1,6 +1,6 @@
 """Runs the end-to-end tests with pytest; prints "PASSED FAILED" as its last line. A skipped test counts as failed.
 
-    run.py [FILTER]
+    run.py [FILTER [FILE]]     FILE: the tests of this file, which may be another suite's, instead of those beside this one
 """
 
 import sys
@@ -24,12 +24,12 @@ class Count:
             self.outcomes[report.nodeid] = False
 
 
-def main(wanted=""):
+def main(wanted="", chosen=Path(__file__).parent):
     count = Count()
     with_stdout, sys.stdout = sys.stdout, sys.stderr
     sys.dont_write_bytecode = True
-    here = str(Path(__file__).parent)
-    code = pytest.main([here, "-q", "-p", "no:cacheprovider", f"--rootdir={here}", f"--only={wanted}", "--durations=10"], [count])
+    root = chosen if Path(chosen).is_dir() else Path(chosen).parent
+    code = pytest.main([str(chosen), "-q", "-p", "no:cacheprovider", f"--rootdir={root}", f"--only={wanted}", "--durations=10"], [count])
     sys.stdout = with_stdout
     passed = sum(count.outcomes.values())
     failed = len(count.outcomes) - passed

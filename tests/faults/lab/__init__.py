@@ -1,0 +1,18 @@
+"""Real stores that are broken on purpose, a load that keeps sending meanwhile, and an exact account of what became of it.
+
+    Server, Sentinels, Cluster    redis-servers that can be killed, stopped, moved, cut off (servers.py, cluster.py)
+    faults                        what may happen to one, as context managers
+    Wire                          two network namespaces and the cable between them
+    Scene                         daemons, a store and a load of 64 connections; phases; and the promises, checked
+    figures                       what was measured, one row a test, as tests/run prints it
+
+The daemon, its command, folders and waiting come from the end-to-end rig. All of it needs root (namespaces, tmpfs).
+"""
+
+from . import faults, figures
+from .load import Load
+from .network import Wire
+from .scene import Scene
+from .servers import Server
+
+__all__ = ["Load", "Scene", "Server", "Wire", "faults", "figures"]

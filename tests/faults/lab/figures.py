@@ -1,0 +1,54 @@
+"""What the tests measured: a row each, collected in the file that SENDQUOTA_FIGURES names, printed as one table."""
+
+import json
+import os
+from pathlib import Path
+
+COLUMNS = {
+    "fault": "fault",
+    "messages": "messages",
+    "lost": "lost",
+    "twice": "twice",
+    "dropped": "dropped",
+    "longest": "longest ms",
+    "calm": "calm ms",
+    "noise": "noise ms",
+    "slow": "slow",
+    "innocents": "innocents refused",
+    "blocked": "blocked tried/accepted",
+    "over": "over/bound",
+    "charges": "uncharged/twice",
+    "recovery": "recovery ms",
+}
+
+
+def record(row):
+    path = os.environ.get("SENDQUOTA_FIGURES")
+    if path:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+def recorded(path):
+    path = Path(path)
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+
+
+def table(rows):
+    """The rows as text, columns aligned; a note of a row on a line of its own below it."""
+    cells = [[text_of(row.get(key, "")) for key in COLUMNS] for row in rows]
+    heads = list(COLUMNS.values())
+    widths = [max(len(line[i]) for line in [heads, *cells]) for i in range(len(heads))]
+    lines = [aligned(heads, widths)]
+    for row, line in zip(rows, cells):
+        lines.append(aligned(line, widths))
+        lines += [f"    {note}" for note in row.get("notes", [])]
+    return "\n".join(lines)
+
+
+def aligned(cells, widths):
+    return "  ".join(cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(cells, widths))).rstrip()
+
+
+def text_of(value):
+    return f"{value:.0f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,189 @@
+"""Daemons, a store and 64 connections that send all the time; something is broken meanwhile; then the promises are checked.
+
+Who sends (SENDERS below): innocents at 40 % of what their node may give, heavy ones that have used up their limit before the
+fault, late ones that come to their limit during it, blocked ones, and a bulk that keeps all connections busy. The limits of
+heavy, late and bulk senders refill once in 30 days, so what they may send in a test is a number and not an estimate.
+
+How a busy machine is told from a slow daemon: the longest answer of the same load while nothing is broken, and how late the
+load's own clock thread was woken while it was, are measured in the same run; the longest answer under the fault may exceed
+`store.timeout` + 50 ms by the larger of the two, and all three are printed.
+"""
+
+import contextlib
+import time
+
+from rig import Daemon, wait_for
+
+from . import account, figures
+from .load import Load
+from .watch import Watch, store_state
+
+GRACE = 50                 # ms beyond store.timeout
+HEAVY_LIMIT = 60
+INNOCENTS = 50
+BLOCKED = ["user:blocked0@blocked.test", "user:blocked1@blocked.test", "user:blocked2@blocked.test", "user:blocked3@blocked.test"]
+SENDERS = [
+    "innocent 50 60 domain=innocent.test",   # of 3 a second each may send 1.2
+    "heavy 4 100 domain=heavy.test",         # 25 a second each: over after 2.4 s
+    "late 4 100 domain=heavy.test start=2",
+    "blocked 4 100 domain=blocked.test",
+    "bulk 64 480 domain=bulk.test",
+]
+QUOTA = {"name": "mailbox", "per": "user", "limits": ["30 messages / 10s"], "warn_at": "off", "override": [
+    {"match": ["@heavy.test"], "limits": [f"{HEAVY_LIMIT} messages / 30d"]},
+    {"match": ["@bulk.test"], "limits": ["1 messages / 30d burst 1000000"]},
+]}
+
+
+class Scene:
+    """`store` has url, answers() and hash(key). `settings` go into the daemons' [store]."""
+
+    def __init__(self, store, daemons=1, senders=SENDERS, quotas=(QUOTA,), prefix=(), **settings):
+        self.store = store
+        self.timeout = int(settings.get("timeout", "100ms").removesuffix("ms"))
+        self.windows = []
+        self.notes = []
+        self.broken = []       # promises, in words
+        self._stack = contextlib.ExitStack()
+        try:
+            self._open(daemons, senders, quotas, prefix, {"nodes": daemons, **settings})
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, count, senders, quotas, prefix, settings):
+        for identity in BLOCKED:
+            self.store.write("HSET", "sendquota:blocked", identity, "password stolen, ticket 4711")
+        config = {"store": settings, "quota": list(quotas)}
+        self.daemons = [self._stack.enter_context(Daemon(config, store=self.store.url, name=f"node{index}", prefix=prefix))
+                        for index in range(count)]
+        self.states = [self._watch(lambda daemon=daemon: store_state(daemon), 0.02) for daemon in self.daemons]
+        self.answers = self._watch(self.store.answers, 0.005)
+        self.load = self._stack.enter_context(Load([daemon.milter for daemon in self.daemons], senders))
+
+    def _watch(self, look, every):
+        watch = Watch(look, every)
+        self._stack.callback(watch.close)
+        return watch
+
+    # Phases
+
+    def calm(self, seconds):
+        time.sleep(seconds)
+
+    @contextlib.contextmanager
+    def fault(self, name):
+        """The time from the block's begin until the store answers again after its end."""
+        begin = time.monotonic()
+        yield
+        wait_for(self.store.answers, "the store answers again")
+        self.windows.append(account.Window(name, begin, time.monotonic()))
+
+    # The account
+
+    def finish(self, name, bound=0, data="kept"):
+        """Ends the load, records a row of figures, and raises with every promise that was not kept.
+
+        `bound` is what one heavy sender may send beyond its limit; `data` is "kept", or "lost" if the store came back empty.
+        """
+        self.load.stop()
+        summary, messages = self.load.summary, self.load.messages
+        row = {"fault": name, "messages": len(messages), "lost": summary["lost"], "twice": summary["unasked"],
+               "dropped": len(summary["drops"]), **self._times(messages), **self._verdicts(messages, bound),
+               "recovery": self._recovery()}
+        if data == "kept":
+            row["charges"] = self._charges(messages)
+        self._check_each_message(row)
+        self._check_daemons(messages)
+        row["notes"] = self.notes + [f"NOT KEPT: {promise}" for promise in self.broken]
+        figures.record(row)
+        assert not self.broken, "; ".join(self.broken)
+        return row
+
+    def expect(self, fact, promise):
+        if not fact:
+            self.broken.append(promise)
+
+    def _times(self, messages):
+        calm = max((message.waited for message in account.quiet(messages, self.windows)), default=0.0)
+        noise = max((by for at, by in self.load.summary["oversleeps"] if self._is_touched(at)), default=0.0)
+        worst = max((account.longest(messages, window.begin, window.end + 1.5) for window in self.windows), default=0.0)
+        slow = sum(message.waited >= 0.8 * self.timeout for message in messages)
+        allowed = self.timeout + GRACE + max(calm, noise)
+        self.expect(worst <= allowed, f"a message was held {worst:.0f} ms, more than {self.timeout} + {GRACE} + {max(calm, noise):.0f}")
+        return {"longest": worst, "calm": calm, "noise": noise, "slow": slow}
+
+    def _is_touched(self, at):
+        return any(window.begin <= at <= window.end + 1.5 for window in self.windows)
+
+    def _verdicts(self, messages, bound):
+        refused = [message for message in messages if message.group == "innocent" and message.fate != "passed"]
+        blocked = [message for message in messages if message.group == "blocked"]
+        let_through = [message for message in blocked if message.fate == "passed"]
+        hard = [message for message in messages if message.group != "blocked" and message.code >= 500]
+        worst, total = account.over(account.accepted(messages, {"heavy", "late"}), HEAVY_LIMIT)
+        self.expect(not refused, f"innocents were refused {len(refused)} times, first {self._when(refused)}")
+        self.expect(not let_through, f"a blocked sender got {len(let_through)} messages through, first {self._when(let_through)}")
+        self.expect(not hard, f"{len(hard)} messages got a 5xx, first {self._when(hard)}")
+        self.expect(worst <= bound, f"a sender got {worst} messages beyond its limit, all of them {total}; the bound is {bound} each")
+        return {"innocents": f"{len(refused)} of {sum(message.group == 'innocent' for message in messages)}",
+                "blocked": f"{len(blocked)}/{len(let_through)}", "over": f"{worst}/{bound}",
+                "blocked_tried": len(blocked), "blocked_accepted": len(let_through)}
+
+    def _when(self, messages):
+        if not messages or not self.windows:
+            return ""
+        return f"{messages[0].began - self.windows[0].begin:+.3f} s after the begin of the fault ({messages[0].fate} at {messages[0].stage})"
+
+    def _recovery(self):
+        """Milliseconds from the store's first answer after the last fault to the last daemon that uses it again."""
+        if not self.windows:
+            return ""
+        begin, end = self.windows[-1].begin, self.windows[-1].end
+        answers = max((at for at, value in self.answers.changes if value and begin <= at <= end), default=end)
+        back = [watch.last_became("ok", answers) for watch in self.states]
+        self.expect(None not in back, "a daemon does not use the store again")
+        longest = max(((at or time.monotonic()) - answers for at in back), default=0) * 1000
+        self.expect(longest <= 1000, f"recovery took {longest:.0f} ms")
+        return longest
+
+    def _charges(self, messages):
+        """Of what the store has been charged, against what went through: never charged, and charged twice."""
+        want = account.accepted(messages, {"heavy", "late", "bulk"})
+        with contextlib.suppress(TimeoutError):
+            wait_for(lambda: not any(self._difference(want)[0:1]), "all is charged", deadline=2.0, pause=0.1)
+        missing, twice = self._difference(want)
+        self.expect(missing == 0, f"{missing} of the messages that went through were not charged after the outage")
+        return f"{missing}/{twice}"
+
+    def _difference(self, want):
+        used = {key: self.used(*key) for key in want}
+        return sum(max(0, want[key] - used[key]) for key in want), sum(max(0, used[key] - want[key]) for key in want)
+
+    def used(self, group, sender):
+        domain = "bulk.test" if group == "bulk" else "heavy.test"
+        fields = self.store.hash(f"sendquota:{{user:{group}{sender}@{domain}}}")
+        level, remainder, *_ = fields.get("mailbox messages/30d", "0/0 0").split()
+        return int(level.split("/")[0]) + (remainder != "0")  # what has come back since is a fraction of one message
+
+    def _check_each_message(self, row):
+        self.expect(row["lost"] == 0, f"{row['lost']} messages were not answered")
+        self.expect(row["twice"] == 0, f"{row['twice']} answers came twice")
+        self.expect(row["dropped"] == 0, f"{row['dropped']} connections were dropped")
+
+    def _check_daemons(self, messages):
+        for daemon in self.daemons:
+            self.expect(daemon.process.poll() is None, f"a daemon ended with {daemon.process.poll()}")
+            released = daemon.log("event=released")
+            self.expect(not released, f"a release was seen that nobody made: {released[:1]}")
+        logged = sum(len(daemon.log(r"\bverdict=")) for daemon in self.daemons)
+        self.expect(logged == len(messages), f"{len(messages)} messages, but {logged} of them in the log")
+
+    def close(self):
+        self._stack.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()

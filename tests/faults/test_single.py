@@ -1,0 +1,55 @@
+"""One Redis server, one daemon, 64 connections: whatever happens to the server, mail goes on and limits hold."""
+
+import time
+
+import pytest
+
+from lab import Scene, Server, faults
+
+OUTAGE = 2.0   # seconds; several times what the daemon needs to notice
+
+
+@pytest.fixture
+def play(running):
+    """play(NAME, SERVER, BREAK) lets the load run, breaks the server for a while, and checks every promise."""
+    def play(name, server, break_it, seconds=OUTAGE, **account):
+        scene = running(Scene(server))
+        scene.calm(2.5)
+        with scene.fault(name), break_it(server):
+            time.sleep(seconds)
+        scene.calm(2.5)
+        return scene.finish(name, **account)
+    return play
+
+
+def test_nothing_happens(play, running):
+    play("none", running(Server()), faults.nothing)
+
+
+def test_the_server_is_killed_and_comes_back_with_its_data(play, running):
+    play("kill -9, data kept", running(Server({"appendonly": "yes"})), faults.killed)
+
+
+def test_the_server_hangs(play, running):
+    row = play("SIGSTOP", running(Server()), faults.stopped)
+    assert row["slow"] <= 64, "a hanging server costs each connection one time limit, not each message"
+
+
+def test_the_server_is_full(play, running):
+    play("maxmemory, noeviction", running(Server()), faults.out_of_memory)
+
+
+def test_the_server_becomes_a_replica(play, running):
+    play("READONLY replica", running(Server()), faults.replica_of_nobody_there)
+
+
+def test_somebodys_script_does_not_end(play, running):
+    play("BUSY script", running(Server()), lambda server: faults.busy(server, OUTAGE))
+
+
+def test_scripts_are_flushed_all_the_time(play, running):
+    play("SCRIPT FLUSH each 100 ms", running(Server()), faults.forgetting_scripts)
+
+
+def test_the_server_pauses_for_longer_than_a_question_may_take(play, running):
+    play("CLIENT PAUSE 300 each s", running(Server()), faults.pausing, seconds=3)
