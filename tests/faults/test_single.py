@@ -30,6 +30,15 @@ def test_the_server_is_killed_and_comes_back_with_its_data(play, running):
     play("kill -9, data kept", running(Server({"appendonly": "yes"})), faults.killed)
 
 
+def test_the_server_is_killed_and_comes_back_empty(play, running):
+    """What was used is forgotten with the data: at most one limit's worth again."""
+    play("kill -9, data lost", running(Server()), faults.killed, bound=60, uncharged=None)
+
+
+def test_everything_is_deleted(play, running):
+    play("FLUSHALL", running(Server()), faults.emptied, bound=60, uncharged=None)
+
+
 def test_the_server_hangs(play, running):
     row = play("SIGSTOP", running(Server()), faults.stopped)
     assert row["slow"] <= 64, "a hanging server costs each connection one time limit, not each message"
@@ -49,7 +58,3 @@ def test_somebodys_script_does_not_end(play, running):
 
 def test_scripts_are_flushed_all_the_time(play, running):
     play("SCRIPT FLUSH each 100 ms", running(Server()), faults.forgetting_scripts)
-
-
-def test_the_server_pauses_for_longer_than_a_question_may_take(play, running):
-    play("CLIENT PAUSE 300 each s", running(Server()), faults.pausing, seconds=3)

@@ -2,7 +2,8 @@
 
     Server, Sentinels, Cluster    redis-servers that can be killed, stopped, moved, cut off (servers.py, cluster.py)
     faults                        what may happen to one, as context managers
-    Wire                          two network namespaces and the cable between them
+    Network                       hosts with a network of their own, that can be cut off
+    SlowLine                      a server behind a bad line             Disk     a small disk that can be full
     Scene                         daemons, a store and a load of 64 connections; phases; and the promises, checked
     figures                       what was measured, one row a test, as tests/run prints it
 
@@ -10,9 +11,11 @@ The daemon, its command, folders and waiting come from the end-to-end rig. All o
 """
 
 from . import faults, figures
+from .disk import Disk
 from .load import Load
-from .network import Wire
+from .network import Network
+from .proxy import SlowLine
 from .scene import Scene
 from .servers import Server
 
-__all__ = ["Load", "Scene", "Server", "Wire", "faults", "figures"]
+__all__ = ["Disk", "Load", "Network", "Scene", "Server", "SlowLine", "faults", "figures"]

@@ -23,6 +23,13 @@ def killed(server):
 
 
 @contextlib.contextmanager
+def emptied(server):
+    """FLUSHALL: the server is fine, and knows nothing any more."""
+    server("FLUSHALL")
+    yield
+
+
+@contextlib.contextmanager
 def stopped(server):
     """SIGSTOP: connections stand, new ones are taken by the kernel, and nobody answers."""
     server.stop()

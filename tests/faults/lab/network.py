@@ -1,4 +1,4 @@
-"""Two network namespaces and the cable between them, which can be cut so that packets vanish: nobody is told anything.
+"""Hosts with a network of their own, all on one switch, that can be cut off so that packets vanish: nobody is told anything.
 
 Nothing of it is in the machine's own network, and all of it is gone when the processes that hold it end.
 """
@@ -6,7 +6,10 @@ Nothing of it is in the machine's own network, and all of it is gone when the pr
 import contextlib
 import subprocess
 
-CUT = "table inet cut { chain in { type filter hook input priority 0; policy drop; }; chain out { type filter hook output priority 0; policy drop; }; }"
+CUT = """table inet cut {
+  chain in { type filter hook input priority 0; policy accept; iifname "wire" drop; }
+  chain out { type filter hook output priority 0; policy accept; oifname "wire" drop; }
+}"""
 
 
 class Namespace:
@@ -17,21 +20,12 @@ class Namespace:
                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         if self.holder.stdout.readline() != "up\n":
             raise RuntimeError("no network namespace: this needs root and iproute2")
-        self.is_cut = False
-        self.pid = self.holder.pid
-        self.prefix = ["nsenter", f"--net=/proc/{self.pid}/ns/net"]
+        self.prefix = ["nsenter", f"--net=/proc/{self.holder.pid}/ns/net"]
 
     def run(self, *words):
-        subprocess.run([*self.prefix, *words], check=True, capture_output=True, text=True)
-
-    def cut(self):
-        """From now on every packet from and to it is dropped."""
-        self.is_cut = True
-        self.run("nft", CUT)
-
-    def mend(self):
-        self.run("nft", "delete table inet cut")
-        self.is_cut = False
+        done = subprocess.run([*self.prefix, *words], capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(words)}: {done.stderr.strip()}")
 
     def close(self):
         self.holder.stdin.close()
@@ -39,30 +33,50 @@ class Namespace:
         self.holder.stdout.close()
 
 
-class Wire:
-    """`here` and `there`, and the addresses of both ends."""
+class Host(Namespace):
+    """One machine on the switch, at `address`."""
 
-    here_address, there_address = "10.213.0.1", "10.213.0.2"
-
-    def __init__(self):
-        self.here, self.there = Namespace(), Namespace()
-        self.here.run("ip", "link", "add", "near", "type", "veth", "peer", "name", "far", "netns", str(self.there.pid))
-        for end, name, address in ((self.here, "near", self.here_address), (self.there, "far", self.there_address)):
-            end.run("ip", "address", "add", f"{address}/24", "dev", name)
-            end.run("ip", "link", "set", name, "up")
+    def __init__(self, switch, number):
+        super().__init__()
+        self.address = f"10.213.0.{number}"
+        self.is_cut = False
+        switch.run("ip", "link", "add", f"port{number}", "type", "veth", "peer", "name", "wire", "netns", str(self.holder.pid))
+        switch.run("ip", "link", "set", f"port{number}", "up", "master", "switch")
+        self.run("ip", "address", "add", f"{self.address}/24", "dev", "wire")
+        self.run("ip", "link", "set", "wire", "up")
 
     @contextlib.contextmanager
-    def cut(self):
-        """Nothing comes through, in mid-connection and for new ones."""
-        self.there.cut()
+    def cut_off(self):
+        """Nothing goes to another host or comes from one, in mid-connection and for new ones; within it all goes on."""
+        self.run("nft", CUT)
+        self.is_cut = True
         try:
             yield
         finally:
-            self.there.mend()
+            self.run("nft", "delete table inet cut")
+            self.is_cut = False
+
+
+class Network:
+    """`hosts`, each reaching every other."""
+
+    def __init__(self, count):
+        self._stack = contextlib.ExitStack()
+        try:
+            switch = self._namespace(Namespace())
+            switch.run("ip", "link", "add", "switch", "type", "bridge")
+            switch.run("ip", "link", "set", "switch", "up")
+            self.hosts = [self._namespace(Host(switch, number)) for number in range(1, count + 1)]
+        except BaseException:
+            self.close()
+            raise
+
+    def _namespace(self, namespace):
+        self._stack.callback(namespace.close)
+        return namespace
 
     def close(self):
-        self.here.close()
-        self.there.close()
+        self._stack.close()
 
     def __enter__(self):
         return self

@@ -16,17 +16,19 @@ BIN = Path(os.environ.get("SENDQUOTA_BUILD", Path(__file__).resolve().parents[3]
 class Server:
     """Running from construction to close(), on one port for ever, and on a unix socket that no network fault reaches.
 
-    `settings` are redis-server options without dashes; `kind` "sentinel" makes it one, with a `config` file of its own.
-    `namespace` (network.py) is where it lives, at `address`. `shifts_clock`: shift_clock() moves its wall clock.
+    `settings` are redis-server options without dashes; `config` is the text of its configuration file, which it may write to,
+    and `words` begin the command line. `host` (network.py) is where it lives. `shifts_clock`: shift_clock() moves its wall clock.
     """
 
-    def __init__(self, settings=None, kind="redis", config="", namespace=None, address="127.0.0.1", shifts_clock=False):
-        self.folder = Folder(kind)
-        self.address = address
-        self.namespace = namespace
-        self.kind = kind
-        self.settings = dict(settings or {})
+    def __init__(self, settings=None, config="", words=(), host=None, port=None, shifts_clock=False):
+        self.folder = Folder("redis")
+        self.address = host.address if host else "127.0.0.1"
+        self.host = host
+        self.port = port
+        self.words = list(words)
         self.socket = self.folder.path / "redis.sock"
+        self.settings = {"bind": self.address, "protected-mode": "no", "dir": self.folder.path, "unixsocket": self.socket,
+                         "unixsocketperm": "777", **({"save": "", "appendonly": "no"} if not words else {}), **(settings or {})}
         self.config = self.folder.path / "redis.conf"
         self.config.write_text(config)
         self.clock = self.folder.path / "clock" if shifts_clock else None
@@ -40,22 +42,20 @@ class Server:
             raise
 
     def _start_on_a_free_port(self):
-        for _ in range(5):
-            self.port = free_port() if self.namespace is None else 6379
+        chosen = self.port
+        for _ in range(1 if chosen else 5):
+            self.port = chosen or free_port()
             if self._try_to_start():
                 return
         raise RuntimeError("redis-server does not start:\n" + self.log()[-2000:])
 
     def _try_to_start(self):
-        options = {"port": self.port, "bind": self.address, "protected-mode": "no", "dir": self.folder.path,
-                   "unixsocket": self.socket, "unixsocketperm": "777"}
-        options |= {"save": "", "appendonly": "no"} if self.kind == "redis" else {}
-        words = [word for key, value in {**options, **self.settings}.items() for word in (f"--{key}", str(value))]
-        words = ["redis-server", str(self.config), *words, *(["--sentinel"] if self.kind == "sentinel" else [])]
+        words = [word for key, value in {"port": self.port, **self.settings}.items() for word in (f"--{key}", str(value))]
+        words = ["redis-server", str(self.config), *self.words, *words]
         self.socket.unlink(missing_ok=True)
         clock = {"LD_PRELOAD": str(BIN / "fault_clock.so"), "SENDQUOTA_CLOCK_SHIFT": str(self.clock)} if self.clock else {}
         with open(self.folder.path / "log", "ab") as log:
-            prefix = self.namespace.prefix if self.namespace else []
+            prefix = self.host.prefix if self.host else []
             self.process = subprocess.Popen([*prefix, *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             env={**os.environ, **clock})
         wait_for(lambda: self.process.poll() is not None or self._speaks(), "redis-server answers", pause=0.005)
@@ -91,15 +91,16 @@ class Server:
 
     def answers(self):
         """Whether a client would have a write answered."""
-        if self.namespace and self.namespace.is_cut:
+        if self.host and self.host.is_cut:
             return False
-        return accepts_writes(self.socket if self.namespace else (self.address, self.port))
+        return accepts_writes(self.socket if self.host else (self.address, self.port))
 
     def hash(self, key):
         fields = self("HGETALL", key)
         return dict(zip(fields[::2], fields[1::2]))
 
-    write = __call__
+    def block(self, identity, text):
+        self("HSET", "sendquota:blocked", identity, text)
 
     def log(self):
         path = self.folder.path / "log"
