@@ -64,8 +64,11 @@ class Scene:
         for identity, text in BLOCKED.items():
             self.store.block(identity, text.format(now=moment(-60), later=moment(6 * 3600)))
         config = {"store": settings, "quota": list(quotas)}
-        self.daemons = [self._stack.enter_context(Daemon(config, store=self.store.url, name=f"node{index}", prefix=prefix))
-                        for index in range(count)]
+        self.daemons = [Daemon(config, store=self.store.url, name=f"node{index}") for index in range(count)]
+        for daemon in self.daemons:
+            self._stack.callback(daemon.close)
+            daemon.prefix = list(prefix)
+            daemon.start()
         self.states = [self._watch(lambda daemon=daemon: store_state(daemon), 0.02) for daemon in self.daemons]
         self.answers = self._watch(self.store.answers, 0.005)
         self.load = self._stack.enter_context(Load([daemon.milter for daemon in self.daemons], senders))
