@@ -33,17 +33,17 @@ def test_the_server_pauses_for_longer_than_a_question_may_take(running):
 
 def test_answers_come_too_late(running):
     line = running(SlowLine(running(Server())))
-    play(running(Scene(line)), "each answer 300 ms late", line.late(0.3))
+    play(running(Scene(line)), "each answer 300 ms late", line.slow(delay=0.3))
 
 
 def test_answers_come_late_but_in_time(running):
     line = running(SlowLine(running(Server())))
-    play(running(Scene(line)), "each answer 40 ms late", line.late(0.04))
+    play(running(Scene(line)), "each answer 40 ms late", line.slow(delay=0.04))
 
 
 def test_answers_come_byte_by_byte(running):
     line = running(SlowLine(running(Server())))
-    play(running(Scene(line)), "a byte each 20 ms", line.trickling(0.02))
+    play(running(Scene(line)), "a byte each 20 ms", line.slow(byte_pause=0.02))
 
 
 @pytest.mark.parametrize("name, first, then", [("forward and back", HOUR, 0), ("back and forward", -HOUR, 0)])

@@ -1,6 +1,7 @@
 """Waiting for a fact instead of for luck, ports that are free, and folders that other users can reach."""
 
 import atexit
+import os
 import shutil
 import socket
 import tempfile
@@ -49,8 +50,8 @@ def socket_answers(path):
 
 
 # Parent of all folders of this test run. Rooms show it under the same path, so that a server reaches every socket of
-# the rig; a socket that is seen through an overlay instead cannot be connected to.
-SHARED = Path(tempfile.mkdtemp(prefix="sq-", dir="/tmp"))
+# the rig; a socket that is seen through an overlay instead cannot be connected to. SENDQUOTA_TMP: below another folder.
+SHARED = Path(tempfile.mkdtemp(prefix="sq-", dir=os.environ.get("SENDQUOTA_TMP", "/tmp")))
 SHARED.chmod(0o755)
 atexit.register(shutil.rmtree, SHARED, ignore_errors=True)
 

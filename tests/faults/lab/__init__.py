@@ -14,8 +14,8 @@ from . import faults, figures
 from .disk import Disk
 from .load import Load
 from .network import Network
-from .proxy import SlowLine
 from .scene import Scene
 from .servers import Server
+from .slow_line import SlowLine
 
 __all__ = ["Disk", "Load", "Network", "Scene", "Server", "SlowLine", "faults", "figures"]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from rig.wait import Folder
 
-from .servers import BIN
+from .servers import BIN, FIRST
 
 
 class Message(NamedTuple):
@@ -29,7 +29,7 @@ class Load:
         self.folder = Folder("load")
         self.trace = self.folder.path / "trace"
         self._said = []
-        self.process = subprocess.Popen([str(BIN / "fault_load"), str(self.trace)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        self.process = subprocess.Popen([*FIRST, str(BIN / "fault_load"), str(self.trace)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         text=True, bufsize=1)
         plan = [*(f"milter {milter}" for milter in milters), f"connections {connections}", *(f"group {group}" for group in groups)]
         self.process.stdin.write("\n".join(plan) + "\n\n")

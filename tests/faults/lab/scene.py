@@ -4,7 +4,8 @@ Who sends (SENDERS below): innocents at 40 % of what their node may give, heavy 
 fault, late ones that come to their limit during it, blocked ones, and a bulk that keeps all connections busy. The limits of
 heavy, late and bulk senders refill once in 30 days, so what they may send in a test is a number and not an estimate.
 
-How a busy machine is told from a slow daemon: the longest answer of the same load while nothing is broken, and how late the
+How a busy machine is told from a slow daemon: servers, daemons and load run with real-time priority where that is allowed;
+and the longest answer of the same load while nothing is broken, and how late the
 load's own clock thread was woken while it was, are measured in the same run; the longest answer under the fault may exceed
 `store.timeout` + 50 ms by the larger of the two, and all three are printed.
 """
@@ -16,6 +17,7 @@ from rig import Daemon, wait_for
 
 from . import account, figures
 from .load import Load
+from .servers import FIRST
 from .watch import Watch, store_state
 
 GRACE = 50                 # ms beyond store.timeout
@@ -67,7 +69,7 @@ class Scene:
         self.daemons = [Daemon(config, store=self.store.url, name=f"node{index}") for index in range(count)]
         for daemon in self.daemons:
             self._stack.callback(daemon.close)
-            daemon.prefix = list(prefix)
+            daemon.prefix = [*prefix, *FIRST]
             daemon.start()
         self.states = [self._watch(lambda daemon=daemon: store_state(daemon), 0.02) for daemon in self.daemons]
         self.answers = self._watch(self.store.answers, 0.005)
