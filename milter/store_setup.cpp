@@ -46,8 +46,10 @@ Result<void, std::string> StoreSetup::open_redis(const StoreSettings& settings) 
   resolver_ = std::make_unique<quota::Resolver>();
   const auto names_known_by = std::chrono::steady_clock::now() + name_lookup;
   for (const auto& seed : address->seeds) (void)resolver_->wait_for_addresses(seed, names_known_by);
-  pool_ = std::make_unique<quota::RedisPool>(*address, *resolver_);
-  context_ = std::make_unique<quota::RedisContext>(*pool_, quota::RedisStoreOptions{settings.prefix, settings.timeout});
+  topology_ = std::make_unique<quota::RedisTopology>(*address, *resolver_,
+                                                     quota::RedisTopologyOptions{.prefix = settings.prefix, .timeout = settings.timeout});
+  (void)topology_->wait_for_first_look(std::chrono::steady_clock::now() + name_lookup);
+  context_ = std::make_unique<quota::RedisContext>(*topology_, quota::RedisStoreOptions{settings.prefix, settings.timeout});
   redis_ = std::make_unique<quota::RedisStore>(*context_);
   redis_ledger_ = std::make_unique<quota::RedisLedger>(*context_);
   store_ = redis_.get();

@@ -44,7 +44,7 @@ class StoreSetup {
   std::string url_;
   std::unique_ptr<quota::MemoryStore> memory_;  // the store, or the shares while Redis is away
   std::unique_ptr<quota::Resolver> resolver_;
-  std::unique_ptr<quota::RedisPool> pool_;
+  std::unique_ptr<quota::RedisTopology> topology_;
   std::unique_ptr<quota::RedisContext> context_;
   std::unique_ptr<quota::RedisStore> redis_;
   std::unique_ptr<quota::RedisLedger> redis_ledger_;

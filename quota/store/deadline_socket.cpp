@@ -78,6 +78,11 @@ void Waker::clear() {
   ::eventfd_read(descriptor_, &count);
 }
 
+bool Waker::is_set() const {
+  pollfd watched{descriptor_, POLLIN, 0};
+  return ::poll(&watched, 1, 0) == 1;
+}
+
 Result<void, SocketError> DeadlineSocket::connect(const Endpoint& endpoint, Deadline deadline) {
   auto opened = open(endpoint);
   if (!opened) return opened;

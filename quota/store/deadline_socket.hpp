@@ -33,6 +33,7 @@ class Waker {
 
   void wake();
   void clear();
+  [[nodiscard]] bool is_set() const;
   [[nodiscard]] int descriptor() const { return descriptor_; }
 
  private:

@@ -48,12 +48,20 @@ class RedisConnection {
   [[nodiscard]] Result<std::vector<RedisReply>, StoreError> ask_all(std::span<const Command> commands,
                                                                     Deadline deadline, const ReplyLimits& limits = {});
 
+  /// The two halves of ask_all(), so that several servers can be asked at once: each question of send_all() is answered
+  /// by one receive(). What has come by the deadline is read after it too.
+  [[nodiscard]] Result<void, StoreError> send_all(std::span<const Command> commands, Deadline deadline);
+  [[nodiscard]] Result<RedisReply, StoreError> receive(Deadline deadline, const ReplyLimits& limits = {});
+
   /// The next message that the server pushes, after this connection was subscribed by ask(). Empty at the deadline or
   /// when woken; the connection is as good then as before. Once messages may come, only this and subscribing commands
   /// make sense.
   [[nodiscard]] Result<std::optional<RedisReply>, StoreError> next_message(Deadline deadline, const Waker& waker);
 
   [[nodiscard]] bool is_open() const { return socket_.is_open(); }
+
+  /// Open, and every question of send_all() was answered.
+  [[nodiscard]] bool is_at_rest() const { return is_open() && unanswered_ == 0; }
 
   /// For a connection that was kept: false when the server has closed it, or has said what nobody asked.
   [[nodiscard]] bool still_good() { return is_open() && socket_.silent(); }
@@ -79,6 +87,7 @@ class RedisConnection {
   ReplyReader reader_;
   Endpoint endpoint_;
   std::string question_;  // what is sent next; kept for its memory
+  std::size_t unanswered_ = 0;  // of send_all()
 };
 
 }  // namespace quota

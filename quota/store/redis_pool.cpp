@@ -1,7 +1,6 @@
 #include "quota/store/redis_pool.hpp"
 
 #include <algorithm>
-#include <boost/container/small_vector.hpp>
 #include <string>
 #include <utility>
 
@@ -10,100 +9,108 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Words of a server that another one has replaced, or that cannot write as long as it is alone.
-bool is_wrong_server(ServerErrorCode code) {
-  return code == ServerErrorCode::readonly || code == ServerErrorCode::masterdown ||
-         code == ServerErrorCode::noreplicas;
-}
-
-bool nothing_had_left(const StoreError& error) {
-  return error.kind == StoreErrorKind::closed && error.executed == Executed::no;
+/// What a caller is told who was not even lent a connection. A wrong password stays a wrong password while nobody tries
+/// it again; everything else has become "unreachable".
+StoreError not_asked(const StoreError& failure) {
+  const bool lasts = failure.kind == StoreErrorKind::misconfigured || failure.kind == StoreErrorKind::refused;
+  return {lasts ? failure.kind : StoreErrorKind::unreachable, Executed::no, "not asked again yet after: " + failure.text};
 }
 
 }  // namespace
 
-RedisPool::RedisPool(RedisAddress address, Resolver& resolver, RedisPoolOptions options)
-    : address_(std::move(address)),
-      options_(std::move(options)),
-      resolver_(resolver),
-      backoff_(options_.first_pause, options_.longest_pause, std::random_device{}()) {}
-
-Result<RedisReply, StoreError> RedisPool::ask(std::span<const std::string_view> arguments, Deadline deadline,
-                                              const ReplyLimits& limits) {
-  return on_a_connection<RedisReply>(deadline, [&](RedisConnection& connection) {
-    return accepted(connection, connection.ask(arguments, deadline, limits));
-  });
+std::string printable(const RedisServerName& server) {
+  if (const auto* local = std::get_if<UnixServer>(&server)) return local->path;
+  const auto& tcp = std::get<TcpServer>(server);
+  const bool is_ipv6 = tcp.host.find(':') != tcp.host.npos;
+  return (is_ipv6 ? '[' + tcp.host + ']' : tcp.host) + ':' + std::to_string(tcp.port);
 }
 
-Result<std::vector<RedisReply>, StoreError> RedisPool::ask_all(std::span<const Command> commands, Deadline deadline,
-                                                               const ReplyLimits& limits) {
-  return on_a_connection<std::vector<RedisReply>>(
-      deadline, [&](RedisConnection& connection) { return connection.ask_all(commands, deadline, limits); });
+RedisPool::RedisPool(RedisServerName server, RedisLogin login, Resolver& resolver, Standing standing, RedisPoolOptions options)
+    : server_(std::move(server)), login_(std::move(login)), options_(std::move(options)), resolver_(resolver) {
+  if (standing == Standing::unproven)
+    failure_ = StoreError{StoreErrorKind::unreachable, Executed::no, printable(server_) + " was not reached yet"};
 }
 
-Result<RedisReply, StoreError> RedisPool::eval(const RedisScript& script, std::span<const std::string_view> keys,
-                                               std::span<const std::string_view> arguments, Deadline deadline,
-                                               const ReplyLimits& limits) {
-  const auto key_count = std::to_string(keys.size());
-  boost::container::small_vector<std::string_view, 32> command{"EVALSHA", script.sha(), key_count};
-  command.insert(command.end(), keys.begin(), keys.end());
-  command.insert(command.end(), arguments.begin(), arguments.end());
-  return on_a_connection<RedisReply>(deadline, [&](RedisConnection& connection) {
-    command[0] = "EVALSHA";
-    command[1] = script.sha();
-    auto reply = connection.ask(command, deadline, limits);
-    const auto error = reply ? reply->error() : std::nullopt;
-    if (!error || error->code != ServerErrorCode::noscript) return accepted(connection, std::move(reply));
-    command[0] = "EVAL";
-    command[1] = script.source();
-    return accepted(connection, connection.ask(command, deadline, limits));
-  });
+Result<RedisPool::Loan, StoreError> RedisPool::borrow(Deadline deadline) {
+  std::uint64_t term = 0;
+  auto turn = take_turn(deadline, term);
+  if (!turn) return turn.error();
+  auto kept = std::move(*turn);
+  while (kept && !kept->still_good()) kept = other_idle();
+  const auto since = Clock::now();
+  if (kept) return Loan(kept.release(), {this, Origin::kept, term, since});
+  auto opened = connect(deadline);
+  if (opened) return Loan(opened->release(), {this, Origin::fresh, term, since});
+  free_turn();
+  if (says_much(opened.error(), since)) note(opened.error(), term);
+  return opened.error();
 }
 
-RedisConnection::Opened RedisPool::open_apart(Deadline deadline) { return connect(deadline); }
+bool RedisPool::may_borrow_again(const Loan& loan, const StoreError& error) {
+  return loan.get_deleter().origin == Origin::kept && error.kind == StoreErrorKind::closed && error.executed == Executed::no;
+}
+
+void RedisPool::fail(const Loan& loan, const StoreError& error) {
+  const auto& lent = loan.get_deleter();
+  if (says_much(error, lent.since))
+    note(error, lent.term);
+  else
+    suspect();
+}
+
+void RedisPool::suspect() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(is_suspected_, true)) return;
+  }
+  options_.alarm();
+}
+
+Result<void, StoreError> RedisPool::look(const Question& question, Deadline deadline) {
+  auto opened = connect(deadline);
+  const auto answered = opened ? question(**opened, deadline) : Result<void, StoreError>(opened.error());
+  std::vector<Connection> dropped;  // closed when the lock is free
+  const std::lock_guard lock(mutex_);
+  if (answered)
+    serve(std::move(*opened));
+  else
+    dropped = break_off(answered.error());
+  return answered;
+}
+
+bool RedisPool::is_in_doubt() const {
+  const std::lock_guard lock(mutex_);
+  return failure_ || is_suspected_;
+}
+
+std::optional<StoreError> RedisPool::failure() const {
+  const std::lock_guard lock(mutex_);
+  return failure_;
+}
+
+RedisConnection::Opened RedisPool::open_apart(Deadline deadline) {
+  std::uint64_t term = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    if (failure_) return not_asked(*failure_);
+    term = term_;
+  }
+  const auto since = Clock::now();
+  auto opened = connect(deadline);
+  if (!opened && says_much(opened.error(), since)) note(opened.error(), term);
+  return opened;
+}
 
 RedisPool::Level RedisPool::level() const {
   const std::lock_guard lock(mutex_);
   return {.open = turns_taken_, .idle = idle_.size()};
 }
 
-template <class Answer, class Ask>
-Result<Answer, StoreError> RedisPool::on_a_connection(Deadline deadline, Ask ask) {
-  for (;;) {
-    auto lent = borrow(deadline);
-    if (!lent) return lent.error();
-    Result<Answer, StoreError> answer = ask(**lent);
-    // Between the look at a kept connection and its use the server may have closed it; another one is tried.
-    const bool again = !answer && lent->get_deleter().origin == Origin::kept && nothing_had_left(answer.error());
-    if (!again) return answer;
-  }
-}
-
-Result<RedisReply, StoreError> RedisPool::accepted(RedisConnection& connection, Result<RedisReply, StoreError> reply) {
-  const auto error = reply ? reply->error() : std::nullopt;
-  if (!error) return reply;
-  if (is_wrong_server(error->code)) {
-    connection.close();
-    resolver_.refresh_soon();
-  }
-  return to_store_error(*error);
-}
-
-Result<RedisPool::Lent, StoreError> RedisPool::borrow(Deadline deadline) {
-  auto turn = take_turn(deadline);
-  if (!turn) return turn.error();
-  auto kept = std::move(*turn);
-  while (kept && !kept->still_good()) kept = other_idle();
-  if (kept) return Lent(kept.release(), {this, Origin::kept});
-  auto opened = connect(deadline);
-  if (opened) return Lent(opened->release(), {this, Origin::fresh});
-  free_turn();
-  return opened.error();
-}
-
 // A turn, and with it a kept connection if there is one.
-Result<RedisPool::Connection, StoreError> RedisPool::take_turn(Deadline deadline) {
+Result<RedisPool::Connection, StoreError> RedisPool::take_turn(Deadline deadline, std::uint64_t& term) {
   std::unique_lock lock(mutex_);
+  if (failure_) return not_asked(*failure_);
+  term = term_;
   if (!idle_.empty()) {
     auto kept = std::move(idle_.back());
     idle_.pop_back();
@@ -118,7 +125,9 @@ Result<RedisPool::Connection, StoreError> RedisPool::wait_for_turn(std::unique_l
                                                                    Deadline deadline) {
   Waiter self;
   waiters_.push_back(&self);
-  if (self.served.wait_until(lock, deadline, [&] { return self.has_turn; })) return std::move(self.connection);
+  const bool is_done = self.served.wait_until(lock, deadline, [&] { return self.is_done; });
+  if (is_done && self.failure) return *self.failure;
+  if (is_done) return std::move(self.connection);
   std::erase(waiters_, &self);
   return StoreError{StoreErrorKind::timed_out, Executed::no,
                     "all " + std::to_string(options_.most_connections) + " connections were in use until the deadline"};
@@ -136,13 +145,17 @@ RedisPool::Connection RedisPool::other_idle() {
 }
 
 void RedisPool::give_back(Connection connection) {
-  if (!connection->is_open()) return free_turn();
-  const std::lock_guard lock(mutex_);
+  if (!connection->is_at_rest()) return free_turn();
+  std::unique_lock lock(mutex_);
+  if (failure_) {
+    lock.unlock();
+    return free_turn();
+  }
   if (waiters_.empty()) return idle_.push_back(std::move(connection));
   auto& next = *waiters_.front();
   waiters_.pop_front();
   next.connection = std::move(connection);
-  next.has_turn = true;
+  next.is_done = true;
   next.served.notify_one();
 }
 
@@ -154,57 +167,67 @@ void RedisPool::free_turn() {
   }
   auto& next = *waiters_.front();
   waiters_.pop_front();
-  next.has_turn = true;
+  next.is_done = true;
   next.served.notify_one();
 }
 
+// Requires: mutex_ is held.
+void RedisPool::serve(Connection first) {
+  is_suspected_ = false;
+  if (std::exchange(failure_, std::nullopt)) ++term_;
+  if (turns_taken_ >= options_.most_connections) return;
+  ++turns_taken_;
+  idle_.push_back(std::move(first));
+}
+
+void RedisPool::note(const StoreError& error, std::uint64_t term) {
+  std::vector<Connection> dropped;  // closed when the lock is free
+  {
+    const std::lock_guard lock(mutex_);
+    if (failure_ || term != term_) return;
+    dropped = break_off(error);
+  }
+  options_.alarm();
+}
+
+// Requires: mutex_ is held. Returns: connections to be closed without it.
+std::vector<RedisPool::Connection> RedisPool::break_off(const StoreError& error) {
+  std::vector<Connection> dropped;
+  is_suspected_ = false;
+  failure_ = error;
+  dropped.swap(idle_);
+  turns_taken_ -= dropped.size();
+  for (auto* waiter : std::exchange(waiters_, {})) {
+    waiter->failure = not_asked(error);
+    waiter->is_done = true;
+    waiter->served.notify_one();
+  }
+  return dropped;
+}
+
+// Of a question that was given little time only the deadline is known, not the server.
+bool RedisPool::says_much(const StoreError& error, Moment since) const {
+  return error.kind != StoreErrorKind::timed_out || Clock::now() - since >= options_.patience;
+}
+
 RedisConnection::Opened RedisPool::connect(Deadline deadline) {
-  const auto attempt = begin_attempt();
-  if (attempt == Attempt::none) return pausing();
   auto opened = RedisConnection::open(io_, target(), deadline);
-  end_attempt(attempt, opened);
-  if (!opened) resolver_.refresh_soon();
+  if (!opened) {
+    resolver_.refresh_soon();
+    return opened;
+  }
+  const std::lock_guard lock(mutex_);
+  last_good_ = (*opened)->endpoint();
   return opened;
 }
 
 RedisTarget RedisPool::target() {
-  RedisTarget target{resolver_.addresses(address_.seeds.front()), address_.login, options_.client_name};
+  RedisTarget target{resolver_.addresses(server_), login_, options_.client_name};
   const std::lock_guard lock(mutex_);
   // Of several addresses a dead first one would cost every new connection its share of the time.
   const auto good = std::find(target.endpoints.begin(), target.endpoints.end(), last_good_);
   if (good != target.endpoints.end()) std::rotate(target.endpoints.begin(), good, good + 1);
   return target;
-}
-
-RedisPool::Attempt RedisPool::begin_attempt() {
-  const std::lock_guard lock(mutex_);
-  if (!backoff_.failing()) return Attempt::usual;
-  if (probing_ || !backoff_.may_try(Clock::now())) return Attempt::none;
-  probing_ = true;
-  return Attempt::probe;
-}
-
-void RedisPool::end_attempt(Attempt attempt, const RedisConnection::Opened& opened) {
-  const std::lock_guard lock(mutex_);
-  if (attempt == Attempt::probe) probing_ = false;
-  if (opened) {
-    backoff_.succeeded();
-    last_good_ = (*opened)->endpoint();
-    return;
-  }
-  // Many usual attempts may fail together; that is one failure.
-  if (attempt == Attempt::usual && backoff_.failing()) return;
-  backoff_.failed(Clock::now());
-  last_failure_ = opened.error();
-}
-
-// A wrong password stays a wrong password while nobody tries it again; everything else has become "unreachable".
-StoreError RedisPool::pausing() const {
-  const std::lock_guard lock(mutex_);
-  const bool lasting =
-      last_failure_.kind == StoreErrorKind::misconfigured || last_failure_.kind == StoreErrorKind::refused;
-  return {lasting ? last_failure_.kind : StoreErrorKind::unreachable, Executed::no,
-          "not tried again yet after: " + last_failure_.text};
 }
 
 }  // namespace quota

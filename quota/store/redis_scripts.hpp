@@ -11,5 +11,6 @@ namespace quota::scripts {
 [[nodiscard]] const RedisScript& mark();
 [[nodiscard]] const RedisScript& release();
 [[nodiscard]] const RedisScript& replace();
+[[nodiscard]] const RedisScript& probe();
 
 }  // namespace quota::scripts

@@ -1,84 +1,12 @@
 #include "quota/store/redis_store.hpp"
 
-#include <algorithm>
+#include "quota/store/take_question.hpp"
 
 namespace quota {
 namespace {
 
-constexpr std::size_t reply_head = 3;
-constexpr std::size_t reply_per_charge = 3;
-
-/// The charges of a message by record, as the script wants them; it remembers where each came from.
-class Question {
- public:
-  Question(const RedisContext& context, std::span<const Charge> charges, std::string_view verb) {
-    add(context.clock_argument());
-    add(std::string(verb));
-    std::vector<bool> is_done(charges.size());
-    for (std::size_t i = 0; i < charges.size(); ++i) {
-      if (is_done[i]) continue;
-      keys_.push_back(context.record_key(charges[i].identity));
-      const auto count_at = texts_.size();
-      add("");
-      std::size_t count = 0;
-      for (std::size_t j = i; j < charges.size(); ++j) {
-        if (is_done[j] || charges[j].identity != charges[i].identity) continue;
-        is_done[j] = true;
-        order_.push_back(j);
-        add_charge(charges[j]);
-        ++count;
-      }
-      texts_[count_at] = std::to_string(count);
-    }
-  }
-
-  [[nodiscard]] std::vector<std::string_view> keys() const { return {keys_.begin(), keys_.end()}; }
-  [[nodiscard]] std::vector<std::string_view> arguments() const { return {texts_.begin(), texts_.end()}; }
-  /// The index of the charge that comes as number `n` in the reply.
-  [[nodiscard]] std::size_t charge_at(std::size_t n) const { return order_[n]; }
-
- private:
-  void add(std::string text) { texts_.push_back(std::move(text)); }
-  void add(std::int64_t number) { add(std::to_string(number)); }
-
-  void add_charge(const Charge& charge) {
-    const auto rate = charge.limit.rate();
-    add(bucket_field(charge.quota, charge.limit));
-    add(charge.limit.amount);
-    add(charge.limit.burst);
-    add(charge.limit.period.count());
-    add(rate.tokens);
-    add(rate.interval);
-    add(charge.cost);
-    add(charge.group == Group::enforced ? "e" : "o");
-    add(charge.refusal_window ? refusals_field(charge.quota) : "");
-    add(charge.refusal_window.value_or(Milliseconds{0}).count());
-  }
-
-  std::vector<std::string> keys_;
-  std::vector<std::string> texts_;
-  std::vector<std::size_t> order_;
-};
-
-StoreError unexpected(std::string_view what) {
-  return {StoreErrorKind::nonsense, Executed::possibly, "the script answered something else than expected: " + std::string(what)};
-}
-
-Result<Outcome, StoreError> read_outcome(const RedisReply& reply, const Question& question, std::span<const Charge> charges) {
-  if (reply.size() != reply_head + charges.size() * reply_per_charge) return unexpected("its length");
-  std::vector<std::int64_t> numbers;
-  for (std::size_t i = 0; i < reply.size(); ++i) {
-    const auto number = reply[i].integer();
-    if (!number) return unexpected("no number");
-    numbers.push_back(*number);
-  }
-  Outcome outcome{Timestamp{Milliseconds{numbers[0]}}, numbers[1] == 1, numbers[2] == 1, std::vector<Taken>(charges.size())};
-  for (std::size_t n = 0; n < charges.size(); ++n) {
-    const auto* three = numbers.data() + reply_head + n * reply_per_charge;
-    const auto& limit = charges[question.charge_at(n)].limit;
-    outcome.charges[question.charge_at(n)] = {{three[0], three[1], limit.amount, limit.burst, outcome.now}, three[2]};
-  }
-  return outcome;
+StoreError no_count() {
+  return {StoreErrorKind::nonsense, Executed::possibly, "the script answered something else than expected: no count"};
 }
 
 }  // namespace
@@ -107,17 +35,54 @@ std::string RedisContext::clock_argument() const {
   return injected >= 0 ? std::to_string(injected) : "";
 }
 
+bool RedisStore::is_one_question(std::span<const Charge> charges) const {
+  return context_.topology().is_one_question(by_identity(charges).size());
+}
+
 Result<Outcome, StoreError> RedisStore::take(std::span<const Charge> charges) { return ask(charges, "take"); }
 Result<Outcome, StoreError> RedisStore::peek(std::span<const Charge> charges) { return ask(charges, "peek"); }
 
 Result<Outcome, StoreError> RedisStore::ask(std::span<const Charge> charges, std::string_view verb) {
   if (charges.empty()) return Outcome{now(), true, true, {}};
-  const Question question(context_, charges, verb);
-  const auto reply = context_.pool().eval(scripts::take(), question.keys(), question.arguments(), context_.deadline());
+  TakeQuestion question(context_.clock_argument(), verb);
+  for (const auto& group : by_identity(charges))
+    question.add_record(context_.record_key(group.identity), charges, group.which, charges.size());
+  const auto reply = context_.topology().eval(scripts::take(), question.keys(), question.arguments(), context_.deadline());
   if (!reply) return reply.error();
-  auto outcome = read_outcome(*reply, question, charges);
-  if (outcome) context_.learn(outcome->now);
+  auto answer = question.read(*reply);
+  if (!answer) return answer;
+  context_.learn(answer->now);
+  Outcome outcome{answer->now, answer->enforced_taken, answer->observed_taken, std::vector<Taken>(charges.size())};
+  for (std::size_t n = 0; n < charges.size(); ++n) outcome.charges[question.index(n)] = answer->charges[n];
   return outcome;
+}
+
+RedisStore::Answers RedisStore::look(std::span<const Charge> charges) { return ask_each(charges, charges.size(), "peek"); }
+RedisStore::Answers RedisStore::repay(std::span<const Charge> charges) { return ask_each(charges, charges.size(), "repay"); }
+
+RedisStore::Answers RedisStore::commit(std::span<const Charge> charges, std::span<const Charge> refused) {
+  std::vector<Charge> all(charges.begin(), charges.end());
+  all.insert(all.end(), refused.begin(), refused.end());
+  return ask_each(all, charges.size(), "commit");
+}
+
+RedisStore::Answers RedisStore::ask_each(std::span<const Charge> charges, std::size_t first_refused, std::string_view verb) {
+  std::vector<TakeQuestion> questions;
+  for (const auto& group : by_identity(charges)) {
+    questions.emplace_back(context_.clock_argument(), verb);
+    questions.back().add_record(context_.record_key(group.identity), charges, group.which, first_refused);
+  }
+  std::vector<RedisTopology::Run> runs;
+  for (const auto& question : questions) runs.push_back({question.keys().front(), question.arguments()});
+  const auto replies = context_.topology().eval_each(scripts::take(), runs, context_.deadline());
+  Answers answers(charges.size(), Taken{});
+  for (std::size_t i = 0; i < questions.size(); ++i) {
+    const auto outcome = replies[i] ? questions[i].read(*replies[i]) : replies[i].error();
+    if (outcome) context_.learn(outcome->now);
+    for (std::size_t n = 0; n < questions[i].size(); ++n)
+      answers[questions[i].index(n)] = outcome ? Answers::value_type(outcome->charges[n]) : outcome.error();
+  }
+  return answers;
 }
 
 Result<std::int64_t, StoreError> RedisStore::hold(const Identity& identity, const std::string& host, std::int64_t most) {
@@ -127,10 +92,10 @@ Result<std::int64_t, StoreError> RedisStore::hold(const Identity& identity, cons
   const auto kept = std::to_string(held_kept_for.count());
   const std::string_view keys[] = {key};
   const std::string_view arguments[] = {field, bound, kept};
-  const auto reply = context_.pool().eval(scripts::hold(), keys, arguments, context_.deadline());
+  const auto reply = context_.topology().eval(scripts::hold(), keys, arguments, context_.deadline());
   if (!reply) return reply.error();
   const auto count = reply->integer();
-  if (!count) return unexpected("no count");
+  if (!count) return no_count();
   return *count;
 }
 

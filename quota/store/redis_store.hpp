@@ -1,4 +1,5 @@
-// RedisStore: buckets in one Redis server, shared by every daemon that uses it. One script call per message.
+// RedisStore: buckets in Redis, shared by every daemon that uses it. One script call per message, or per identity where
+// the records lie on several servers (spread_store.hpp).
 //
 // Redis' clock decides; between answers it is known here as an offset to the host's monotonic clock.
 // Threads: any. Time: every call ends within `timeout`.
@@ -6,9 +7,9 @@
 
 #include <atomic>
 
-#include "quota/store.hpp"
-#include "quota/store/redis_pool.hpp"
 #include "quota/store/redis_scripts.hpp"
+#include "quota/store/redis_topology.hpp"
+#include "quota/store/spread_store.hpp"
 
 namespace quota {
 
@@ -17,12 +18,12 @@ struct RedisStoreOptions {
   Milliseconds timeout{100};
 };
 
-/// What Store and Ledger share: the connections, the names of keys, the clock.
+/// What store and ledger share: the servers, the names of keys, the clock.
 class RedisContext {
  public:
-  RedisContext(RedisPool& pool, RedisStoreOptions options) : pool_(pool), options_(std::move(options)) {}
+  RedisContext(RedisTopology& topology, RedisStoreOptions options) : topology_(topology), options_(std::move(options)) {}
 
-  [[nodiscard]] RedisPool& pool() { return pool_; }
+  [[nodiscard]] RedisTopology& topology() { return topology_; }
   [[nodiscard]] const RedisStoreOptions& options() const { return options_; }
   [[nodiscard]] Deadline deadline() const { return std::chrono::steady_clock::now() + options_.timeout; }
   [[nodiscard]] std::string record_key(const Identity& identity) const;
@@ -36,24 +37,30 @@ class RedisContext {
   [[nodiscard]] std::string clock_argument() const;
 
  private:
-  RedisPool& pool_;
+  RedisTopology& topology_;
   const RedisStoreOptions options_;
   std::atomic<std::int64_t> offset_ms_{0};   ///< server − monotonic
   std::atomic<bool> is_learnt_{false};
   std::atomic<std::int64_t> injected_ms_{-1};
 };
 
-class RedisStore final : public Store {
+/// Until all its users ask through a SpreadStore it is a Store as well, for charges that are one question.
+class RedisStore final : public SpreadStore, public Store {
  public:
   explicit RedisStore(RedisContext& context) : context_(context) {}
 
+  [[nodiscard]] bool is_one_question(std::span<const Charge> charges) const override;
   [[nodiscard]] Result<Outcome, StoreError> take(std::span<const Charge> charges) override;
   [[nodiscard]] Result<Outcome, StoreError> peek(std::span<const Charge> charges) override;
+  [[nodiscard]] Answers look(std::span<const Charge> charges) override;
+  [[nodiscard]] Answers commit(std::span<const Charge> charges, std::span<const Charge> refused) override;
+  [[nodiscard]] Answers repay(std::span<const Charge> charges) override;
   [[nodiscard]] Result<std::int64_t, StoreError> hold(const Identity& identity, const std::string& host, std::int64_t most) override;
   [[nodiscard]] Timestamp now() const override { return context_.now(); }
 
  private:
   [[nodiscard]] Result<Outcome, StoreError> ask(std::span<const Charge> charges, std::string_view verb);
+  [[nodiscard]] Answers ask_each(std::span<const Charge> charges, std::size_t first_refused, std::string_view verb);
 
   RedisContext& context_;
 };

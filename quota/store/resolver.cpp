@@ -1,16 +1,15 @@
 #include "quota/store/resolver.hpp"
 
-#include <pthread.h>
-
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <condition_variable>
-#include <csignal>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <thread>
 #include <utility>
+
+#include "quota/store/quiet_thread.hpp"
 
 namespace quota {
 namespace {
@@ -38,17 +37,6 @@ std::optional<Endpoint> fixed_address(const RedisServerName& server) {
   const auto address = boost::asio::ip::make_address(tcp.host, no_number);
   if (no_number) return {};
   return Tcp::endpoint(address, tcp.port);
-}
-
-// A thread that could take a signal would decide what the signal does; that is for the program's own threads.
-std::thread without_signals(std::function<void()> work) {
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  std::thread started(std::move(work));
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return started;
 }
 
 }  // namespace
@@ -116,7 +104,7 @@ Resolver::Resolver(std::chrono::milliseconds refresh) : Resolver(ask_system, ref
 Resolver::Resolver(Lookup lookup, std::chrono::milliseconds refresh) : shared_(std::make_shared<Shared>()) {
   shared_->lookup = std::move(lookup);
   shared_->refresh = refresh;
-  without_signals([shared = shared_] { shared->run(); }).detach();
+  quiet_thread([shared = shared_] { shared->run(); }).detach();
 }
 
 Resolver::~Resolver() {

@@ -1,16 +1,20 @@
 -- Looks at every bucket of a message, then takes from every bucket or from none. The twin of quota/token_bucket.cpp and of
--- MemoryStore::take: a differential test holds them together.
+-- MemoryStore::take: a differential test holds them together. Where a message's records lie on several servers it is asked
+-- once for each record: 'peek' first, then 'commit'.
 --
 -- KEYS  one record (a hash) per identity that is charged
 -- ARGV  1  now in ms since 1970; empty in production: the server's own clock. Tests set it
---       2  'take' or 'peek' (nothing is written)
+--       2  'take'
+--          'peek'    nothing is written
+--          'commit'  everything is taken, whether it holds or not
+--          'repay'   everything is taken, but no bucket beyond empty
 --       then for each key: the number of its charges, and for each charge
 --         field           QUOTA UNIT/PERIOD
 --         amount, burst   in whole units
 --         period          ms
 --         tokens, interval  amount/period in lowest terms
 --         cost            in whole units
---         group           'e' enforced, 'o' observed
+--         group           'e' enforced, 'o' observed; 'r' in a commit: not taken, its refusal is counted
 --         refusals field  QUOTA refusals, or '' where refusals are not counted
 --         window          of the refusals, ms
 -- Reply { now, enforced taken 0|1, observed taken 0|1, then for each charge: used, remainder, refusals }, the bucket as it
@@ -66,7 +70,7 @@ else
   local time = redis.call('TIME')
   now = time[1] * 1000 + quotient(tonumber(time[2]), 1000)
 end
-local writes = ARGV[2] == 'take'
+local verb = ARGV[2]
 
 -- Look.
 local charges, at = {}, 3
@@ -95,6 +99,7 @@ end
 
 -- Take, or count the refusals.
 local taken = {e = holds.e, o = holds.e and holds.o}
+if verb == 'commit' or verb == 'repay' then taken = {e = true, o = true} end
 local wanted_ttl, counted = {}, {}
 
 local function keep(key, ttl)
@@ -107,6 +112,20 @@ local function write(charge, scaled)
   redis.call('HSET', charge.key, charge.field, text_of((scaled - remainder) / charge.interval) .. '/' .. text_of(charge.burst) .. ' ' ..
     text_of(remainder) .. ' ' .. text_of(charge.amount) .. ' ' .. text_of(now))
   keep(charge.key, ceil_div(scaled, charge.tokens))
+end
+
+-- What is used after a charge was taken. A debt stays within what parse() accepts.
+local function spent(charge)
+  local cost, full = charge.cost * charge.interval, charge.burst * charge.interval
+  if verb == 'repay' then return math.max(charge.scaled, math.min(charge.scaled + cost, full)) end
+  local most = quotient(exact - 1, charge.interval) * charge.interval
+  if cost > most - charge.scaled then return most end
+  return charge.scaled + cost
+end
+
+local function is_refused(charge)
+  if verb == 'commit' then return charge.group == 'r' end
+  return verb == 'take' and charge.group == 'e' and not charge.holds
 end
 
 -- Two limits of one quota that fail are one refusal.
@@ -126,15 +145,15 @@ local function count_refusal(charge)
   charge.refusals = counted[name]
 end
 
-if writes then
+if verb ~= 'peek' then
   for _, charge in ipairs(charges) do
     if taken[charge.group] and charge.cost > 0 then
-      write(charge, charge.scaled + charge.cost * charge.interval)
+      write(charge, spent(charge))
     elseif charge.stepped_back then
       -- A clock that stepped back must not stop the refill until it has caught up.
       write(charge, charge.scaled)
     end
-    if not charge.holds and charge.group == 'e' and charge.refusals_field ~= '' then count_refusal(charge) end
+    if is_refused(charge) and charge.refusals_field ~= '' then count_refusal(charge) end
   end
   -- A record is forgotten when all that it holds has passed; its time is only ever extended.
   for key, ttl in pairs(wanted_ttl) do

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstring>
@@ -49,7 +50,7 @@ int connected_to(const std::string& path) {
   return -1;
 }
 
-[[noreturn]] void become_redis(const std::string& directory, pid_t parent) {
+[[noreturn]] void become_redis(const std::string& directory, const char* mode, pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(127);  // it died before the line above
   const auto log = directory + "/stdout";
@@ -57,7 +58,7 @@ int connected_to(const std::string& path) {
   ::dup2(out, 1);
   ::dup2(out, 2);
   const auto config = directory + "/redis.conf";
-  ::execlp("redis-server", "redis-server", config.c_str(), static_cast<char*>(nullptr));
+  ::execlp("redis-server", "redis-server", config.c_str(), mode, static_cast<char*>(nullptr));
   ::_exit(127);
 }
 
@@ -130,7 +131,7 @@ RedisServer::Start RedisServer::try_to_start() {
   std::filesystem::remove(directory_ + "/stdout");
   const pid_t parent = ::getpid();
   pid_ = ::fork();
-  if (pid_ == 0) become_redis(directory_, parent);
+  if (pid_ == 0) become_redis(directory_, has_line("sentinel monitor") ? "--sentinel" : nullptr, parent);
   if (pid_ < 0) throw std::runtime_error("fork failed");
   process_ = static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0));
   for (const auto end = Clock::now() + longest_start; Clock::now() < end;) {
@@ -146,8 +147,14 @@ RedisServer::Start RedisServer::try_to_start() {
   throw std::runtime_error("redis-server does not answer");
 }
 
+bool RedisServer::has_line(std::string_view begin) const {
+  return std::any_of(config_.begin(), config_.end(), [&](const auto& line) { return line.starts_with(begin); });
+}
+
 void RedisServer::write_config() const {
   std::ofstream file(directory_ + "/redis.conf");
+  // By default the bus of a cluster has a port that most often does not exist: 10,000 higher.
+  if (has_line("cluster-enabled yes")) file << "cluster-port " << free_port() << '\n';
   file << "port " << port_ << "\nbind 127.0.0.1\nunixsocket " << socket_path() << "\nunixsocketperm 700\ndir "
        << directory_ << "\nsave \"\"\nappendonly no\ndaemonize no\n";
   for (const auto& line : config_) file << line << '\n';

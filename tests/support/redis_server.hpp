@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace test {
@@ -17,7 +18,8 @@ class RedisServer {
  public:
   enum class Listen { unix_only, unix_and_tcp };
 
-  /// Returns when it answers a PING. `config` are further lines of redis.conf.
+  /// Returns when it answers a PING. `config` are further lines of redis.conf; with a `sentinel monitor` among them it is a
+  /// Sentinel.
   explicit RedisServer(std::vector<std::string> config = {}, Listen listen = Listen::unix_only);
   ~RedisServer();
   RedisServer(const RedisServer&) = delete;
@@ -44,6 +46,7 @@ class RedisServer {
   void start();
   Start try_to_start();
   void write_config() const;
+  [[nodiscard]] bool has_line(std::string_view begin) const;
   [[nodiscard]] bool ended_within_ms(int milliseconds) const;
   void reap();
 

@@ -23,18 +23,18 @@ const Limit per_month = *Limit::make(Unit::messages, 250, std::chrono::days{30},
 /// What one daemon has of the store.
 struct Daemon {
   Daemon(const test::RedisServer& server, const std::string& host)
-      : pool(*RedisAddress::parse(server.unix_url()), resolver),
-        context(pool, {.timeout = 2s}),
+      : topology(*RedisAddress::parse(server.unix_url()), resolver, {.timeout = 2s}),
+        context(topology, {.timeout = 2s}),
         ledger(context),
         store(context),
         keeper(ledger, {.host = host, .means = {random_id, [](const std::string&) { return 168h; }}}) {}
 
   [[nodiscard]] bool blocks() const { return keeper.tables()->blocked.contains(alice); }
   void redis_cli(const Command& command) {
-    REQUIRE(pool.ask(command, std::chrono::steady_clock::now() + 2s).has_value());
+    REQUIRE(topology.ask(command[1], command, std::chrono::steady_clock::now() + 2s).has_value());
   }
   [[nodiscard]] std::string blocked_text() {
-    const auto reply = pool.ask(Command{"HGET", "sendquota:blocked", alice}, std::chrono::steady_clock::now() + 2s);
+    const auto reply = topology.ask("sendquota:blocked", Command{"HGET", "sendquota:blocked", alice}, std::chrono::steady_clock::now() + 2s);
     return reply ? std::string(reply->text().value_or("")) : "no answer";
   }
   [[nodiscard]] std::size_t count_events(const std::string& what) {
@@ -55,7 +55,7 @@ struct Daemon {
   }
 
   Resolver resolver;
-  RedisPool pool;
+  RedisTopology topology;
   RedisContext context;
   RedisLedger ledger;
   RedisStore store;
@@ -121,7 +121,7 @@ TEST_CASE("a block survives FLUSHALL and a server that comes back empty") {
   REQUIRE(eventually([&] { return std::all_of(cluster.all.begin(), cluster.all.end(), is_completed); }));
   const auto text = one.blocked_text();
 
-  one.redis_cli({"FLUSHALL"});
+  one.redis_cli({"FLUSHALL", "SYNC"});
   CHECK(eventually([&] { return one.blocked_text() == text; }, 1s));
   CHECK(eventually([&] { return one.count_events("lost") == 1; }));
   cluster.server.kill();

@@ -13,6 +13,7 @@ namespace quota::test {
 class RedisFixture final : public StoreFixture {
  public:
   RedisFixture() {
+    REQUIRE(topology_.wait_for_first_look(std::chrono::steady_clock::now() + std::chrono::seconds{10}));
     server().ask("FLUSHALL");
     set_now(start);
   }
@@ -30,9 +31,9 @@ class RedisFixture final : public StoreFixture {
 
  private:
   Resolver resolver_;
-  RedisPool pool_{*RedisAddress::parse(server().unix_url()), resolver_};
   // Tests run beside others: a slow machine is no slow store.
-  RedisContext context_{pool_, {"sendquota", std::chrono::seconds{10}}};
+  RedisTopology topology_{*RedisAddress::parse(server().unix_url()), resolver_, {.timeout = std::chrono::seconds{10}}};
+  RedisContext context_{topology_, {"sendquota", std::chrono::seconds{10}}};
   RedisStore store_{context_};
   RedisLedger ledger_{context_};
 };

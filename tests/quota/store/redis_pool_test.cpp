@@ -15,19 +15,46 @@ using namespace std::chrono_literals;
 namespace {
 
 using Clock = std::chrono::steady_clock;
+using Standing = RedisPool::Standing;
 
 Deadline in(std::chrono::milliseconds time) { return Clock::now() + time; }
 
-RedisAddress address(const std::string& url) { return *RedisAddress::parse(url); }
+/// A pool of connections to a server, and the questions that tests ask on it.
+struct Pooled {
+  explicit Pooled(const std::string& url, RedisPoolOptions options = {}, Standing standing = Standing::serving)
+      : address(*RedisAddress::parse(url)), pool(address.seeds.front(), address.login, resolver, standing, counting(std::move(options))) {}
 
-const RedisScript add("return redis.call('INCRBY', KEYS[1], ARGV[1])");
+  RedisPoolOptions counting(RedisPoolOptions options) {
+    options.alarm = [this] { ++alarms; };
+    return options;
+  }
+  Result<RedisReply, StoreError> ask(const Command& command, Deadline deadline) {
+    for (;;) {
+      auto loan = pool.borrow(deadline);
+      if (!loan) return loan.error();
+      auto reply = (*loan)->ask(command, deadline);
+      if (reply) return reply;
+      if (RedisPool::may_borrow_again(*loan, reply.error())) continue;
+      pool.fail(*loan, reply.error());
+      return reply;
+    }
+  }
+  Result<void, StoreError> look(Deadline deadline) {
+    return pool.look(
+        [](RedisConnection& connection, Deadline by) -> Result<void, StoreError> {
+          const auto reply = connection.ask(Command{"PING"}, by);
+          if (!reply) return reply.error();
+          if (const auto error = reply->error()) return to_store_error(*error);
+          return {};
+        },
+        deadline);
+  }
 
-Result<RedisReply, StoreError> run(RedisPool& pool, const RedisScript& script, std::string_view key,
-                                   std::string_view argument) {
-  const std::string_view keys[] = {key};
-  const std::string_view arguments[] = {argument};
-  return pool.eval(script, keys, arguments, in(2s));
-}
+  Resolver resolver;
+  RedisAddress address;
+  std::atomic<int> alarms = 0;
+  RedisPool pool;
+};
 
 template <class Condition>
 bool comes_true(Condition condition, std::chrono::milliseconds within) {
@@ -38,225 +65,201 @@ bool comes_true(Condition condition, std::chrono::milliseconds within) {
 
 }  // namespace
 
-TEST_CASE("a script runs by its name, by its text where it is not known, and once each time") {
-  CHECK(RedisScript("return 1").sha() == "e0e1f9fabfc9d4800c877a703b823ac0578ff8db");
-  test::RedisServer server;
-  Resolver resolver;
-  RedisPool pool(address(server.unix_url()), resolver);
-  CHECK(run(pool, add, "n", "5")->integer() == 5);
-  CHECK(run(pool, add, "n", "5")->integer() == 10);
-  REQUIRE(pool.ask(Command{"SCRIPT", "FLUSH"}, in(1s)).has_value());
-  CHECK(run(pool, add, "n", "5")->integer() == 15);
-  CHECK(server.ask("INFO commandstats").find("cmdstat_eval:calls=2,") != std::string::npos);
-}
-
-TEST_CASE("an error reply is an error; after one of a server that cannot write the connection is not kept") {
-  test::RedisServer server;
-  Resolver resolver;
-  RedisPool pool(address(server.unix_url()), resolver);
-  REQUIRE(pool.ask(Command{"SET", "text", "x"}, in(1s)).has_value());
-  const auto unknown = pool.ask(Command{"NONSENSE"}, in(1s));
-  REQUIRE(unknown.has_error());
-  CHECK(unknown.error().executed == Executed::possibly);
-  CHECK(run(pool, add, "text", "1").error().kind == StoreErrorKind::refused);
-  CHECK(pool.ask(Command{"LPUSH", "text", "1"}, in(1s)).error().kind == StoreErrorKind::misconfigured);
-  CHECK(pool.level().idle == 1);
-
-  server.ask("CONFIG SET min-replicas-to-write 1");
-  const auto alone = run(pool, add, "n", "1");
-  REQUIRE(alone.has_error());
-  CHECK(alone.error().kind == StoreErrorKind::refused);
-  CHECK(alone.error().executed == Executed::no);
-  CHECK(pool.level().open == 0);
-}
-
 TEST_CASE("connections that the server closed while they were kept are replaced unnoticed") {
   test::RedisServer server({}, test::RedisServer::Listen::unix_and_tcp);
-  Resolver resolver;
   std::string url = server.unix_url();
   SUBCASE("on a unix socket") {}
   SUBCASE("by TCP") { url = server.tcp_url(); }
-  RedisPool pool(address(url), resolver);
+  Pooled pooled(url);
   for (int round = 1; round <= 50; ++round) {
-    REQUIRE(run(pool, add, "n", "1")->integer() == round);
+    REQUIRE(pooled.ask(Command{"INCR", "n"}, in(2s))->integer() == round);
     REQUIRE(server.ask("CLIENT KILL TYPE normal SKIPME yes").starts_with(":1"));
   }
-  CHECK(pool.level().open == 1);
+  CHECK(pooled.pool.level().open == 1);
+  CHECK(pooled.alarms == 0);
 }
 
 TEST_CASE("of several dead connections each gives its place back") {
   test::RedisServer server;
-  Resolver resolver;
-  RedisPool pool(address(server.unix_url()), resolver, {.most_connections = 3});
+  Pooled pooled(server.unix_url(), {.most_connections = 3});
   for (int round = 0; round < 3; ++round) {
     std::vector<std::thread> callers;
     for (int i = 0; i < 3; ++i)
-      callers.emplace_back([&] { CHECK(pool.ask(Command{"BLPOP", "list", "0"}, in(5s)).has_value()); });
+      callers.emplace_back([&] { CHECK(pooled.ask(Command{"BLPOP", "list", "0"}, in(5s)).has_value()); });
     REQUIRE(comes_true([&] { return server.ask("INFO clients").find("blocked_clients:3") != std::string::npos; }, 3s));
     server.ask("RPUSH list a b c");
     for (auto& caller : callers) caller.join();
-    CHECK(pool.level().idle == 3);
+    CHECK(pooled.pool.level().idle == 3);
     REQUIRE(server.ask("CLIENT KILL TYPE normal SKIPME yes").starts_with(":3"));
-    CHECK(pool.ask(Command{"PING"}, in(1s)).has_value());
-    CHECK(pool.level().open == 1);
+    CHECK(pooled.ask(Command{"PING"}, in(1s)).has_value());
+    CHECK(pooled.pool.level().open == 1);
   }
 }
 
-TEST_CASE("after a crash and a restart of the server the pool serves again, by itself") {
+TEST_CASE("a server that failed is asked nothing until it was found well") {
   test::RedisServer server;
-  Resolver resolver;
-  RedisPool pool(address(server.unix_url()), resolver);
-  REQUIRE(run(pool, add, "n", "1").has_value());
+  Pooled pooled(server.unix_url());
+  REQUIRE(pooled.ask(Command{"PING"}, in(1s)).has_value());
   server.kill();
-  const auto down = run(pool, add, "n", "1");
-  REQUIRE(down.has_error());
-  CHECK(down.error().kind == StoreErrorKind::unreachable);
-  CHECK(down.error().executed == Executed::no);
+  CHECK(pooled.ask(Command{"PING"}, in(1s)).error().kind == StoreErrorKind::unreachable);
   server.restart();
-  CHECK(comes_true([&] { return run(pool, add, "n", "1").has_value(); }, 3s));
-  CHECK(run(pool, add, "n", "1").has_value());
+  const auto refused = pooled.ask(Command{"PING"}, in(1s));  // it would answer, but no question is the one that tries
+  REQUIRE(refused.has_error());
+  CHECK(refused.error().executed == Executed::no);
+  CHECK(refused.error().text.find("not asked again yet") != std::string::npos);
+  CHECK(pooled.alarms == 1);
+  CHECK(pooled.look(in(1s)).has_value());
+  CHECK(pooled.ask(Command{"PING"}, in(1s)).has_value());
 }
 
-TEST_CASE("while a server is away, few attempts are made and nobody waits for them") {
-  std::atomic<int> attempts = 0;
-  test::RogueServer server([&](test::RoguePeer& peer) {
-    ++attempts;
-    if (peer.read()) peer.write("-LOADING not yet\r\n");
-  });
-  Resolver resolver;
-  RedisPool pool(address("unix:" + server.path()), resolver);
-  std::atomic<int> slow = 0;
-  std::atomic<int> asked = 0;
-  std::vector<std::thread> callers;
-  const auto end = in(1s);
-  for (int i = 0; i < 4; ++i)
-    callers.emplace_back([&] {
-      while (Clock::now() < end) {
-        const auto started = Clock::now();
-        if (pool.ask(Command{"PING"}, started + 150ms)) ++slow;
-        if (Clock::now() - started > 100ms) ++slow;
-        ++asked;
-        std::this_thread::yield();
-      }
-    });
-  for (auto& caller : callers) caller.join();
-  CHECK(slow == 0);
-  CHECK(asked > 1000);
-  // 50 ms doubling, each up to a half shorter: 4 to 6 in the first second, and up to 4 that had begun together.
-  CHECK(attempts <= 10);
-  CHECK(attempts >= 3);
-  CHECK(pool.ask(Command{"PING"}, in(1s)).error().text.find("LOADING") != std::string::npos);
-}
-
-TEST_CASE("a stopped server costs each caller its own deadline, and all of them answer again when it goes on") {
+TEST_CASE("one that is unproven is asked nothing before it was looked at") {
   test::RedisServer server;
-  Resolver resolver;
-  RedisPool pool(address(server.unix_url()), resolver);
-  REQUIRE(run(pool, add, "n", "1").has_value());
+  Pooled pooled(server.unix_url(), {}, Standing::unproven);
+  CHECK(pooled.pool.is_in_doubt());
+  CHECK(pooled.ask(Command{"PING"}, in(1s)).has_error());
+  REQUIRE(pooled.look(in(1s)).has_value());
+  CHECK_FALSE(pooled.pool.is_in_doubt());
+  CHECK(pooled.ask(Command{"PING"}, in(1s)).has_value());
+}
+
+TEST_CASE("a stopped server costs one deadline, and nobody after it waits") {
+  test::RedisServer server;
+  Pooled pooled(server.unix_url(), {.patience = 40ms});
+  REQUIRE(pooled.ask(Command{"PING"}, in(1s)).has_value());
   server.stop();
-  std::atomic<int> late = 0;
-  std::vector<std::thread> callers;
-  for (int i = 0; i < 16; ++i)
-    callers.emplace_back([&] {
-      for (int round = 0; round < 4; ++round) {
-        const auto started = Clock::now();
-        if (pool.ask(Command{"INCR", "n"}, started + 150ms) || Clock::now() - started > 250ms) ++late;
-      }
-    });
-  for (auto& caller : callers) caller.join();
-  CHECK(late == 0);
-  CHECK(pool.level().idle == 0);
-  CHECK(pool.level().open == 0);
+  const auto begun = Clock::now();
+  CHECK(pooled.ask(Command{"INCR", "n"}, in(150ms)).error().kind == StoreErrorKind::timed_out);
+  for (int i = 0; i < 1000; ++i) CHECK(pooled.ask(Command{"INCR", "n"}, in(150ms)).error().executed == Executed::no);
+  CHECK(Clock::now() - begun < 250ms);
+  CHECK(pooled.pool.level().open == 0);
+  CHECK(pooled.look(in(100ms)).has_error());
   server.cont();
-  CHECK(comes_true([&] { return run(pool, add, "n", "1").has_value(); }, 3s));
+  CHECK(pooled.look(in(1s)).has_value());
+  CHECK(pooled.ask(Command{"GET", "n"}, in(1s)).has_value());
 }
 
-TEST_CASE("callers that fail together make one pause, not one each") {
+TEST_CASE("those who wait for a connection to a server that fails wait no longer") {
   test::RedisServer server;
-  Resolver resolver;
-  RedisPool pool(address(server.unix_url()), resolver);
+  Pooled pooled(server.unix_url(), {.most_connections = 1, .patience = 40ms});
+  REQUIRE(pooled.ask(Command{"PING"}, in(1s)).has_value());
   server.stop();
   std::vector<std::thread> callers;
-  for (int i = 0; i < 8; ++i) callers.emplace_back([&] { CHECK(pool.ask(Command{"PING"}, in(100ms)).has_error()); });
+  callers.emplace_back([&] { CHECK(pooled.ask(Command{"PING"}, in(150ms)).has_error()); });
+  REQUIRE(comes_true([&] { return pooled.pool.level().idle == 0; }, 2s));
+  const auto begun = Clock::now();
+  for (int i = 0; i < 8; ++i) callers.emplace_back([&] { CHECK(pooled.ask(Command{"PING"}, in(10s)).has_error()); });
   for (auto& caller : callers) caller.join();
-  server.cont();
-  // Eight pauses would have grown to 2 s, of which at least one must pass.
-  CHECK(comes_true([&] { return pool.ask(Command{"PING"}, in(500ms)).has_value(); }, 900ms));
+  CHECK(Clock::now() - begun < 2s);
+}
+
+TEST_CASE("a deadline that comes too soon to say anything about the server only calls for a look") {
+  test::RedisServer server;
+  Pooled pooled(server.unix_url(), {.patience = 200ms});
+  REQUIRE(pooled.ask(Command{"PING"}, in(1s)).has_value());
+  CHECK(pooled.ask(Command{"BLPOP", "list", "0"}, in(20ms)).error().kind == StoreErrorKind::timed_out);
+  CHECK_FALSE(pooled.pool.failure().has_value());
+  CHECK(pooled.pool.is_in_doubt());
+  CHECK(pooled.alarms == 1);
+  CHECK(pooled.ask(Command{"PING"}, in(1s)).has_value());
+  REQUIRE(pooled.look(in(1s)).has_value());
+  CHECK_FALSE(pooled.pool.is_in_doubt());
+}
+
+TEST_CASE("what ends late says nothing about a server that was found well since") {
+  test::RedisServer server;
+  Pooled pooled(server.unix_url(), {.patience = 10ms});
+  auto late = pooled.pool.borrow(in(1s));
+  REQUIRE(late.has_value());
+  pooled.pool.fail(*late, {StoreErrorKind::closed, Executed::possibly, "first"});
+  REQUIRE(pooled.look(in(1s)).has_value());
+  pooled.pool.fail(*late, {StoreErrorKind::closed, Executed::possibly, "late"});
+  CHECK_FALSE(pooled.pool.failure().has_value());
+}
+
+TEST_CASE("a question without an answer closes its connection, whoever gives it back") {
+  test::RedisServer server;
+  Pooled pooled(server.unix_url());
+  {
+    auto loan = pooled.pool.borrow(in(1s));
+    REQUIRE(loan.has_value());
+    const Command commands[] = {{"ECHO", "one"}, {"ECHO", "two"}};
+    REQUIRE((*loan)->send_all(commands, in(1s)).has_value());
+    CHECK((*loan)->receive(in(1s))->text() == "one");
+    CHECK_FALSE((*loan)->is_at_rest());
+  }
+  CHECK(pooled.pool.level().open == 0);
+  CHECK(pooled.ask(Command{"ECHO", "three"}, in(1s))->text() == "three");
+}
+
+TEST_CASE("what has come by the deadline is read after it") {
+  test::RedisServer server;
+  Pooled pooled(server.unix_url());
+  auto loan = pooled.pool.borrow(in(1s));
+  REQUIRE(loan.has_value());
+  const Command commands[] = {{"ECHO", "one"}, {"ECHO", "two"}};
+  const auto deadline = in(300ms);
+  REQUIRE((*loan)->send_all(commands, deadline).has_value());
+  std::this_thread::sleep_until(deadline + 1ms);
+  CHECK((*loan)->receive(deadline)->text() == "one");
+  CHECK((*loan)->receive(deadline)->text() == "two");
 }
 
 TEST_CASE("many threads get each its own answers, within the bound on connections") {
   test::RedisServer server;
-  Resolver resolver;
-  RedisPool pool(address(server.unix_url()), resolver, {.most_connections = 8});
+  Pooled pooled(server.unix_url(), {.most_connections = 8});
   std::atomic<int> wrong = 0;
   std::vector<std::thread> callers;
   for (int i = 0; i < 32; ++i)
     callers.emplace_back([&, i] {
       for (int round = 0; round < 200; ++round) {
         const auto text = std::to_string(i) + "/" + std::to_string(round);
-        const auto reply = pool.ask(Command{"ECHO", text}, in(5s));
+        const auto reply = pooled.ask(Command{"ECHO", text}, in(5s));
         if (!reply || reply->text() != text) ++wrong;
-        if (run(pool, add, "n", "1").has_error()) ++wrong;
       }
     });
   for (auto& caller : callers) caller.join();
   CHECK(wrong == 0);
-  CHECK(pool.level().open <= 8);
-  CHECK(pool.level().open == pool.level().idle);
-  CHECK(pool.ask(Command{"GET", "n"}, in(1s))->text() == "6400");
+  CHECK(pooled.pool.level().open <= 8);
+  CHECK(pooled.pool.level().open == pooled.pool.level().idle);
 }
 
 TEST_CASE("at the bound a caller waits for its turn, until its deadline at most") {
   test::RedisServer server;
-  Resolver resolver;
-  RedisPool pool(address(server.unix_url()), resolver, {.most_connections = 1});
-  REQUIRE(pool.ask(Command{"PING"}, in(1s)).has_value());
-  std::thread holder([&] { CHECK(pool.ask(Command{"BLPOP", "list", "0"}, in(10s)).has_value()); });
-  REQUIRE(comes_true([&] { return pool.level().idle == 0; }, 2s));
+  Pooled pooled(server.unix_url(), {.most_connections = 1});
+  REQUIRE(pooled.ask(Command{"PING"}, in(1s)).has_value());
+  std::thread holder([&] { CHECK(pooled.ask(Command{"BLPOP", "list", "0"}, in(10s)).has_value()); });
+  REQUIRE(comes_true([&] { return pooled.pool.level().idle == 0; }, 2s));
 
   const auto started = Clock::now();
-  const auto too_late = pool.ask(Command{"PING"}, in(50ms));
+  const auto too_late = pooled.ask(Command{"PING"}, in(50ms));
   REQUIRE(too_late.has_error());
   CHECK(too_late.error().kind == StoreErrorKind::timed_out);
   CHECK(too_late.error().executed == Executed::no);
   CHECK(Clock::now() - started >= 50ms);
   CHECK(Clock::now() - started <= 100ms);
+  CHECK_FALSE(pooled.pool.failure().has_value());  // others were slow, not the server
 
-  std::thread waiter([&] { CHECK(pool.ask(Command{"PING"}, in(10s))->text() == "PONG"); });
+  std::thread waiter([&] { CHECK(pooled.ask(Command{"PING"}, in(10s))->text() == "PONG"); });
   server.ask("RPUSH list x");
   holder.join();
   waiter.join();
 }
 
-TEST_CASE("a pause grows to its longest and ends with the first success") {
-  const auto start = Clock::now();
-  Backoff backoff(50ms, 2000ms, 1);
-  CHECK(backoff.may_try(start));
-  for (const auto whole : {50ms, 100ms, 200ms, 400ms, 800ms, 1600ms, 2000ms, 2000ms}) {
-    backoff.failed(start);
-    CHECK(backoff.failing());
-    CHECK(!backoff.may_try(start + whole / 2 - 1ms));
-    CHECK(backoff.may_try(start + whole));
-  }
-  backoff.succeeded();
-  CHECK(backoff.may_try(start));
-  backoff.failed(start);
-  CHECK(backoff.may_try(start + 50ms));
-}
-
 TEST_CASE("a wrong password stays a misconfiguration between the attempts") {
   test::RedisServer server({"requirepass right"});
-  Resolver resolver;
-  RedisPool pool(address(server.unix_url() + "?password=wrong"), resolver);
-  for (int i = 0; i < 5; ++i) CHECK(pool.ask(Command{"PING"}, in(1s)).error().kind == StoreErrorKind::misconfigured);
+  Pooled pooled(server.unix_url() + "?password=wrong");
+  for (int i = 0; i < 5; ++i) CHECK(pooled.ask(Command{"PING"}, in(1s)).error().kind == StoreErrorKind::misconfigured);
 }
 
-TEST_CASE("a connection apart does not count in the pool") {
+TEST_CASE("a connection apart does not count in the pool, and is not opened to a server that failed") {
   test::RedisServer server;
-  Resolver resolver;
-  RedisPool pool(address(server.unix_url()), resolver);
-  auto apart = pool.open_apart(in(1s));
+  Pooled pooled(server.unix_url());
+  auto apart = pooled.pool.open_apart(in(1s));
   REQUIRE(apart.has_value());
   CHECK((*apart)->ask(Command{"PING"}, in(1s))->text() == "PONG");
-  CHECK(pool.level().open == 0);
+  CHECK(pooled.pool.level().open == 0);
+  server.kill();
+  CHECK(pooled.ask(Command{"PING"}, in(1s)).has_error());
+  server.restart();
+  CHECK(pooled.pool.open_apart(in(1s)).has_error());
 }

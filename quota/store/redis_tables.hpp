@@ -1,0 +1,75 @@
+// RedisTables: reads the live tables, and waits until one of them may have changed.
+//
+// The tables are read by HSCAN on connections of their own, never on one that judges, so that Redis is never held up for
+// longer than one page. Redis tells a second connection when a table has changed (client tracking, redirected); where it
+// does not (no permission, a proxy between), the tables are polled. On a Cluster each table lies where its slot does, and
+// moves with it. Threads: one at a time, the keeper's; only wake() comes from others.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <vector>
+
+#include "quota/store/redis_store.hpp"
+
+namespace quota {
+
+struct RedisTablesOptions {
+  Milliseconds read_timeout{3000};  ///< for reading all tables
+  Milliseconds poll_every{500};     ///< where Redis cannot tell of changes, or another server may hold a table by now
+};
+
+class RedisTables {
+ public:
+  explicit RedisTables(RedisContext& context, RedisTablesOptions options = {});
+
+  [[nodiscard]] Result<TablesText, StoreError> read();
+  /// As in Ledger.
+  void wait_for_change(Milliseconds at_most);
+  void wake() { waker_.wake(); }
+
+ private:
+  using Place = RedisTopology::Place;
+  using Words = std::vector<std::string>;
+
+  /// Connections to one server.
+  struct Reader {
+    Place place;
+    std::unique_ptr<RedisConnection> connection;
+    std::unique_ptr<RedisConnection> listener;  // null: this server cannot tell of changes
+
+    [[nodiscard]] bool is_good() const { return connection->is_open() && (!listener || listener->is_open()); }
+  };
+
+  /// One table, and where it is read.
+  struct Source {
+    std::string key;
+    Place holder{};     // by the map
+    Place place{};      // who is asked: the holder, or in the midst of a migration who is about to become it
+    bool asks = false;  // the latter
+  };
+
+  [[nodiscard]] Source& source(Table table) { return sources_[static_cast<std::size_t>(table)]; }
+  [[nodiscard]] Result<TablesText, StoreError> read_once(Deadline deadline);
+  [[nodiscard]] Result<void, StoreError> open_readers(Deadline deadline);
+  [[nodiscard]] Result<void, StoreError> open_reader(const Place& place, Deadline deadline);
+  [[nodiscard]] static std::unique_ptr<RedisConnection> open_listener(const Place& place, RedisConnection& reader, Deadline deadline);
+  [[nodiscard]] Result<RedisReply, StoreError> ask(Source& source, const Words& words, Deadline deadline);
+  [[nodiscard]] Result<TablesText::Entries, StoreError> scan(Source& source, Deadline deadline);
+  [[nodiscard]] Result<bool, StoreError> has_same_epoch(const TablesText::Entries& read, Deadline deadline);
+  [[nodiscard]] Result<std::string, StoreError> history(Deadline deadline);
+  [[nodiscard]] Result<Timestamp, StoreError> server_time(Deadline deadline);
+  [[nodiscard]] bool hear_announcements();
+  [[nodiscard]] bool has_moved() const;
+  [[nodiscard]] bool can_hear() const;
+
+  RedisContext& context_;
+  const RedisTablesOptions options_;
+  Waker waker_;
+  // Of the keeper's thread alone.
+  std::array<Source, 3> sources_;  // by Table
+  std::vector<Reader> readers_;
+  bool was_redirected_ = false;
+};
+
+}  // namespace quota

@@ -1,0 +1,142 @@
+// RedisTopology: one store, whether it is one Redis server, a master that sentinels know, or a Cluster. Only what stands
+// below it knows which.
+//
+// Questions go to the server that holds their key by the last that is known, and follow what the servers say about where
+// to ask (redis_errand.hpp). A server that failed is asked nothing (redis_pool.hpp) until this found it well: one thread
+// looks at each such server, and asks who holds what, at once and then every `look_every` and a part more at random, so
+// that the daemons of a cluster do not come all at once. It looks by a real write: a server that answers but cannot write
+// is not well. So no message ever tries, resolves or discovers anything, and a store that answers again is used again
+// within `look_every`, its jitter and one answer.
+// Known limit: questions that come before the first look has ended fail at once; a program waits for it at its start.
+// Threads: any, at once.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <list>
+#include <map>
+#include <random>
+#include <thread>
+
+#include "quota/store/redis_discovery.hpp"
+#include "quota/store/redis_errand.hpp"
+
+namespace quota {
+
+struct RedisTopologyOptions {
+  std::string prefix = "sendquota";               ///< keys that looking writes begin with it
+  std::chrono::milliseconds timeout{100};         ///< what a server must answer within
+  std::chrono::milliseconds look_every{250};
+  std::size_t most_connections = 64;              ///< to each server
+  std::string client_name = "sendquota";
+  /// Told once when some server has no answer, with its name and words, and once, with an empty text, when all answer
+  /// again. Runs on the topology's thread, which looks at nothing meanwhile.
+  std::function<void(const std::string& error)> report = [](const std::string&) {};
+};
+
+class RedisTopology {
+ public:
+  /// Starts the thread. `resolver` must outlive the topology.
+  RedisTopology(const RedisAddress& address, Resolver& resolver, RedisTopologyOptions options = {});
+  RedisTopology(const RedisTopology&) = delete;
+  RedisTopology& operator=(const RedisTopology&) = delete;
+  ~RedisTopology();
+
+  /// For a program's start, where waiting is allowed: until all servers were found and looked at once. Returns whether all
+  /// are well.
+  bool wait_for_first_look(Deadline deadline);
+
+  /// Sends `words` to the server that holds `key`.
+  [[nodiscard]] Result<RedisReply, StoreError> ask(std::string_view key, const Command& words, Deadline deadline,
+                                                   const ReplyLimits& limits = {});
+
+  /// Requires: is_one_question(keys), at least one key.
+  [[nodiscard]] Result<RedisReply, StoreError> eval(const RedisScript& script, std::span<const std::string_view> keys,
+                                                    std::span<const std::string_view> arguments, Deadline deadline);
+
+  /// A script's run on one key.
+  struct Run {
+    std::string_view key;
+    Command arguments;
+  };
+  /// All of them in one round trip, each answered for itself.
+  [[nodiscard]] std::vector<Result<RedisReply, StoreError>> eval_each(const RedisScript& script, std::span<const Run> runs, Deadline deadline);
+
+  /// Whether one server executes a question about all of these keys as one. On a Cluster only one key is (two keys of one
+  /// slot answer TRYAGAIN for as long as the slot migrates).
+  [[nodiscard]] bool is_one_question(std::size_t keys) const { return keys <= 1 || address_.topology != RedisAddress::Topology::cluster; }
+
+  /// Which server holds a key: equal for the same, never equal after it was forgotten.
+  using Place = std::shared_ptr<RedisPool>;
+  [[nodiscard]] Result<Place, StoreError> place_of(std::string_view key) const { return servers_.holder_of(key); }
+
+  /// Obeys a redirection that `said_by` gave on a connection apart from these questions. Empty where it is none.
+  struct Way {
+    Place place;
+    bool asks;  ///< in the midst of a migration: each question there begins with ASKING
+  };
+  [[nodiscard]] std::optional<Way> redirected(const ServerError& error, const Place& said_by);
+
+  /// Why some server has no answer; empty where all have.
+  [[nodiscard]] std::optional<StoreError> failure() const { return servers_.failure(); }
+
+  /// What was known of who holds what has turned out wrong.
+  void look_soon();
+
+ private:
+  using Moment = std::chrono::steady_clock::time_point;
+  using Pool = RedisServers::Pool;
+
+  /// One server being looked at, by a thread of its own: one that hangs holds up no other.
+  struct Look {
+    explicit Look(Pool of) : pool(std::move(of)) {}
+    const Pool pool;
+    std::thread thread{};
+    std::atomic<bool> has_ended{false};
+  };
+
+  [[nodiscard]] Pool make(const RedisServerName& server, RedisPool::Standing standing);
+  [[nodiscard]] std::vector<RedisErrand::Answer> run_errand(std::span<const RedisQuestion> questions, Deadline deadline, const ReplyLimits& limits);
+  void run();
+  void wake();
+  [[nodiscard]] bool rest();
+  [[nodiscard]] Moment discovery_due() const;
+  [[nodiscard]] Moment next_due() const;
+  void discover();
+  void look_at_doubtful();
+  void end_looks();
+  void look_at(Look& look);
+  [[nodiscard]] Result<void, StoreError> examine(RedisConnection& connection, const Pool& pool, Deadline deadline) const;
+  [[nodiscard]] Result<void, StoreError> check_mode(RedisConnection& connection, const Pool& pool, Deadline deadline) const;
+  void report();
+  [[nodiscard]] std::chrono::milliseconds pause();
+
+  // Constant after construction.
+  const RedisAddress address_;
+  Resolver& resolver_;
+  const RedisTopologyOptions options_;
+  const std::function<void()> look_soon_;
+  RedisServers servers_;
+
+  // Of the thread alone.
+  std::unique_ptr<RedisDiscovery> discovery_;
+  Moment next_discovery_{};
+  Moment last_discovery_{};
+  bool has_found_ = false;
+  std::map<const RedisPool*, Moment> next_look_;
+  std::list<Look> looks_;  // under way
+  bool has_reported_failure_ = false;
+  std::minstd_rand random_{std::random_device{}()};
+
+  std::atomic<bool> map_is_old_{false};
+  mutable std::mutex mutex_;
+  // Guarded by mutex_.
+  std::condition_variable changed_;
+  bool is_woken_ = false;
+  bool is_stopping_ = false;
+  bool has_looked_ = false;
+
+  std::thread thread_;
+};
+
+}  // namespace quota

@@ -1,0 +1,72 @@
+// TopologyRig: a topology as a daemon has it, with a budget of 100 ms, and what it reported.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <mutex>
+#include <thread>
+
+#include "quota/store/redis_topology.hpp"
+
+namespace quota::test {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+inline int milliseconds_since(Clock::time_point begun) {
+  return static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begun).count());
+}
+
+template <class Condition>
+bool comes_true(Condition condition, std::chrono::milliseconds within = 2s) {
+  for (const auto end = Clock::now() + within; Clock::now() < end; std::this_thread::sleep_for(1ms))
+    if (condition()) return true;
+  return condition();
+}
+
+class TopologyRig {
+ public:
+  explicit TopologyRig(const std::string& url, std::chrono::milliseconds budget = 100ms)
+      : budget_(budget),
+        topology(*RedisAddress::parse(url), resolver_, {.timeout = budget, .report = [this](const std::string& error) { note(error); }}),
+        is_well(topology.wait_for_first_look(Clock::now() + 5s)) {}
+
+  /// The key is the second word.
+  Result<RedisReply, StoreError> ask(const Command& words) { return topology.ask(words.at(1), words, Clock::now() + budget_); }
+
+  Result<RedisReply, StoreError> try_add(std::string_view key, std::int64_t number) {
+    static const RedisScript script("return redis.call('INCRBY', KEYS[1], ARGV[1])");
+    const auto text = std::to_string(number);
+    const std::string_view keys[] = {key};
+    const std::string_view arguments[] = {text};
+    return topology.eval(script, keys, arguments, Clock::now() + budget_);
+  }
+  /// The sum, or −1 where there was no answer.
+  std::int64_t add(std::string_view key, std::int64_t number) {
+    const auto reply = try_add(key, number);
+    return reply && reply->integer() ? *reply->integer() : -1;
+  }
+
+  [[nodiscard]] std::vector<std::string> reports() const {
+    const std::lock_guard lock(mutex_);
+    return reports_;
+  }
+
+ private:
+  void note(const std::string& error) {
+    const std::lock_guard lock(mutex_);
+    reports_.push_back(error);
+  }
+
+  const std::chrono::milliseconds budget_;
+  mutable std::mutex mutex_;
+  std::vector<std::string> reports_;
+  Resolver resolver_;
+
+ public:
+  RedisTopology topology;
+  const bool is_well;
+};
+
+}  // namespace quota::test
