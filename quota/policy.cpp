@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "quota/holding.hpp"
 #include "quota/text.hpp"
 
 namespace quota {
@@ -78,15 +79,18 @@ Failure bucket_failure(const Quota& quota, const Charge& charge) {
 
 /// The failure of a charge that the store was asked for; empty where it held.
 std::optional<Failure> failure_of(const Quota& quota, const Charge& charge, const Taken& taken, Timestamp now) {
-  const auto wait = retry_after(charge.limit, taken.bucket, charge.cost);
+  const auto wait = retry_after(charge.limit, taken, charge.cost);
   if (wait == Milliseconds{0}) return std::nullopt;
   auto failure = bucket_failure(quota, charge);
   failure.cause = wait ? Cause::over : Cause::too_big;
   failure.used = used_units(taken.bucket);
   if (wait) failure.retry_at = now + *wait;
-  const auto smallest = retry_after(charge.limit, taken.bucket, 1);
+  const auto smallest = retry_after(charge.limit, taken, 1);
   failure.is_certain = smallest != Milliseconds{0};
   if (failure.is_certain && smallest) failure.smallest_at = now + *smallest;
+  failure.is_from_share = taken.is_from_share();
+  // A share's debt is counted as often as there are nodes: nobody has used that much.
+  if (failure.is_from_share) failure.used = std::min(failure.used, failure.burst);
   return failure;
 }
 
@@ -104,8 +108,10 @@ void add_block_due(Verdict& verdict, const Quota& quota, const Charge& charge, c
     verdict.blocks_due.push_back(due);
 }
 
-void add_warning(Verdict& verdict, const Quota& quota, const Charge& charge, const Bucket& before) {
-  if (!quota.warn_at) return;
+/// A share knows only this node's part of what is used: it warns of nothing.
+void add_warning(Verdict& verdict, const Quota& quota, const Charge& charge, const Taken& taken) {
+  if (!quota.warn_at || taken.is_from_share()) return;
+  const auto& before = taken.bucket;
   const auto mark = charge.limit.burst * *quota.warn_at;
   const auto after = used_units(spent(before, charge.cost));
   if (used_units(before) * 100 >= mark || after * 100 < mark) return;
@@ -237,7 +243,10 @@ void Policy::assess_quota(Assessment& into, const Quota& quota, const Message& m
 
 Action Policy::action_on(const Failure& failure, Origin origin) const {
   const bool permanent = failure.cause == Cause::too_big || failure.cause == Cause::nothing_allowed;
-  if (!is_held_not_refused(origin)) return permanent ? Action::reject : failure.action;
+  const auto wanted = permanent ? Action::reject : failure.action;
+  // What a share refuses is asked again when the store is back.
+  if (failure.is_from_share && wanted == Action::reject) return is_held_not_refused(origin) ? Action::quarantine : Action::tempfail;
+  if (!is_held_not_refused(origin)) return wanted;
   // A local message cannot be tempfailed, and a reject there bounces to whomever a script named: only a quota made for
   // local mail may say so.
   const auto* quota = failure.cause == Cause::blocked ? nullptr : find(failure.quota);
@@ -248,6 +257,7 @@ Verdict Policy::judge(const Assessment& assessment, const Outcome& outcome) cons
   Verdict verdict;
   verdict.cause = assessment.cause;
   verdict.observed = assessment.observed;
+  verdict.outage = outcome.outage;
   auto failures = assessment.failures;
   for (std::size_t i = 0; i < outcome.charges.size(); ++i) {
     const auto& charge = assessment.charges[i];
@@ -260,7 +270,7 @@ Verdict Policy::judge(const Assessment& assessment, const Outcome& outcome) cons
     } else if (failure) {
       verdict.observed.push_back(std::move(*failure));
     } else if (charge.group == Group::enforced ? outcome.enforced_taken : outcome.observed_taken) {
-      add_warning(verdict, quota, charge, taken.bucket);
+      add_warning(verdict, quota, charge, taken);
     }
   }
   for (auto* list : {&failures, &verdict.observed})

@@ -36,7 +36,10 @@ struct Charge {
 struct Taken {
   Bucket bucket;              ///< at Outcome::now, before anything was taken
   std::int64_t refusals = 0;  ///< of the charge's quota in its window, after counting this one; 0 where nothing was counted
+  std::int64_t nodes = 0;     ///< 0: the store's bucket; else this daemon's share of one in so many (holding.hpp)
 
+  /// A share never says no for good, and what it refuses is not counted.
+  [[nodiscard]] bool is_from_share() const { return nodes > 0; }
   bool operator==(const Taken&) const = default;
 };
 
@@ -45,6 +48,7 @@ struct Outcome {
   bool enforced_taken = false;
   bool observed_taken = false;
   std::vector<Taken> charges{};
+  std::string outage{};  ///< why shares judged some of the charges; empty: the store judged all of them
 
   bool operator==(const Outcome&) const = default;
 };

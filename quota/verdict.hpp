@@ -45,6 +45,7 @@ struct Failure {
   std::string reason{};        ///< a block's
   bool is_certain = false;     ///< not even the smallest message fits now
   std::optional<Timestamp> smallest_at{};  ///< when the smallest one fits, where it is certain and waiting helps
+  bool is_from_share = false;  ///< this daemon's share said so: not for good, and not counted towards a block
 
   bool operator==(const Failure&) const = default;
 };
@@ -74,7 +75,7 @@ struct Verdict {
   std::vector<Failure> observed{};     ///< what would have failed, had it been enforced
   std::vector<BlockDue> blocks_due{};
   std::vector<Warning> warnings{};
-  std::string outage{};                ///< the store's error, where there was no answer
+  std::string outage{};                ///< the store's error, where it had no answer to all or to some of it
 
   bool operator==(const Verdict&) const = default;
 };

@@ -2,17 +2,13 @@
 
 #include <algorithm>
 
+#include "quota/holding.hpp"
+
 namespace quota {
 namespace {
 
 bool counts_as_refusal(const Charge& charge, const Taken& taken) {
-  return charge.group == Group::enforced && charge.refusal_window && !holds(charge.limit, taken.bucket, charge.cost);
-}
-
-bool all_hold(std::span<const Charge> charges, const std::vector<Taken>& taken, Group group) {
-  for (std::size_t i = 0; i < charges.size(); ++i)
-    if (charges[i].group == group && !holds(charges[i].limit, taken[i].bucket, charges[i].cost)) return false;
-  return true;
+  return charge.group == Group::enforced && charge.refusal_window && !holds(charge, taken);
 }
 
 bool is_taken(const Charge& charge, const Outcome& outcome) {
@@ -78,10 +74,11 @@ Outcome MemoryRecords::look(std::span<const Charge> charges, std::vector<Seat>& 
     const auto& charge = charges[i];
     const auto before = seats[i].part->shard.bucket(seats[i].key, {charge.quota, charge.limit}, outcome.now);
     seats[i].is_from_the_future = before && before->written > outcome.now;
-    outcome.charges.push_back({refilled(charge.limit, before, outcome.now), 0});
+    outcome.charges.push_back({refilled(charge.limit, before, outcome.now)});
   }
-  outcome.enforced_taken = all_hold(charges, outcome.charges, Group::enforced);
-  outcome.observed_taken = outcome.enforced_taken && all_hold(charges, outcome.charges, Group::observed);
+  const auto holding = holding_of(charges, outcome.charges);
+  outcome.enforced_taken = holding.enforced;
+  outcome.observed_taken = holding.observed;
   return outcome;
 }
 
