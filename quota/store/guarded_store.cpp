@@ -1,0 +1,260 @@
+#include "quota/store/guarded_store.hpp"
+
+#include <algorithm>
+
+namespace quota {
+namespace {
+
+constexpr std::size_t batch = 256;
+constexpr std::string_view not_charged_back = "what was sent while the store had no answer is not charged back yet";
+
+Bucket after(const Charge& charge, const Taken& taken, const Outcome& outcome) {
+  const Holding holding{outcome.enforced_taken, outcome.observed_taken};
+  return holding.takes(charge) ? spent(taken.bucket, charge.cost) : taken.bucket;
+}
+
+/// The bucket after repay(): never below empty.
+Bucket repaid(const Bucket& before, std::int64_t cost) {
+  auto bucket = spent(before, cost);
+  if (bucket.used < before.burst) return bucket;
+  if (before.used >= before.burst) return before;
+  bucket.used = before.burst;
+  bucket.remainder = 0;
+  return bucket;
+}
+
+}  // namespace
+
+/// One message whose charges are not all one question: what is known of it so far.
+struct GuardedStore::Case {
+  explicit Case(std::span<const Charge> all) : charges(all), is_local(all.size()), seen(all.size()) {}
+
+  std::span<const Charge> charges;
+  std::vector<bool> is_local;
+  std::vector<Taken> seen;
+  std::optional<StoreError> error{};  // the first one
+  std::string outage{};
+  Holding holding{};
+
+  [[nodiscard]] bool has_local() const { return std::find(is_local.begin(), is_local.end(), true) != is_local.end(); }
+
+  [[nodiscard]] std::vector<Charge> some(const std::vector<std::size_t>& places) const {
+    std::vector<Charge> chosen;
+    for (const auto place : places) chosen.push_back(charges[place]);
+    return chosen;
+  }
+
+  void has_no_answer(std::size_t index, const StoreError& why) {
+    is_local[index] = true;
+    outage = why.text;
+    if (!error) error = why;
+  }
+};
+
+GuardedStore::GuardedStore(SpreadStore& store, GuardOptions options, std::uint64_t seed)
+    : store_(store),
+      options_(std::move(options)),
+      nodes_(options_.nodes),
+      levels_(options_.most_levels, seed),
+      shares_(levels_, options_.most_shares, seed) {
+  if (options_.in_place == InPlaceOfStore::share && options_.charge_back_every > Milliseconds{0})
+    thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+}
+
+GuardedStore::~GuardedStore() = default;
+
+void GuardedStore::note_health(const std::string& error) {
+  const bool is_away = !error.empty();
+  if (is_away) last_error_.store(std::make_shared<const std::string>(error));
+  if (is_away_.load(std::memory_order_relaxed) == is_away || is_away_.exchange(is_away) == is_away) return;
+  if (options_.on_health) options_.on_health(error);
+  if (!is_away) charge_back_soon();
+}
+
+std::string GuardedStore::why_shares_judge() const {
+  const auto error = is_away_.load(std::memory_order_relaxed) ? last_error_.load() : nullptr;
+  return error ? *error : std::string(not_charged_back);
+}
+
+Result<Outcome, StoreError> GuardedStore::take(std::span<const Charge> charges) { return ask(charges, Verb::take); }
+Result<Outcome, StoreError> GuardedStore::peek(std::span<const Charge> charges) { return ask(charges, Verb::peek); }
+
+bool GuardedStore::is_any_local(std::span<const Charge> charges) const {
+  return !shares_.is_empty() && std::any_of(charges.begin(), charges.end(), [this](const Charge& one) { return shares_.judges(one); });
+}
+
+Result<Outcome, StoreError> GuardedStore::ask(std::span<const Charge> charges, Verb verb) {
+  if (charges.empty()) return Outcome{now(), true, true, {}, {}};
+  if (!is_any_local(charges) && store_.is_one_question(charges)) {
+    auto answer = verb == Verb::take ? store_.take(charges) : store_.peek(charges);
+    note_health(answer ? "" : answer.error().text);
+    if (answer) {
+      note(charges, *answer);
+      return answer;
+    }
+    if (options_.in_place == InPlaceOfStore::nobody) return answer;
+    Case all(charges);
+    for (std::size_t i = 0; i < charges.size(); ++i) all.has_no_answer(i, answer.error());
+    return ask_apart(all, verb);
+  }
+  Case of(charges);
+  look(of);
+  if (of.error && options_.in_place == InPlaceOfStore::nobody) return *of.error;
+  return ask_apart(of, verb);
+}
+
+void GuardedStore::note(std::span<const Charge> charges, const Outcome& outcome) {
+  if (options_.in_place == InPlaceOfStore::nobody) return;
+  for (std::size_t i = 0; i < charges.size(); ++i) levels_.note(charges[i], after(charges[i], outcome.charges[i], outcome));
+}
+
+/// Asks the store about every charge that no share has to judge.
+void GuardedStore::look(Case& of) {
+  if (!shares_.is_empty())
+    for (std::size_t i = 0; i < of.charges.size(); ++i) of.is_local[i] = shares_.judges(of.charges[i]);
+  std::vector<Charge> some;
+  auto asked = of.charges;
+  if (of.has_local()) {
+    of.outage = why_shares_judge();
+    for (std::size_t i = 0; i < of.charges.size(); ++i)
+      if (!of.is_local[i]) some.push_back(of.charges[i]);
+    asked = some;
+  }
+  if (asked.empty()) return;
+  const auto answers = store_.look(asked);
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < of.charges.size(); ++i) {
+    if (of.is_local[i]) continue;
+    const auto& answer = answers[next++];
+    if (answer)
+      of.seen[i] = *answer;
+    else
+      of.has_no_answer(i, answer.error());
+  }
+  note_health(of.error ? of.error->text : "");
+}
+
+Result<Outcome, StoreError> GuardedStore::ask_apart(Case& of, Verb verb) {
+  judge(of, verb);
+  if (verb == Verb::take) commit(of);
+  return Outcome{now(), of.holding.enforced, of.holding.observed, std::move(of.seen), std::move(of.outage)};
+}
+
+/// Decides, and takes from the shares, while nobody else does.
+void GuardedStore::judge(Case& of, Verb verb) {
+  std::vector<const Charge*> local;
+  for (std::size_t i = 0; i < of.charges.size(); ++i)
+    if (of.is_local[i]) local.push_back(&of.charges[i]);
+  const auto at = now();
+  const auto nodes = nodes_.load(std::memory_order_relaxed);
+  auto sitting = shares_.sit(local);
+  for (std::size_t i = 0; i < of.charges.size(); ++i)
+    if (of.is_local[i]) of.seen[i] = sitting.look(of.charges[i], nodes, at);
+  of.holding = holding_of(of.charges, of.seen);
+  if (verb == Verb::peek) return;
+  for (const auto* const charge : local)
+    if (of.holding.takes(*charge) && charge->cost > 0) sitting.spend(*charge, nodes, at);
+}
+
+/// Takes from the store what holds, and counts there what it refused; a share's refusals are not counted.
+void GuardedStore::commit(Case& of) {
+  std::vector<std::size_t> taken;
+  std::vector<std::size_t> refused;
+  for (std::size_t i = 0; i < of.charges.size(); ++i) {
+    const auto& charge = of.charges[i];
+    if (of.is_local[i]) continue;
+    if (of.holding.takes(charge)) {
+      taken.push_back(i);
+      continue;
+    }
+    levels_.note(charge, of.seen[i].bucket);
+    if (charge.group == Group::enforced && charge.refusal_window && !holds(charge, of.seen[i])) refused.push_back(i);
+  }
+  if (taken.empty() && refused.empty()) return;
+  const bool is_whole = taken.size() == of.charges.size();
+  const auto answers = is_whole ? store_.commit(of.charges, {}) : store_.commit(of.some(taken), of.some(refused));
+  taken.insert(taken.end(), refused.begin(), refused.end());
+  for (std::size_t i = 0; i < taken.size(); ++i) committed(of, taken[i], answers[i]);
+}
+
+void GuardedStore::committed(Case& of, std::size_t index, const Result<Taken, StoreError>& answer) {
+  const auto& charge = of.charges[index];
+  const bool is_taken = of.holding.takes(charge);
+  if (answer) {
+    of.seen[index].refusals = answer->refusals;
+    if (is_taken) levels_.note(charge, spent(answer->bucket, charge.cost));
+    return;
+  }
+  of.outage = answer.error().text;
+  note_health(of.outage);
+  if (!is_taken || charge.cost == 0) return;
+  // The message goes out: what was not charged is owed, and what may have been is taken for charged.
+  if (answer.error().executed == Executed::possibly) {
+    levels_.note(charge, spent(of.seen[index].bucket, charge.cost));
+  } else if (options_.in_place == InPlaceOfStore::share) {
+    const Charge* const one = &charge;
+    shares_.sit({&one, 1}).spend(charge, nodes_.load(std::memory_order_relaxed), now());
+  }
+}
+
+Result<std::int64_t, StoreError> GuardedStore::hold(const Identity& identity, const std::string& host, std::int64_t most) {
+  auto answer = store_.hold(identity, host, most);
+  if (!answer) return holds_.count(identity, host, most);
+  holds_.forget(identity, host);
+  return answer;
+}
+
+void GuardedStore::charge_back() {
+  while (charge_back_some()) {
+  }
+}
+
+/// One batch. Returns whether to go on: something was charged back, and more may be owed.
+bool GuardedStore::charge_back_some() {
+  auto due = shares_.due(batch, now());
+  if (due.charges.empty()) return false;
+  // A server that hangs is asked something harmless first: what it may have executed is not charged again.
+  const auto looked = store_.look(due.charges);
+  Shares::Debts answered;
+  for (std::size_t i = 0; i < looked.size(); ++i) {
+    if (!looked[i]) {
+      shares_.unpaid(due.charges[i]);
+      continue;
+    }
+    answered.charges.push_back(std::move(due.charges[i]));
+    answered.starts.push_back(looked[i]->bucket);
+  }
+  if (answered.charges.empty()) return false;
+  const auto answers = store_.repay(answered.charges);
+  bool is_any_paid = false;
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    if (!answers[i] && answers[i].error().executed == Executed::no) continue;
+    is_any_paid = true;
+    const auto& debt = answered.charges[i];
+    const auto level = repaid(answers[i] ? answers[i]->bucket : answered.starts[i], debt.cost);
+    levels_.note(debt, level);
+    shares_.paid(debt, level, now());
+  }
+  if (is_any_paid) note_health("");
+  return is_any_paid;
+}
+
+void GuardedStore::charge_back_soon() {
+  const std::lock_guard lock(mutex_);
+  is_wanted_ = true;
+  changed_.notify_one();
+}
+
+void GuardedStore::run(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    {
+      std::unique_lock lock(mutex_);
+      (void)changed_.wait_for(lock, stop, options_.charge_back_every, [this] { return is_wanted_; });
+      is_wanted_ = false;
+    }
+    while (!stop.stop_requested() && charge_back_some()) {
+    }
+  }
+}
+
+}  // namespace quota

@@ -1,0 +1,96 @@
+// GuardedStore: a Store over a SpreadStore, with an answer for the records of which the store has none: this daemon's shares.
+//
+// Where one question does, it is asked, and that is all. Where the records of a message lie on several servers: look at all of
+// them, decide, commit to all of them; at most the messages in flight are taken above a limit. Charges whose record has no answer,
+// and those whose use in an outage is not charged back yet, are judged by their shares, the others by the store. What the shares
+// gave is charged back in batches by a thread of this object, as soon as the store answers; what may have been executed is not
+// charged a second time. So a message that was let through by a share although the store had executed its question, unheard, is
+// charged twice; and a charging back that was not heard of and not executed is lost.
+// Threads: any, at once. Time: as the store below; two questions at most.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <thread>
+
+#include "quota/holding.hpp"
+#include "quota/store/local_holds.hpp"
+#include "quota/store/shares.hpp"
+#include "quota/store/spread_store.hpp"
+
+namespace quota {
+
+/// Who judges a charge whose record has no answer: `share` is `on_failure = "local"`; with `nobody` the caller gets the error.
+enum class InPlaceOfStore : std::uint8_t { share, nobody };
+
+struct GuardOptions {
+  InPlaceOfStore in_place = InPlaceOfStore::share;
+  std::int64_t nodes = 1;
+  /// How often the store is asked whether what is owed can be charged back. Zero: only when charge_back() is called.
+  Milliseconds charge_back_every{200};
+  std::size_t most_levels = 1'000'000;  ///< 56 bytes each
+  std::size_t most_shares = 400'000;    ///< about 270 bytes each, while the store is away
+  /// Told once when a question is the first to have no answer (with the error), and once when one has (empty text).
+  /// Threads: whichever noticed.
+  std::function<void(const std::string& error)> on_health{};
+};
+
+class GuardedStore final : public Store {
+ public:
+  /// Requires: `store` outlives this one; `seed` is nobody else's to know.
+  GuardedStore(SpreadStore& store, GuardOptions options, std::uint64_t seed);
+  ~GuardedStore() override;
+
+  [[nodiscard]] Result<Outcome, StoreError> take(std::span<const Charge> charges) override;
+  [[nodiscard]] Result<Outcome, StoreError> peek(std::span<const Charge> charges) override;
+  [[nodiscard]] Result<std::int64_t, StoreError> hold(const Identity& identity, const std::string& host, std::int64_t most) override;
+  [[nodiscard]] Timestamp now() const override { return store_.now(); }
+
+  /// How many daemons share the limits. A share that is in use already keeps the number that it began with.
+  void set_nodes(std::int64_t nodes) { nodes_.store(nodes, std::memory_order_relaxed); }
+
+  /// Charges back what is owed, until nothing is or the store has no answer. Threads: one at a time; not beside its own thread.
+  void charge_back();
+  /// The store answers again: its thread need not wait.
+  void charge_back_soon();
+  /// Buckets that are judged by shares or still owed.
+  [[nodiscard]] std::size_t shares() const { return shares_.size(); }
+
+ private:
+  /// What one call does with the buckets that hold.
+  enum class Verb : std::uint8_t { take, peek };
+  struct Case;
+
+  [[nodiscard]] bool is_any_local(std::span<const Charge> charges) const;
+  [[nodiscard]] Result<Outcome, StoreError> ask(std::span<const Charge> charges, Verb verb);
+  [[nodiscard]] Result<Outcome, StoreError> ask_apart(Case& of, Verb verb);
+  void look(Case& of);
+  void judge(Case& of, Verb verb);
+  void commit(Case& of);
+  void committed(Case& of, std::size_t index, const Result<Taken, StoreError>& answer);
+  [[nodiscard]] bool charge_back_some();
+  void note(std::span<const Charge> charges, const Outcome& outcome);
+  void note_health(const std::string& error);
+  [[nodiscard]] std::string why_shares_judge() const;
+  void run(const std::stop_token& stop);
+
+  // Constant after construction.
+  SpreadStore& store_;
+  const GuardOptions options_;
+
+  // Each guards itself.
+  std::atomic<std::int64_t> nodes_;
+  std::atomic<bool> is_away_{false};
+  std::atomic<std::shared_ptr<const std::string>> last_error_{};  // read only while shares judge
+  LevelMemory levels_;
+  Shares shares_;
+  LocalHolds holds_{};
+
+  std::mutex mutex_{};
+  std::condition_variable_any changed_{};
+  bool is_wanted_ = false;  // guarded by mutex_: a charging back, at once
+  std::jthread thread_{};
+};
+
+}  // namespace quota
