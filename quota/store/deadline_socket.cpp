@@ -20,12 +20,30 @@ error_code last_error() { return {errno, boost::system::system_category()}; }
 
 SocketError timed_out() { return {SocketError::Kind::timed_out, 0, "the deadline passed"}; }
 
-SocketError failure(const error_code& why) {
+bool is_end(const error_code& why) {
   namespace errors = boost::asio::error;
-  const bool ended = why == errors::eof || why == errors::broken_pipe || why == errors::connection_reset;
-  if (ended)
-    return {SocketError::Kind::closed, 0, why == errors::eof ? "the server closed the connection" : why.message()};
-  return {SocketError::Kind::failed, 0, why.message()};
+  return why == errors::eof || why == errors::broken_pipe || why == errors::connection_reset;
+}
+
+std::string text_of(const error_code& why) {
+  return why == boost::asio::error::eof ? "the server closed the connection" : why.message();
+}
+
+SocketError failure(const error_code& why) {
+  return {is_end(why) ? SocketError::Kind::closed : SocketError::Kind::failed, 0, text_of(why)};
+}
+
+SocketError failure(const TransferStep& step) {
+  if (step.is == TransferStep::Is::closed) return {SocketError::Kind::closed, 0, step.text};
+  if (step.is == TransferStep::Is::not_trusted) return {SocketError::Kind::not_trusted, 0, step.text};
+  return {SocketError::Kind::failed, 0, step.text};
+}
+
+// One system call on a plain socket, as a step.
+TransferStep step_of(const error_code& wrong, std::size_t count, TransferStep::Is would_block) {
+  if (!wrong) return {TransferStep::Is::done, count};
+  if (wrong == boost::asio::error::would_block) return {would_block};
+  return {is_end(wrong) ? TransferStep::Is::closed : TransferStep::Is::failed, 0, text_of(wrong)};
 }
 
 // Returns: what poll(2) returns; 0 at the deadline.
@@ -122,46 +140,87 @@ Result<void, SocketError> DeadlineSocket::finish_connecting(Deadline deadline) {
   return {};
 }
 
-Result<void, SocketError> DeadlineSocket::write_all(std::string_view bytes, Deadline deadline) {
-  std::size_t written = 0;
-  while (written < bytes.size()) {
-    error_code wrong;
-    written += socket_.send(boost::asio::buffer(bytes.substr(written)), 0, wrong);
-    if (!wrong) continue;
-    auto next = wrong == boost::asio::error::would_block ? wait_for(socket_.native_handle(), POLLOUT, deadline)
-                                                         : Result<void, SocketError>(failure(wrong));
+Result<void, SocketError> DeadlineSocket::start_tls(const TlsContext& context, const std::string& name,
+                                                    Deadline deadline) {
+  tls_ = std::make_unique<TlsSession>(context, socket_.native_handle(), name);
+  for (;;) {
+    const auto step = tls_->shake_hands();
+    if (step.is == TransferStep::Is::done) return {};
+    auto next = wait_for_next(step, deadline);
     if (next) continue;
     auto error = next.error();
-    error.written = written;
+    if (error.kind == SocketError::Kind::timed_out)
+      error.text = "the server did not answer the TLS hello until the deadline; does it speak TLS on this port?";
+    if (error.kind == SocketError::Kind::closed) error.text = "while TLS began: " + error.text;
+    close();
     return error;
+  }
+}
+
+TransferStep DeadlineSocket::send_some(std::string_view bytes) {
+  if (tls_) return tls_->write(bytes);
+  error_code wrong;
+  const auto count = socket_.send(boost::asio::buffer(bytes), 0, wrong);
+  return step_of(wrong, count, TransferStep::Is::wants_write);
+}
+
+TransferStep DeadlineSocket::receive_some(std::span<char> buffer) {
+  if (tls_) return tls_->read(buffer);
+  error_code wrong;
+  const auto count = socket_.receive(boost::asio::buffer(buffer.data(), buffer.size()), 0, wrong);
+  return step_of(wrong, count, TransferStep::Is::wants_read);
+}
+
+// Empty: the step can be tried again. Requires: it is not done.
+Result<void, SocketError> DeadlineSocket::wait_for_next(const TransferStep& step, Deadline deadline) {
+  if (step.is == TransferStep::Is::wants_read) return wait_for(socket_.native_handle(), POLLIN, deadline);
+  if (step.is == TransferStep::Is::wants_write) return wait_for(socket_.native_handle(), POLLOUT, deadline);
+  return failure(step);
+}
+
+Result<void, SocketError> DeadlineSocket::write_all(std::string_view bytes, Deadline deadline) {
+  const auto sent_before = tls_ ? tls_->sent() : 0;
+  std::size_t written = 0;
+  while (written < bytes.size()) {
+    const auto step = send_some(bytes.substr(written));
+    written += step.count;
+    if (step.is == TransferStep::Is::done) continue;
+    if (auto next = wait_for_next(step, deadline); !next) {
+      auto error = next.error();
+      error.written = tls_ ? tls_->sent() - sent_before : written;
+      return error;
+    }
   }
   return {};
 }
 
 Result<std::size_t, SocketError> DeadlineSocket::read_some(std::span<char> buffer, Deadline deadline) {
-  // Waiting comes first: an answer is never there when its question has just left.
-  for (;;) {
-    if (auto ready = wait_for(socket_.native_handle(), POLLIN, deadline); !ready) return ready.error();
-    error_code wrong;
-    const auto count = socket_.receive(boost::asio::buffer(buffer.data(), buffer.size()), 0, wrong);
-    if (!wrong) return count;
-    if (wrong != boost::asio::error::would_block) return failure(wrong);
+  // Waiting comes first: an answer is never there when its question has just left, unless TLS took it off the socket
+  // together with the one before.
+  auto step = tls_ && tls_->holds_bytes() ? receive_some(buffer) : TransferStep{TransferStep::Is::wants_read};
+  while (step.is != TransferStep::Is::done) {
+    if (auto next = wait_for_next(step, deadline); !next) return next.error();
+    step = receive_some(buffer);
   }
+  return step.count;
 }
 
-std::size_t DeadlineSocket::read_now(std::span<char> buffer) {
-  error_code wrong;
-  const auto count = socket_.receive(boost::asio::buffer(buffer.data(), buffer.size()), 0, wrong);
-  return wrong ? 0 : count;
+Result<std::size_t, SocketError> DeadlineSocket::read_now(std::span<char> buffer) {
+  const auto step = receive_some(buffer);
+  if (step.is == TransferStep::Is::done) return step.count;
+  if (step.is == TransferStep::Is::wants_read || step.is == TransferStep::Is::wants_write) return std::size_t{0};
+  return failure(step);
 }
 
 DeadlineSocket::Wait DeadlineSocket::wait_readable(Deadline deadline, const Waker& waker) {
+  if (tls_ && tls_->holds_bytes()) return Wait::readable;
   pollfd watched[] = {{waker.descriptor(), POLLIN, 0}, {socket_.native_handle(), POLLIN, 0}};
   if (poll_until(watched, deadline) == 0) return Wait::deadline_passed;
   return watched[0].revents != 0 ? Wait::woken : Wait::readable;
 }
 
 bool DeadlineSocket::silent() {
+  if (tls_) return tls_->is_silent();
   char byte = 0;
   const auto seen = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   return seen < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
@@ -169,6 +228,7 @@ bool DeadlineSocket::silent() {
 
 void DeadlineSocket::close() {
   error_code ignored;
+  tls_.reset();
   socket_.close(ignored);
 }
 

@@ -20,6 +20,8 @@ StoreErrorKind kind_of(SocketError::Kind kind) {
       return StoreErrorKind::timed_out;
     case SocketError::Kind::closed:
       return StoreErrorKind::closed;
+    case SocketError::Kind::not_trusted:
+      return StoreErrorKind::misconfigured;
     case SocketError::Kind::failed:
       break;
   }
@@ -77,21 +79,26 @@ StoreError login_error(const ServerError& error, const std::string& password) {
 RedisConnection::Opened RedisConnection::open(boost::asio::io_context& io, const RedisTarget& target,
                                               Deadline deadline) {
   std::unique_ptr<RedisConnection> made(new RedisConnection(io));
-  if (auto connected = made->connect(target.endpoints, deadline); !connected) return connected.error();
+  if (auto connected = made->connect(target, deadline); !connected) return connected.error();
   if (auto introduced = made->introduce(target, deadline); !introduced) return introduced.error();
   return made;
 }
 
-Result<void, StoreError> RedisConnection::connect(std::span<const Endpoint> endpoints, Deadline deadline) {
+Result<void, StoreError> RedisConnection::connect(const RedisTarget& target, Deadline deadline) {
+  const auto& endpoints = target.endpoints;
   StoreError last{StoreErrorKind::unreachable, Executed::no, "no address of the server is known yet"};
   for (std::size_t i = 0; i < endpoints.size(); ++i) {
-    auto connected = socket_.connect(endpoints[i], share_of(deadline, endpoints.size() - i));
+    const auto by = share_of(deadline, endpoints.size() - i);
+    auto connected = socket_.connect(endpoints[i], by);
+    if (connected && target.tls) connected = socket_.start_tls(*target.tls, target.tls_name, by);
     if (connected) {
       endpoint_ = endpoints[i];
       return {};
     }
     const auto& why = connected.error();
-    last.kind = why.kind == SocketError::Kind::timed_out ? StoreErrorKind::timed_out : StoreErrorKind::unreachable;
+    last.kind = why.kind == SocketError::Kind::timed_out || why.kind == SocketError::Kind::not_trusted
+                    ? kind_of(why.kind)
+                    : StoreErrorKind::unreachable;
     last.text = "connecting to " + printed(endpoints[i]) + ": " + why.text;
   }
   return last;
@@ -165,7 +172,7 @@ Result<std::optional<RedisReply>, StoreError> RedisConnection::next_message(Dead
     if (!message) return fail_as_nonsense(message.error());
     if (*message) return std::move(*message);
     if (socket_.wait_readable(deadline, waker) != DeadlineSocket::Wait::readable) return std::optional<RedisReply>{};
-    auto count = socket_.read_some(buffer, Deadline::max());  // something is there: this does not wait
+    auto count = socket_.read_now(buffer);
     if (!count) return fail(count.error(), Executed::no);
     reader_.feed({buffer.data(), *count});
   }
@@ -178,15 +185,18 @@ Result<void, StoreError> RedisConnection::send(Deadline deadline) {
   if (question_.capacity() > kept_question) std::string().swap(question_);
   if (sent) return {};
   const auto why = sent.error();
-  if (auto said = last_words()) return *said;
-  return fail(why, why.written == 0 ? Executed::no : Executed::possibly);
+  const auto executed = why.written == 0 ? Executed::no : Executed::possibly;
+  if (auto said = last_words(executed)) return *said;
+  return fail(why, executed);
 }
 
-// A server that turns a client away (too many of them) says so and closes, without reading what it is asked.
-std::optional<StoreError> RedisConnection::last_words() {
+// A server that turns a client away (too many of them, a certificate that it does not accept) says so and closes, without
+// reading what it is asked.
+std::optional<StoreError> RedisConnection::last_words(Executed executed) {
   std::array<char, 1024> buffer;
   const auto count = socket_.read_now(buffer);
-  reader_.feed({buffer.data(), count});
+  if (!count && count.error().kind == SocketError::Kind::not_trusted) return fail(count.error(), executed);
+  reader_.feed({buffer.data(), count ? *count : 0});
   const auto reply = reader_.next({});
   if (!reply || !*reply || !(*reply)->error()) return {};
   close();
@@ -203,7 +213,7 @@ Result<RedisReply, StoreError> RedisConnection::read_reply(Deadline deadline, co
     auto count = socket_.read_some(buffer, deadline);
     // What came while another server was waited for has come in time: one look more than the deadline allows.
     if (!count && count.error().kind == SocketError::Kind::timed_out && !std::exchange(has_looked_late, true))
-      if (const auto late = socket_.read_now(buffer); late > 0) count = late;
+      if (const auto late = socket_.read_now(buffer); late && *late > 0) count = *late;
     if (!count) return fail(count.error(), Executed::possibly);
     reader_.feed({buffer.data(), *count});
   }

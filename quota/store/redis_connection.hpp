@@ -30,6 +30,8 @@ struct RedisTarget {
   std::vector<Endpoint> endpoints;  // of the same server, tried in this order
   RedisLogin login{};
   std::string client_name = "sendquota";  // as CLIENT LIST shows it; no spaces
+  std::shared_ptr<const TlsContext> tls{};  // none: plain
+  std::string tls_name{};                   // the host that the server's certificate must be for
 };
 
 class RedisConnection {
@@ -74,12 +76,12 @@ class RedisConnection {
  private:
   explicit RedisConnection(boost::asio::io_context& io) : socket_(io) {}
 
-  [[nodiscard]] Result<void, StoreError> connect(std::span<const Endpoint> endpoints, Deadline deadline);
+  [[nodiscard]] Result<void, StoreError> connect(const RedisTarget& target, Deadline deadline);
   [[nodiscard]] Result<void, StoreError> introduce(const RedisTarget& target, Deadline deadline);
   [[nodiscard]] Result<void, StoreError> send(Deadline deadline);
   [[nodiscard]] Result<RedisReply, StoreError> read_reply(Deadline deadline, const ReplyLimits& limits);
   [[nodiscard]] Result<void, StoreError> expect_nothing_more();
-  [[nodiscard]] std::optional<StoreError> last_words();
+  [[nodiscard]] std::optional<StoreError> last_words(Executed executed);
   StoreError fail(const SocketError& why, Executed executed);
   StoreError fail_as_nonsense(const std::string& why);
 

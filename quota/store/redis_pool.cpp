@@ -222,7 +222,8 @@ RedisConnection::Opened RedisPool::connect(Deadline deadline) {
 }
 
 RedisTarget RedisPool::target() {
-  RedisTarget target{resolver_.addresses(server_), login_, options_.client_name};
+  RedisTarget target{resolver_.addresses(server_), login_, options_.client_name, options_.tls};
+  if (const auto* tcp = std::get_if<TcpServer>(&server_)) target.tls_name = tcp->host;
   const std::lock_guard lock(mutex_);
   // Of several addresses a dead first one would cost every new connection its share of the time.
   const auto good = std::find(target.endpoints.begin(), target.endpoints.end(), last_good_);

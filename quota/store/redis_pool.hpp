@@ -36,6 +36,7 @@ struct RedisPoolOptions {
   std::chrono::milliseconds patience{25};  ///< a deadline that comes sooner says nothing about the server
   /// The server has failed, or may have: look() is called for. Runs on the thread that noticed and must not wait.
   std::function<void()> alarm = [] {};
+  std::shared_ptr<const TlsContext> tls{};  // none: plain
 };
 
 class RedisPool {

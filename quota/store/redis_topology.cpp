@@ -68,6 +68,7 @@ RedisServers::Pool RedisTopology::make(const RedisServerName& server, RedisPool:
   RedisPoolOptions options;
   options.most_connections = options_.most_connections;
   options.client_name = options_.client_name;
+  options.tls = options_.tls;
   options.patience = options_.timeout / 4;
   options.alarm = [this] { wake(); };
   return std::make_shared<RedisPool>(server, address_.login, resolver_, standing, std::move(options));

@@ -119,7 +119,7 @@ std::string RedisServer::ask(const std::string& line) const {
 void RedisServer::start() {
   for (int attempt = 0; attempt < 5; ++attempt) {
     // After a restart clients expect it where it was.
-    if (listen_ == Listen::unix_and_tcp && (port_ == 0 || attempt > 0)) port_ = free_port();
+    if (listen_ != Listen::unix_only && (port_ == 0 || attempt > 0)) port_ = free_port();
     if (try_to_start() == Start::ready) return;
   }
   throw std::runtime_error("redis-server found no free port");
@@ -155,7 +155,11 @@ void RedisServer::write_config() const {
   std::ofstream file(directory_ + "/redis.conf");
   // By default the bus of a cluster has a port that most often does not exist: 10,000 higher.
   if (has_line("cluster-enabled yes")) file << "cluster-port " << free_port() << '\n';
-  file << "port " << port_ << "\nbind 127.0.0.1\nunixsocket " << socket_path() << "\nunixsocketperm 700\ndir "
+  if (listen_ == Listen::unix_and_tls)
+    file << "port 0\ntls-port " << port_;
+  else
+    file << "port " << port_;
+  file << "\nbind 127.0.0.1\nunixsocket " << socket_path() << "\nunixsocketperm 700\ndir "
        << directory_ << "\nsave \"\"\nappendonly no\ndaemonize no\n";
   for (const auto& line : config_) file << line << '\n';
 }

@@ -1,8 +1,9 @@
 // RedisServer: a real redis-server of its own, in a directory of its own, for one test.
 //
-// It listens on a unix socket, and on a TCP port of 127.0.0.1 that the kernel chose where that is asked for. It keeps
-// nothing on disk unless configured to. It ends with this object, and with the thread that made it should that die
-// first (so make it in the test's own thread). What cannot be done is thrown: a test without its server has failed.
+// It listens on a unix socket, and where that is asked for on a TCP port of 127.0.0.1 that the kernel chose, plain or with
+// TLS (whose files are lines of its configuration). It keeps nothing on disk unless configured to. It ends with this
+// object, and with the thread that made it should that die first (so make it in the test's own thread). What cannot be
+// done is thrown: a test without its server has failed.
 #pragma once
 
 #include <sys/types.h>
@@ -16,7 +17,7 @@ namespace test {
 
 class RedisServer {
  public:
-  enum class Listen { unix_only, unix_and_tcp };
+  enum class Listen { unix_only, unix_and_tcp, unix_and_tls };
 
   /// Returns when it answers a PING. `config` are further lines of redis.conf; with a `sentinel monitor` among them it is a
   /// Sentinel.
@@ -29,6 +30,7 @@ class RedisServer {
   [[nodiscard]] std::uint16_t port() const { return port_; }  // 0 without TCP
   [[nodiscard]] std::string unix_url() const { return "unix:" + socket_path(); }
   [[nodiscard]] std::string tcp_url() const { return "redis://127.0.0.1:" + std::to_string(port_); }
+  [[nodiscard]] std::string tls_url() const { return "rediss://127.0.0.1:" + std::to_string(port_); }
   [[nodiscard]] const std::string& directory() const { return directory_; }
   [[nodiscard]] pid_t pid() const { return pid_; }
 

@@ -23,16 +23,21 @@ class RoguePeer {
  public:
   RoguePeer(int client, int end) : client_(client), end_(end) {}
 
-  /// Whatever the client sends next; what it says does not matter to a rogue.
-  bool read() {
+  /// Whatever the client sends next; what it says seldom matters to a rogue.
+  bool read() { return !read_text().empty(); }
+  /// The same, for one that looks; "" at the end.
+  std::string read_text() {
     char buffer[4096];
-    return waits_for(POLLIN, -1) && ::recv(client_, buffer, sizeof buffer, 0) > 0;
+    if (!waits_for(POLLIN, -1)) return "";
+    const auto count = ::recv(client_, buffer, sizeof buffer, 0);
+    return {buffer, static_cast<std::size_t>(count > 0 ? count : 0)};
   }
   bool write(std::string_view bytes) { return ::send(client_, bytes.data(), bytes.size(), MSG_NOSIGNAL) > 0; }
   /// Lets the time pass, or the client or the test end.
   bool pause(int milliseconds) { return !waits_for(0, milliseconds); }
   /// Until the client or the test has ended.
   void hang() { waits_for(0, -1); }
+  [[nodiscard]] int descriptor() const { return client_; }
 
  private:
   // True when the client has something (an end, if `events` is 0); false after the time or at the end of the test.
