@@ -23,6 +23,7 @@ usr/sbin/sendquotad
 usr/share/doc/sendquota/examples/accounts.example
 usr/share/doc/sendquota/examples/php.ini.example
 usr/share/doc/sendquota/examples/postfix-main.cf.example
+usr/share/doc/sendquota/examples/redis-sentinel-users.acl.example
 usr/share/doc/sendquota/examples/redis-users.acl.example
 usr/share/doc/sendquota/examples/sendmail.mc.example
 usr/share/doc/sendquota/examples/sendquota.toml
