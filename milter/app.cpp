@@ -199,6 +199,9 @@ Reloaded Daemon::reload(const std::string& by) {
   } else {
     for (const auto& problem : loaded.error()) complaints.push_back(format(problem));
   }
+  // Last, because it takes effect at once.
+  if (complaints.empty())
+    if (const auto renewed = setup_->renew_tls(); !renewed) complaints.push_back(renewed.error());
   if (!complaints.empty()) {
     spdlog::error("reload refused (asked by {}); the old configuration goes on", readable(by));
     for (const auto& complaint : complaints) spdlog::error("{}", complaint);

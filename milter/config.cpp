@@ -109,6 +109,13 @@ std::vector<std::string> needs_restart(const Config& running, const Config& fres
   compare("store.password_file", running.store.password_file, fresh.store.password_file);
   if (running.store.password_file == fresh.store.password_file)
     compare("store.password_file (its content)", running.store.password, fresh.store.password);
+  compare("store.sentinel_password_file", running.store.sentinel_password_file, fresh.store.sentinel_password_file);
+  if (running.store.sentinel_password_file == fresh.store.sentinel_password_file)
+    compare("store.sentinel_password_file (its content)", running.store.sentinel_password,
+            fresh.store.sentinel_password);
+  compare("store.tls_ca", running.store.tls.ca, fresh.store.tls.ca);
+  compare("store.tls_cert", running.store.tls.cert, fresh.store.tls.cert);
+  compare("store.tls_key", running.store.tls.key, fresh.store.tls.key);
   compare("store.prefix", running.store.prefix, fresh.store.prefix);
   compare("store.timeout", running.store.timeout, fresh.store.timeout);
   compare("store.on_failure", running.store.on_failure, fresh.store.on_failure);

@@ -2,8 +2,8 @@
 // and swaps the pointer, or reports all problems and keeps the old. The defaults below are the only place where they
 // are written; conf/sendquota.toml quotes them, and a test compares.
 //
-// Files that the configuration names are read with it: `identity.accounts` and `store.password_file` (not readable by
-// everybody, one line). A relative path is relative to the configuration's own directory.
+// Files that the configuration names are read with it: `identity.accounts`, the passwords of `[store]` (not readable by
+// everybody, one line) and the files for TLS, which are only tried out. A relative path is relative to the configuration's own directory.
 // Known limit: users and groups are not looked up here, and no socket is opened; the daemon finds that out at its
 // start.
 #pragma once
@@ -17,6 +17,7 @@
 #include "milter/config_problem.hpp"
 #include "quota/policy.hpp"
 #include "quota/result.hpp"
+#include "quota/store/tls_context.hpp"
 
 namespace milter {
 
@@ -31,6 +32,9 @@ struct StoreSettings {
   std::string url = "memory:";
   std::string password_file{};
   std::string password{};  ///< what the file holds
+  std::string sentinel_password_file{};
+  std::string sentinel_password{};  ///< likewise
+  quota::TlsFiles tls{};            ///< with whole paths
   std::string prefix = "sendquota";
   quota::Milliseconds timeout{100};  ///< the longest that the store may hold a message
   quota::OnFailure on_failure = quota::OnFailure::local;

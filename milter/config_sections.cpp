@@ -1,22 +1,16 @@
 #include "milter/config_sections.hpp"
 
 #include "milter/config_files.hpp"
-#include "quota/store/redis_address.hpp"
 
 namespace milter {
 namespace {
 
-using quota::Milliseconds;
 using quota::Network;
 using quota::Result;
 
-constexpr Bounds<Milliseconds> timeout_bounds{Milliseconds{1}, std::chrono::seconds{10}};
-constexpr Bounds<std::int64_t> node_bounds{1, 1000};
 constexpr Bounds<std::int64_t> hold_bounds{1, 1'000'000};
 constexpr Bounds<std::int64_t> script_bounds{1, 1'000'000};
 
-constexpr Word<quota::OnFailure> on_failure_words[] = {
-    {"local", quota::OnFailure::local}, {"accept", quota::OnFailure::accept}, {"tempfail", quota::OnFailure::tempfail}};
 constexpr Word<HoldSettings::Then> then_words[] = {{"discard", HoldSettings::Then::discard},
                                                    {"reject", HoldSettings::Then::reject},
                                                    {"hold", HoldSettings::Then::hold}};
@@ -45,27 +39,9 @@ Result<T, std::string> failed(std::string what) {
   return {boost::system::in_place_error, std::move(what)};
 }
 
-/// Reads `key` where it is there and `complaint` finds nothing wrong with it.
-void read_text(Section& section, std::string_view key, std::string& into, std::string (*complaint)(std::string_view)) {
-  auto text = section.text(key);
-  if (!text) return;
-  if (auto wrong = complaint(*text); !wrong.empty()) section.problem(key, std::move(wrong));
-  into = std::move(*text);
-}
-
 std::string group_problem(std::string_view text) {
   const bool is_name = text.size() <= 32 && consists_of(text, std::string(letters) + std::string(digits) + "_-.$");
   return is_name ? "" : quoted(text) + " is no name of a group; write one, or \"\" for the daemon's own";
-}
-
-std::string path_problem(std::string_view text) {
-  return text.starts_with('/') ? "" : quoted(text) + " is no absolute path; write it from the / on";
-}
-
-std::string prefix_problem(std::string_view text) {
-  const bool is_well =
-      !text.empty() && text.size() <= 64 && consists_of(text, std::string(letters) + std::string(digits) + "_-.:");
-  return is_well ? "" : quoted(text) + " cannot begin keys; write 1 to 64 letters, digits and any of _ - . :";
 }
 
 std::string realm_problem(std::string_view text) {
@@ -145,74 +121,21 @@ std::string admin_problem(std::string_view text) {
          "write it as in \"unix:/run/sendquota/admin.sock\"";
 }
 
+}  // namespace
+
 std::string any_text(std::string_view) { return ""; }
 
-/// TLS is read so that its names are known, and refused so that nobody believes he has it.
-void read_tls(Section& section) {
-  for (const auto* key : {"tls_ca", "tls_cert", "tls_key"})
-    if (const auto text = section.text(key); text && !text->empty())
-      section.problem(key, "this version speaks no TLS to the store",
-                      "write \"\", and reach the store over loopback, a unix: socket or a tunnel");
+void read_text(Section& section, std::string_view key, std::string& into, std::string (*complaint)(std::string_view)) {
+  auto text = section.text(key);
+  if (!text) return;
+  if (auto wrong = complaint(*text); !wrong.empty()) section.problem(key, std::move(wrong));
+  into = std::move(*text);
 }
-
-/// `"auto"` or a number.
-void read_nodes(Section& section, StoreSettings& into) {
-  if (!section.holds_text("nodes")) {
-    into.nodes = section.number("nodes", node_bounds);
-    return;
-  }
-  if (const auto text = section.text("nodes"); text && *text != "auto")
-    section.problem("nodes", quoted(*text) + " is no number of nodes",
-                    "write \"auto\", or a number from 1 to 1000 without quotes");
-}
-
-void read_password(Section& section, StoreSettings& into) {
-  const auto address = quota::RedisAddress::parse(into.url);
-  if (address && !address->login.password.empty()) {
-    section.problem("password_file", "store.url holds a password already", "keep one of the two");
-    return;
-  }
-  auto text = password_in(resolved(into.password_file, section.findings().file_name()));
-  if (text)
-    into.password = std::move(*text);
-  else
-    section.problem("password_file", text.error());
-}
-
-/// Without naming the user: who forgot a colon wrote the password there.
-void require_password(Section& section, const std::string& url) {
-  const auto address = quota::RedisAddress::parse(url);
-  if (address && !address->login.user.empty() && address->login.password.empty())
-    section.problem("url", "it names a user and no password",
-                    "set password_file, or write user:password before the @ (:password for a server without users)");
-}
-
-}  // namespace
 
 void read_milter(Section& section, MilterSettings& into) {
   read_text(section, "listen", into.listen, socket_problem);
   read_socket_mode(section, into.socket_mode);
   read_text(section, "socket_group", into.socket_group, group_problem);
-}
-
-void read_store(Section& section, StoreSettings& into) {
-  read_text(section, "url", into.url, store_url_problem);
-  read_text(section, "password_file", into.password_file, any_text);
-  read_tls(section);
-  read_text(section, "prefix", into.prefix, prefix_problem);
-  into.timeout = section.duration("timeout", timeout_bounds).value_or(into.timeout);
-  section.word("on_failure", into.on_failure, on_failure_words);
-  read_nodes(section, into);
-  read_text(section, "state_dir", into.state_dir, path_problem);
-  if (into.password_file.empty()) {
-    require_password(section, into.url);
-    return;
-  }
-  if (into.url == "memory:")
-    section.problem("password_file", "store.url is \"memory:\", which asks for no password",
-                    "write \"\", or another store.url");
-  else
-    read_password(section, into);
 }
 
 void read_identity(Section& section, Config& into, quota::Policy::Parts& parts) {

@@ -15,6 +15,12 @@ void read_admin(Section& section, AdminSettings& into);
 void read_log(Section& section, LogSettings& into);
 void read_notify(Section& section, NotifySettings& into);
 
+/// Reads `key` where it is there and `complaint` finds nothing wrong with it.
+void read_text(Section& section, std::string_view key, std::string& into, std::string (*complaint)(std::string_view));
+
+/// For read_text(): there is nothing that could be wrong.
+[[nodiscard]] std::string any_text(std::string_view text);
+
 /// What is wrong with a listening socket in libmilter's notation; empty where nothing is.
 [[nodiscard]] std::string socket_problem(std::string_view listen);
 

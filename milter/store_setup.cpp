@@ -10,6 +10,17 @@ namespace {
 using quota::Result;
 constexpr std::chrono::seconds name_lookup{2};
 
+/// The address with the passwords that stand in files.
+Result<quota::RedisAddress, std::string> address_of(const StoreSettings& settings) {
+  auto address = quota::RedisAddress::parse(settings.url);
+  if (!address) return {boost::system::in_place_error, "store.url: " + address.error()};
+  if (address->topology != quota::RedisAddress::Topology::single)
+    return {boost::system::in_place_error, "store.url: only one server can be opened so far"};
+  if (!settings.password.empty()) address->login.password = settings.password;
+  if (!settings.sentinel_password.empty()) address->sentinel_login.password = settings.sentinel_password;
+  return {boost::system::in_place_value, std::move(*address)};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<StoreSetup>, std::string> StoreSetup::open(const Config& config) {
@@ -34,11 +45,9 @@ Result<void, std::string> StoreSetup::open_memory(const StoreSettings& settings)
 }
 
 Result<void, std::string> StoreSetup::open_redis(const StoreSettings& settings) {
-  auto address = quota::RedisAddress::parse(settings.url);
-  if (!address) return {boost::system::in_place_error, "store.url: " + address.error()};
-  if (address->topology != quota::RedisAddress::Topology::single || address->is_tls)
-    return {boost::system::in_place_error, "store.url: only one server without TLS can be opened so far"};
-  if (!settings.password.empty()) address->login.password = settings.password;
+  const auto address = address_of(settings);
+  if (!address) return {boost::system::in_place_error, address.error()};
+  if (auto opened = open_tls(*address, settings.tls); !opened) return opened;
   auto share = quota::MemoryStore::open(clock_, {});
   if (!share) return {boost::system::in_place_error, share.error()};
   memory_ = std::move(*share);
@@ -47,7 +56,7 @@ Result<void, std::string> StoreSetup::open_redis(const StoreSettings& settings) 
   const auto names_known_by = std::chrono::steady_clock::now() + name_lookup;
   for (const auto& seed : address->seeds) (void)resolver_->wait_for_addresses(seed, names_known_by);
   topology_ = std::make_unique<quota::RedisTopology>(*address, *resolver_,
-                                                     quota::RedisTopologyOptions{.prefix = settings.prefix, .timeout = settings.timeout});
+                                                     quota::RedisTopologyOptions{.prefix = settings.prefix, .timeout = settings.timeout, .tls = tls_});
   (void)topology_->wait_for_first_look(std::chrono::steady_clock::now() + name_lookup);
   context_ = std::make_unique<quota::RedisContext>(*topology_, quota::RedisStoreOptions{settings.prefix, settings.timeout});
   redis_ = std::make_unique<quota::RedisStore>(*context_);
@@ -59,6 +68,21 @@ Result<void, std::string> StoreSetup::open_redis(const StoreSettings& settings) 
                                                        [this](const std::string& error) { note_health(error); });
     store_ = fallback_.get();
   }
+  return {};
+}
+
+Result<void, std::string> StoreSetup::open_tls(const quota::RedisAddress& address, const quota::TlsFiles& files) {
+  if (!address.is_tls) return {};
+  auto opened = quota::TlsContext::open(files);
+  if (!opened) return {boost::system::in_place_error, "store.tls: " + opened.error().text};
+  tls_ = std::move(*opened);
+  return {};
+}
+
+Result<void, std::string> StoreSetup::renew_tls() {
+  if (!tls_) return {};
+  if (const auto renewed = tls_->renew(); !renewed)
+    return {boost::system::in_place_error, "store.tls: " + renewed.error().text};
   return {};
 }
 

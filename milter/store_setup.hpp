@@ -32,6 +32,9 @@ class StoreSetup {
   /// The store has stopped (non-empty) or begun to answer. Threads: any.
   void note_health(const std::string& error);
 
+  /// Takes certificates that were renewed into use, for connections made from now on. Errors: a sentence; the old ones stay.
+  [[nodiscard]] quota::Result<void, std::string> renew_tls();
+
   /// Keeps what must survive the process. What is judged after it is not kept; the store goes on to serve.
   void save();
 
@@ -39,10 +42,12 @@ class StoreSetup {
   StoreSetup() = default;
   [[nodiscard]] quota::Result<void, std::string> open_memory(const StoreSettings& settings);
   [[nodiscard]] quota::Result<void, std::string> open_redis(const StoreSettings& settings);
+  [[nodiscard]] quota::Result<void, std::string> open_tls(const quota::RedisAddress& address, const quota::TlsFiles& files);
 
   quota::SystemClock clock_;
   std::string url_;
   std::unique_ptr<quota::MemoryStore> memory_;  // the store, or the shares while Redis is away
+  std::shared_ptr<quota::TlsContext> tls_;  // none: plain
   std::unique_ptr<quota::Resolver> resolver_;
   std::unique_ptr<quota::RedisTopology> topology_;
   std::unique_ptr<quota::RedisContext> context_;

@@ -109,18 +109,23 @@ Result<void, StoreError> RedisConnection::introduce(const RedisTarget& target, D
   const auto steps = introduction(target, database);
   question_.clear();
   for (const auto& step : steps) append_command(question_, step);
-  if (auto sent = send(deadline); !sent) return sent;
+  if (auto sent = send(deadline); !sent) return unintroduced(sent.error(), target);
   for (const auto& step : steps) {
     const auto reply = read_reply(deadline, {});
     const auto error = reply ? reply->error() : std::nullopt;
     if (reply && (!error || is_courtesy(step, *error))) continue;
     close();
-    if (error) return login_error(*error, target.login.password);
-    auto broken = reply.error();
-    broken.executed = Executed::no;  // nothing of the caller's was asked yet
-    return broken;
+    return error ? login_error(*error, target.login.password) : unintroduced(reply.error(), target);
   }
   return expect_nothing_more();
+}
+
+// Nothing of the caller's was asked yet.
+StoreError RedisConnection::unintroduced(StoreError broken, const RedisTarget& target) const {
+  broken.executed = Executed::no;
+  if (broken.kind == StoreErrorKind::closed && !target.tls && endpoint_.protocol().family() != AF_UNIX)
+    broken.text += "; if it speaks TLS on this port, the store's address must begin with rediss";
+  return broken;
 }
 
 Result<RedisReply, StoreError> RedisConnection::ask(std::span<const std::string_view> arguments, Deadline deadline,

@@ -78,6 +78,7 @@ class RedisConnection {
 
   [[nodiscard]] Result<void, StoreError> connect(const RedisTarget& target, Deadline deadline);
   [[nodiscard]] Result<void, StoreError> introduce(const RedisTarget& target, Deadline deadline);
+  [[nodiscard]] StoreError unintroduced(StoreError broken, const RedisTarget& target) const;
   [[nodiscard]] Result<void, StoreError> send(Deadline deadline);
   [[nodiscard]] Result<RedisReply, StoreError> read_reply(Deadline deadline, const ReplyLimits& limits);
   [[nodiscard]] Result<void, StoreError> expect_nothing_more();

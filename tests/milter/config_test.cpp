@@ -254,6 +254,32 @@ TEST_CASE("a password stands either in the address or in a file") {
         "test.toml:3: store.password_file: store.url holds a password already; keep one of the two\n");
 }
 
+TEST_CASE("the sentinels have a password of their own") {
+  const TempDir dir;
+  const auto file = dir.file("password", "s3cret\n", 0600);
+  const auto config = good("[store]\nurl = 'redis+sentinel://s1,s2/m'\nsentinel_password_file = '" + file + "'\n");
+  CHECK(config.store.sentinel_password == "s3cret");
+  CHECK(config.store.password.empty());
+  const auto other = dir.file("other", "changed\n", 0600);
+  std::filesystem::rename(other, file);
+  const auto fresh = good("[store]\nurl = 'redis+sentinel://s1,s2/m'\nsentinel_password_file = '" + file + "'\n");
+  CHECK(milter::needs_restart(config, fresh) ==
+        std::vector<std::string>{"store.sentinel_password_file (its content)"});
+}
+
+TEST_CASE("files for TLS are found beside the configuration, and another path needs a restart") {
+  const TempDir dir;
+  const auto config_file = dir.file("sendquota.toml", "", 0600);
+  (void)dir.file("ca.crt", content_of(source_dir / "tests/config/good/ca.crt"), 0600);
+  const auto with = [&](const std::string& line) {
+    const auto parsed = milter::parse_config("[store]\nurl = 'rediss://localhost'\n" + line, config_file);
+    REQUIRE_MESSAGE(parsed.has_value(), complaints(parsed));
+    return *parsed;
+  };
+  CHECK(with("tls_ca = 'ca.crt'\n").store.tls.ca == fs::path(config_file).replace_filename("ca.crt"));
+  CHECK(milter::needs_restart(with(""), with("tls_ca = 'ca.crt'\n")) == std::vector<std::string>{"store.tls_ca"});
+}
+
 TEST_CASE("a configuration that cannot be read is one problem of the whole file") {
   CHECK(complaints(milter::load_config("/nonexistent/sendquota.toml")) ==
         "/nonexistent/sendquota.toml: cannot be read: No such file or directory; write the path of a configuration, as "

@@ -224,6 +224,14 @@ TEST_CASE("a server without TLS is told from one that is broken, as far as it sp
   }
 }
 
+TEST_CASE("a server with TLS that is spoken to in plain text is told as what it may be") {
+  test::RedisServer server(tls_lines(authority().issue(usual_names)), tls_only);
+  const auto seen = failure_of(at(server, "", nullptr));
+  CAPTURE(seen.error.text);
+  CHECK(seen.error.kind == StoreErrorKind::closed);
+  CHECK(seen.error.text.find("the store's address must begin with rediss") != std::string::npos);
+}
+
 TEST_CASE("a hello that is never answered, or only byte by byte, ends at the deadline") {
   const std::function<void(test::RoguePeer&)> rogues[] = {
       [](test::RoguePeer& peer) { peer.hang(); },
