@@ -19,7 +19,8 @@ struct Counters {
   Counter observed{};                  ///< would have failed, had every quota been enforced
   Counter recipients{};                ///< of messages that were let through
   Counter refused_early{};             ///< at MAIL or RCPT, before anything was uploaded
-  Counter store_errors{};
+  Counter store_errors{};              ///< messages that on_failure = "accept" or "tempfail" decided
+  Counter judged_by_share{};           ///< messages that this daemon's shares judged, wholly or in part
   Counter php_headers_ignored{};       ///< from somebody who is not believed
   Counter php_headers_repeated{};
   Counter php_headers_malformed{};

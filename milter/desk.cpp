@@ -71,6 +71,7 @@ json::object mail_json(const Counters& counters) {
 json::object signals_json(const Counters& counters) {
   return {{"refused_early", read(counters.refused_early)},
           {"store_errors", read(counters.store_errors)},
+          {"judged_by_share", read(counters.judged_by_share)},
           {"php_headers_ignored", read(counters.php_headers_ignored)},
           {"php_headers_repeated", read(counters.php_headers_repeated)},
           {"php_headers_malformed", read(counters.php_headers_malformed)},

@@ -156,6 +156,7 @@ std::optional<Verdict> Session::foreseen_from_memory(const quota::Assessment& as
       verdict.action = answer.failure->action;
       verdict.cause = answer.failure->cause;
       verdict.decider = answer.failure;
+      if (answer.failure->is_from_share) verdict.outage = "refused a moment ago, while the store had no answer";
       return verdict;
     }
     auto verdict = quota::foresee(mail_->policy(), *mail_->tables, services_.store, judged_message(quota::Message::Stage::at_mail));
@@ -174,8 +175,8 @@ Answer Session::refuse_early(const Verdict& verdict, std::string_view stage, quo
   count(services_.counters.refused_early);
   const auto& failure = *verdict.decider;
   const auto* quota = mail_->policy().find(failure.quota);
-  // The store has not seen this message, so its refusal is counted here; blocked ones are not counted (DESIGN 2.3).
-  if (failure.cause == Cause::over && quota && quota->block) services_.aftermath.refused(failure.identity, failure.quota, quota->block->window);
+  // The store has not seen this message, so its refusal is counted here; blocked ones, and what a share refuses, are not counted.
+  if (failure.cause == Cause::over && !failure.is_from_share && quota && quota->block) services_.aftermath.refused(failure.identity, failure.quota, quota->block->window);
   log(verdict, answer, stage, "", now);
   return answer;
 }
@@ -319,7 +320,7 @@ void Session::log(const Verdict& verdict, const Answer& answer, std::string_view
   count(counters.by_action[static_cast<std::size_t>(verdict.action)]);
   count(counters.by_cause[static_cast<std::size_t>(verdict.cause)]);
   if (!verdict.observed.empty()) count(counters.observed);
-  if (verdict.cause == Cause::outage) count(counters.store_errors);
+  if (!verdict.outage.empty()) count(verdict.cause == Cause::outage ? counters.store_errors : counters.judged_by_share);
   if (verdict.action == Action::accept) counters.recipients.fetch_add(mail_->envelope.recipients.size(), std::memory_order_relaxed);
   LogFacts facts;
   facts.queue_id = queue_id;

@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include <random>
+
 #include "milter/log_line.hpp"
 
 namespace milter {
@@ -48,26 +50,21 @@ Result<void, std::string> StoreSetup::open_redis(const StoreSettings& settings) 
   const auto address = address_of(settings);
   if (!address) return {boost::system::in_place_error, address.error()};
   if (auto opened = open_tls(*address, settings.tls); !opened) return opened;
-  auto share = quota::MemoryStore::open(clock_, {});
-  if (!share) return {boost::system::in_place_error, share.error()};
-  memory_ = std::move(*share);
   url_ = address->printable();
   resolver_ = std::make_unique<quota::Resolver>();
   const auto names_known_by = std::chrono::steady_clock::now() + name_lookup;
   for (const auto& seed : address->seeds) (void)resolver_->wait_for_addresses(seed, names_known_by);
-  topology_ = std::make_unique<quota::RedisTopology>(*address, *resolver_,
-                                                     quota::RedisTopologyOptions{.prefix = settings.prefix, .timeout = settings.timeout, .tls = tls_});
+  topology_ = std::make_unique<quota::RedisTopology>(*address, *resolver_, topology_options(settings));
   (void)topology_->wait_for_first_look(std::chrono::steady_clock::now() + name_lookup);
   context_ = std::make_unique<quota::RedisContext>(*topology_, quota::RedisStoreOptions{settings.prefix, settings.timeout});
   redis_ = std::make_unique<quota::RedisStore>(*context_);
   redis_ledger_ = std::make_unique<quota::RedisLedger>(*context_);
-  store_ = redis_.get();
+  quota::GuardOptions guard;
+  guard.in_place = settings.on_failure == quota::OnFailure::local ? quota::InPlaceOfStore::share : quota::InPlaceOfStore::nobody;
+  guard.nodes = settings.nodes.value_or(1);
+  guarded_ = std::make_unique<quota::GuardedStore>(*redis_, std::move(guard), std::random_device{}());
+  store_ = guarded_.get();
   ledger_ = std::make_unique<EventLog>(*redis_ledger_);
-  if (settings.on_failure == quota::OnFailure::local) {
-    fallback_ = std::make_unique<quota::FallbackStore>(*redis_, *memory_, settings.nodes.value_or(1),
-                                                       [this](const std::string& error) { note_health(error); });
-    store_ = fallback_.get();
-  }
   return {};
 }
 
@@ -84,6 +81,16 @@ Result<void, std::string> StoreSetup::renew_tls() {
   if (const auto renewed = tls_->renew(); !renewed)
     return {boost::system::in_place_error, "store.tls: " + renewed.error().text};
   return {};
+}
+
+quota::RedisTopologyOptions StoreSetup::topology_options(const StoreSettings& settings) {
+  quota::RedisTopologyOptions options{.prefix = settings.prefix, .timeout = settings.timeout, .tls = tls_};
+  options.report = [this](const std::string& error) { note_health(error); };
+  return options;
+}
+
+void StoreSetup::share_by(std::int64_t nodes) {
+  if (guarded_) guarded_->set_nodes(nodes);
 }
 
 StoreSetup::Health StoreSetup::health() const {

@@ -6,7 +6,7 @@
 
 #include "milter/config.hpp"
 #include "milter/event_log.hpp"
-#include "quota/store/fallback_store.hpp"
+#include "quota/store/guarded_store.hpp"
 #include "quota/store/memory_store.hpp"
 #include "quota/store/redis_ledger.hpp"
 
@@ -35,6 +35,9 @@ class StoreSetup {
   /// Takes certificates that were renewed into use, for connections made from now on. Errors: a sentence; the old ones stay.
   [[nodiscard]] quota::Result<void, std::string> renew_tls();
 
+  /// How many daemons share the limits while the store has no answer. Threads: any.
+  void share_by(std::int64_t nodes);
+
   /// Keeps what must survive the process. What is judged after it is not kept; the store goes on to serve.
   void save();
 
@@ -43,17 +46,18 @@ class StoreSetup {
   [[nodiscard]] quota::Result<void, std::string> open_memory(const StoreSettings& settings);
   [[nodiscard]] quota::Result<void, std::string> open_redis(const StoreSettings& settings);
   [[nodiscard]] quota::Result<void, std::string> open_tls(const quota::RedisAddress& address, const quota::TlsFiles& files);
+  [[nodiscard]] quota::RedisTopologyOptions topology_options(const StoreSettings& settings);
 
   quota::SystemClock clock_;
   std::string url_;
-  std::unique_ptr<quota::MemoryStore> memory_;  // the store, or the shares while Redis is away
+  std::unique_ptr<quota::MemoryStore> memory_;
   std::shared_ptr<quota::TlsContext> tls_;  // none: plain
   std::unique_ptr<quota::Resolver> resolver_;
   std::unique_ptr<quota::RedisTopology> topology_;
   std::unique_ptr<quota::RedisContext> context_;
   std::unique_ptr<quota::RedisStore> redis_;
   std::unique_ptr<quota::RedisLedger> redis_ledger_;
-  std::unique_ptr<quota::FallbackStore> fallback_;
+  std::unique_ptr<quota::GuardedStore> guarded_;
   quota::Store* store_ = nullptr;
   std::unique_ptr<EventLog> ledger_;
 

@@ -1,17 +1,15 @@
 #include "quota/store/guarded_store.hpp"
 
 #include <algorithm>
+#include <condition_variable>
 
 namespace quota {
 namespace {
 
-constexpr std::size_t batch = 256;
+/// Debts in one round trip: while the store has no answer it is only asked about a few.
+constexpr std::size_t few = 8;
+constexpr std::size_t many = 256;
 constexpr std::string_view not_charged_back = "what was sent while the store had no answer is not charged back yet";
-
-Bucket after(const Charge& charge, const Taken& taken, const Outcome& outcome) {
-  const Holding holding{outcome.enforced_taken, outcome.observed_taken};
-  return holding.takes(charge) ? spent(taken.bucket, charge.cost) : taken.bucket;
-}
 
 /// The bucket after repay(): never below empty.
 Bucket repaid(const Bucket& before, std::int64_t cost) {
@@ -56,7 +54,8 @@ GuardedStore::GuardedStore(SpreadStore& store, GuardOptions options, std::uint64
       options_(std::move(options)),
       nodes_(options_.nodes),
       levels_(options_.most_levels, seed),
-      shares_(levels_, options_.most_shares, seed) {
+      shares_(levels_, options_.most_shares, seed),
+      batch_(few) {
   if (options_.in_place == InPlaceOfStore::share && options_.charge_back_every > Milliseconds{0})
     thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
 }
@@ -68,7 +67,6 @@ void GuardedStore::note_health(const std::string& error) {
   if (is_away) last_error_.store(std::make_shared<const std::string>(error));
   if (is_away_.load(std::memory_order_relaxed) == is_away || is_away_.exchange(is_away) == is_away) return;
   if (options_.on_health) options_.on_health(error);
-  if (!is_away) charge_back_soon();
 }
 
 std::string GuardedStore::why_shares_judge() const {
@@ -89,7 +87,7 @@ Result<Outcome, StoreError> GuardedStore::ask(std::span<const Charge> charges, V
     auto answer = verb == Verb::take ? store_.take(charges) : store_.peek(charges);
     note_health(answer ? "" : answer.error().text);
     if (answer) {
-      note(charges, *answer);
+      note(charges, *answer, verb);
       return answer;
     }
     if (options_.in_place == InPlaceOfStore::nobody) return answer;
@@ -103,9 +101,14 @@ Result<Outcome, StoreError> GuardedStore::ask(std::span<const Charge> charges, V
   return ask_apart(of, verb);
 }
 
-void GuardedStore::note(std::span<const Charge> charges, const Outcome& outcome) {
+/// Remembers what the store holds after its answer.
+void GuardedStore::note(std::span<const Charge> charges, const Outcome& outcome, Verb verb) {
   if (options_.in_place == InPlaceOfStore::nobody) return;
-  for (std::size_t i = 0; i < charges.size(); ++i) levels_.note(charges[i], after(charges[i], outcome.charges[i], outcome));
+  const Holding taken = verb == Verb::peek ? Holding{} : Holding{outcome.enforced_taken, outcome.observed_taken};
+  for (std::size_t i = 0; i < charges.size(); ++i) {
+    const auto& bucket = outcome.charges[i].bucket;
+    levels_.note(charges[i], taken.takes(charges[i]) ? spent(bucket, charges[i].cost) : bucket);
+  }
 }
 
 /// Asks the store about every charge that no share has to judge.
@@ -168,7 +171,8 @@ void GuardedStore::commit(Case& of) {
       continue;
     }
     levels_.note(charge, of.seen[i].bucket);
-    if (charge.group == Group::enforced && charge.refusal_window && !holds(charge, of.seen[i])) refused.push_back(i);
+    // One that counts no refusal is written anew where the server's clock stepped back: else it would be refused until then.
+    if (!holds(charge, of.seen[i])) refused.push_back(i);
   }
   if (taken.empty() && refused.empty()) return;
   const bool is_whole = taken.size() == of.charges.size();
@@ -211,7 +215,7 @@ void GuardedStore::charge_back() {
 
 /// One batch. Returns whether to go on: something was charged back, and more may be owed.
 bool GuardedStore::charge_back_some() {
-  auto due = shares_.due(batch, now());
+  auto due = shares_.due(std::exchange(batch_, few), now());
   if (due.charges.empty()) return false;
   // A server that hangs is asked something harmless first: what it may have executed is not charged again.
   const auto looked = store_.look(due.charges);
@@ -235,23 +239,17 @@ bool GuardedStore::charge_back_some() {
     levels_.note(debt, level);
     shares_.paid(debt, level, now());
   }
-  if (is_any_paid) note_health("");
-  return is_any_paid;
-}
-
-void GuardedStore::charge_back_soon() {
-  const std::lock_guard lock(mutex_);
-  is_wanted_ = true;
-  changed_.notify_one();
+  if (!is_any_paid) return false;
+  note_health("");
+  batch_ = many;
+  return true;
 }
 
 void GuardedStore::run(const std::stop_token& stop) {
-  while (!stop.stop_requested()) {
-    {
-      std::unique_lock lock(mutex_);
-      (void)changed_.wait_for(lock, stop, options_.charge_back_every, [this] { return is_wanted_; });
-      is_wanted_ = false;
-    }
+  std::mutex mutex;
+  std::condition_variable_any stopped;
+  std::unique_lock lock(mutex);
+  while (!stopped.wait_for(lock, stop, options_.charge_back_every, [&stop] { return stop.stop_requested(); })) {
     while (!stop.stop_requested() && charge_back_some()) {
     }
   }

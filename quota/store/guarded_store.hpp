@@ -9,7 +9,6 @@
 // Threads: any, at once. Time: as the store below; two questions at most.
 #pragma once
 
-#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <thread>
@@ -28,7 +27,7 @@ struct GuardOptions {
   InPlaceOfStore in_place = InPlaceOfStore::share;
   std::int64_t nodes = 1;
   /// How often the store is asked whether what is owed can be charged back. Zero: only when charge_back() is called.
-  Milliseconds charge_back_every{200};
+  Milliseconds charge_back_every{50};
   std::size_t most_levels = 1'000'000;  ///< 56 bytes each
   std::size_t most_shares = 400'000;    ///< about 270 bytes each, while the store is away
   /// Told once when a question is the first to have no answer (with the error), and once when one has (empty text).
@@ -52,8 +51,6 @@ class GuardedStore final : public Store {
 
   /// Charges back what is owed, until nothing is or the store has no answer. Threads: one at a time; not beside its own thread.
   void charge_back();
-  /// The store answers again: its thread need not wait.
-  void charge_back_soon();
   /// Buckets that are judged by shares or still owed.
   [[nodiscard]] std::size_t shares() const { return shares_.size(); }
 
@@ -70,7 +67,7 @@ class GuardedStore final : public Store {
   void commit(Case& of);
   void committed(Case& of, std::size_t index, const Result<Taken, StoreError>& answer);
   [[nodiscard]] bool charge_back_some();
-  void note(std::span<const Charge> charges, const Outcome& outcome);
+  void note(std::span<const Charge> charges, const Outcome& outcome, Verb verb);
   void note_health(const std::string& error);
   [[nodiscard]] std::string why_shares_judge() const;
   void run(const std::stop_token& stop);
@@ -87,9 +84,7 @@ class GuardedStore final : public Store {
   Shares shares_;
   LocalHolds holds_{};
 
-  std::mutex mutex_{};
-  std::condition_variable_any changed_{};
-  bool is_wanted_ = false;  // guarded by mutex_: a charging back, at once
+  std::size_t batch_ = 0;  // of the thread that charges back
   std::jthread thread_{};
 };
 

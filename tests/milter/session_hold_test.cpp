@@ -1,8 +1,9 @@
 // Mail that is held instead of refused, the bottom of the hold queue, and what happens while the store has no answer.
 #include <doctest/doctest.h>
 
-#include "quota/store/fallback_store.hpp"
+#include "quota/store/guarded_store.hpp"
 #include "tests/milter/session_rig.hpp"
+#include "tests/support/spread_memory.hpp"
 
 using namespace milter;
 using namespace std::chrono_literals;
@@ -158,19 +159,40 @@ TEST_CASE("while the store has no answer on_failure decides, and local mail is n
   }
 }
 
-TEST_CASE("with on_failure = local each node goes on with its share of the limit") {
+TEST_CASE("with on_failure = local each node goes on with its share of the limit, refuses nobody for good and counts no refusal") {
   for (const auto& from : {outside(), local()}) {
-    Rig rig("[[quota]]\nname = \"host\"\nper = [\"user\", \"client\"]\nlimits = \"4 messages / 1h\"\n");
-    const auto share = quota::must_own(quota::MemoryStore::open(rig.clock, {.shards = 4}));
-    std::vector<std::string> told;
-    quota::FallbackStore store(rig.store, *share, 2, [&](const std::string& error) { told.push_back(error); });
+    const bool is_local = !from.address;
+    Rig rig("[[quota]]\nname = \"host\"\naction = \"reject\"\nlimits = \"4 messages / 1h\"\n" +
+            std::string(is_local ? "per = \"client\"\n" : "per = \"user\"\n[quota.block]\nafter = \"2 refusals / 1h\"\nfor = [\"1h\"]\nforget = \"1d\"\n"));
+    quota::SpreadMemory memory(rig.clock, 1);
+    quota::SpreadView view(memory);
+    bool is_away = true;
+    view.fate = [&](std::size_t) { return is_away ? quota::SpreadView::Fate::unreachable : quota::SpreadView::Fate::answered; };
+    quota::GuardOptions options;
+    options.nodes = 2;
+    options.charge_back_every = 0ms;
+    quota::GuardedStore store(view, std::move(options), 7);
     auto services = rig.services_with(store);
     Client client(services, from);
-    const auto mail = from.address ? Mail{} : without_login();
-    rig.store.error = gone();
+    const auto mail = is_local ? without_login() : Mail{};
     CHECK(client.send(mail) == "END proceed");
     CHECK(client.send(mail) == "END proceed");
-    CHECK(client.send(mail) == (from.address ? "END tempfail 451 4.7.1" : "END quarantine"));
-    CHECK(told == std::vector<std::string>{"gone"});
+    CHECK(client.send(mail) == (is_local ? "END quarantine" : "END tempfail 451 4.7.1"));
+    for (int i = 0; i < 5; ++i) CHECK(client.send(mail) == (is_local ? "END quarantine" : "MAIL tempfail 451 4.7.1"));
+    rig.wait(1s);  // certain no longer: the share is asked
+    CHECK(client.send(mail) == (is_local ? "END quarantine" : "MAIL tempfail 451 4.7.1"));
+    CHECK(rig.counters.judged_by_share == 9);
+    CHECK(rig.counters.store_errors == 0);
+    CHECK(rig.aftermath.counted.empty());
+    CHECK(rig.aftermath.due.empty());
+
+    is_away = false;
+    store.charge_back();
+    rig.wait(1s);
+    store.charge_back();
+    CHECK(client.send(mail) == "END proceed");  // what the other node did not use
+    CHECK(client.send(mail) == "END proceed");
+    CHECK(client.send(mail) == (is_local ? "END quarantine" : "END reject 550 5.7.1"));
+    CHECK(rig.counters.judged_by_share == 9);
   }
 }

@@ -92,7 +92,7 @@ class SpreadView final : public SpreadStore {
       if (!is_done(fates_[memory_.server_of(all[i].identity)])) continue;
       if (i < charges.size())
         memory_.add(all[i]);
-      else if (const auto count = memory_.count_refusal(all[i]); answers[i])
+      else if (const auto count = all[i].refusal_window ? memory_.count_refusal(all[i]) : 0; answers[i])
         answers[i]->refusals = count;
     }
     return answers;

@@ -294,6 +294,12 @@ TEST_CASE("a look ahead changes nothing, whoever answers it") {
   }
   CHECK(world.store.shares() == 0);
   CHECK(world.used(alice) == 0);
+  // What it saw is what the store holds, and not one more.
+  world.away = {false, false, false};
+  world.memory.fill(alice, 40);
+  CHECK(answered(world.store.peek(std::vector{alice})).enforced_taken);
+  world.away[0] = true;
+  CHECK(world.accepted_of(100, alice) == 15);
 }
 
 TEST_CASE("held messages are counted here while the store does not, so the hold queue keeps its bottom") {
@@ -328,11 +334,10 @@ TEST_CASE("its own thread charges back as soon as the store answers") {
   view.fate = [&](std::size_t) { return is_away ? Fate::unreachable : Fate::answered; };
   GuardOptions options;
   options.nodes = 4;
-  options.charge_back_every = 1h;  // it is woken
+  options.charge_back_every = 1ms;
   GuardedStore store(view, std::move(options), 7);
   for (int i = 0; i < 10; ++i) CHECK(answered(store.take(std::vector{alice})).enforced_taken);
   is_away = false;
-  store.charge_back_soon();
   const auto used = [&] {
     const std::lock_guard lock(memory.mutex);
     return used_units(memory.bucket(alice));

@@ -191,10 +191,8 @@ TEST_CASE("a sender who goes on while the shares settle gets no more than they g
     field.everywhere(Fate::answered);
     field.given_by_shares = 0;
     const auto returned = field.clock.now();
-    for (auto& daemon : field.daemons) {
-      daemon->store.charge_back();
-      traffic.flow(Shares::settling / 10);
-    }
+    field.charge_back();
+    traffic.flow(Shares::settling);
     field.clock.advance(Shares::settling);
     field.charge_back();
     const auto settled = field.clock.now() - returned;
