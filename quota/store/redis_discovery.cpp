@@ -1,5 +1,8 @@
 #include "quota/store/redis_discovery.hpp"
 
+#include "quota/store/redis_cluster.hpp"
+#include "quota/store/redis_sentinel.hpp"
+
 namespace quota {
 namespace {
 
@@ -15,7 +18,15 @@ class OneServer final : public RedisDiscovery {
 
 }  // namespace
 
-std::unique_ptr<RedisDiscovery> make_discovery(const RedisAddress& address, Resolver&, const std::string&) {
+std::unique_ptr<RedisDiscovery> make_discovery(const RedisAddress& address, Resolver& resolver, const std::string& client_name) {
+  switch (address.topology) {
+    case RedisAddress::Topology::sentinel:
+      return std::make_unique<SentinelDiscovery>(address, resolver, client_name);
+    case RedisAddress::Topology::cluster:
+      return std::make_unique<ClusterDiscovery>(address, resolver, client_name);
+    case RedisAddress::Topology::single:
+      break;
+  }
   return std::make_unique<OneServer>(address.seeds.front());
 }
 

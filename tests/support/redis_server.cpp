@@ -120,6 +120,7 @@ void RedisServer::start() {
   for (int attempt = 0; attempt < 5; ++attempt) {
     // After a restart clients expect it where it was.
     if (listen_ != Listen::unix_only && (port_ == 0 || attempt > 0)) port_ = free_port();
+    if (has_line("cluster-enabled yes") && (bus_port_ == 0 || attempt > 0)) bus_port_ = free_port();
     if (try_to_start() == Start::ready) return;
   }
   throw std::runtime_error("redis-server found no free port");
@@ -154,7 +155,7 @@ bool RedisServer::has_line(std::string_view begin) const {
 void RedisServer::write_config() const {
   std::ofstream file(directory_ + "/redis.conf");
   // By default the bus of a cluster has a port that most often does not exist: 10,000 higher.
-  if (has_line("cluster-enabled yes")) file << "cluster-port " << free_port() << '\n';
+  if (bus_port_ != 0) file << "cluster-port " << bus_port_ << '\n';
   if (listen_ == Listen::unix_and_tls)
     file << "port 0\ntls-port " << port_;
   else

@@ -28,6 +28,7 @@ class RedisServer {
 
   [[nodiscard]] std::string socket_path() const { return directory_ + "/redis.sock"; }
   [[nodiscard]] std::uint16_t port() const { return port_; }  // 0 without TCP
+  [[nodiscard]] std::uint16_t bus_port() const { return bus_port_; }  // 0 but of a cluster's node
   [[nodiscard]] std::string unix_url() const { return "unix:" + socket_path(); }
   [[nodiscard]] std::string tcp_url() const { return "redis://127.0.0.1:" + std::to_string(port_); }
   [[nodiscard]] std::string tls_url() const { return "rediss://127.0.0.1:" + std::to_string(port_); }
@@ -58,6 +59,7 @@ class RedisServer {
   std::string directory_;
 
   std::uint16_t port_ = 0;
+  std::uint16_t bus_port_ = 0;  // of a cluster's node
   pid_t pid_ = -1;
   int process_ = -1;  // pidfd
 };

@@ -25,6 +25,10 @@ class StoreFixture {
   /// The record of `identity` is over at the time that was set last. A store whose expiry follows another clock forgets it here.
   virtual void forget(const Identity& identity) = 0;
 
+  /// How much more than a bucket holds may be taken from it by messages to several identities, of which `in_flight` others are
+  /// under way at once.
+  [[nodiscard]] virtual std::int64_t most_above(std::int64_t in_flight) const { return 0 * in_flight; }
+
   /// How far a record's expires_at may be off, where expiry follows another clock than set_now(). Tests write records that live
   /// for a minute at least, so that such a clock does not come into play otherwise.
   [[nodiscard]] virtual Milliseconds expiry_slack() const = 0;

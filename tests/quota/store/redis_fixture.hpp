@@ -1,41 +1,72 @@
-// RedisFixture: a RedisStore on a real server, with the clock of its scripts set by the test. One server serves a whole test
-// program's run; each fixture begins with an empty one. Expiry follows Redis' own clock.
+// RedisFixture: a RedisStore on real servers of some topology, with the clock of its scripts set by the test. One site serves
+// a whole test program's run; each fixture begins with empty servers. Expiry follows Redis' own clock.
 #pragma once
 
 #include <doctest/doctest.h>
 
 #include "quota/store/redis_ledger.hpp"
 #include "tests/quota/store/fixture.hpp"
+#include "tests/support/redis_cluster.hpp"
+#include "tests/support/redis_sentinels.hpp"
 #include "tests/support/redis_server.hpp"
+#include "tests/support/spread_as_store.hpp"
 
 namespace quota::test {
 
-class RedisFixture final : public StoreFixture {
+struct OneServer {
+  ::test::RedisServer server{};
+  [[nodiscard]] std::string url() const { return server.unix_url(); }
+  void clear() { (void)server.ask("FLUSHALL"); }
+};
+
+struct SentinelSite {
+  ::test::RedisSentinels servers{};
+  [[nodiscard]] std::string url() const { return servers.url(); }
+  void clear() { (void)servers.data(servers.master()).ask("FLUSHALL"); }
+};
+
+struct ClusterSite {
+  ::test::RedisCluster servers{::test::RedisCluster::Replicas::one_each, {::test::RedisCluster::steady}};
+  [[nodiscard]] std::string url() const { return servers.url(); }
+  void clear() { servers.clear(); }
+};
+
+template <class Site>
+class RedisFixtureOn final : public StoreFixture {
  public:
-  RedisFixture() {
+  RedisFixtureOn() {
     REQUIRE(topology_.wait_for_first_look(std::chrono::steady_clock::now() + std::chrono::seconds{10}));
-    server().ask("FLUSHALL");
+    site().clear();
     set_now(start);
   }
 
-  [[nodiscard]] RedisStore& store() override { return store_; }
+  [[nodiscard]] Store& store() override { return store_; }
+  [[nodiscard]] RedisStore& spread() { return spread_; }
   [[nodiscard]] RedisLedger& ledger() override { return ledger_; }
   void set_now(Timestamp now) override { context_.set_clock(now); }
   void forget(const Identity& identity) override { REQUIRE(ledger_.refill(identity).has_value()); }
   [[nodiscard]] Milliseconds expiry_slack() const override { return std::chrono::seconds{10}; }
 
-  static ::test::RedisServer& server() {
-    static ::test::RedisServer instance;
+  [[nodiscard]] std::int64_t most_above(std::int64_t in_flight) const override { return std::is_same_v<Site, ClusterSite> ? in_flight : 0; }
+
+  static Site& site() {
+    static Site instance;
     return instance;
   }
+  static ::test::RedisServer& server() { return site().server; }
 
  private:
   Resolver resolver_;
   // Tests run beside others: a slow machine is no slow store.
-  RedisTopology topology_{*RedisAddress::parse(server().unix_url()), resolver_, {.timeout = std::chrono::seconds{10}}};
+  RedisTopology topology_{*RedisAddress::parse(site().url()), resolver_, {.timeout = std::chrono::seconds{10}}};
   RedisContext context_{topology_, {"sendquota", std::chrono::seconds{10}}};
-  RedisStore store_{context_};
+  RedisStore spread_{context_};
+  SpreadAsStore store_{spread_};
   RedisLedger ledger_{context_};
 };
+
+using RedisFixture = RedisFixtureOn<OneServer>;
+using SentinelFixture = RedisFixtureOn<SentinelSite>;
+using ClusterFixture = RedisFixtureOn<ClusterSite>;
 
 }  // namespace quota::test

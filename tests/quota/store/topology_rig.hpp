@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <chrono>
 #include <mutex>
 #include <thread>
@@ -67,6 +68,41 @@ class TopologyRig {
  public:
   RedisTopology topology;
   const bool is_well;
+};
+
+/// Adds to a counter again and again, on some threads, until it is ended.
+class Load {
+ public:
+  Load(TopologyRig& rig, std::string key, int threads = 4) : key_(std::move(key)) {
+    for (int i = 0; i < threads; ++i) threads_.emplace_back([this, &rig] { run(rig); });
+  }
+  ~Load() { end(); }
+  void end() {
+    is_over_ = true;
+    threads_.clear();
+  }
+
+  std::atomic<int> answered = 0;
+  std::atomic<int> possibly = 0;  // without an answer, but possibly executed
+  std::atomic<int> refused = 0;
+  std::atomic<int> longest_ms = 0;
+
+ private:
+  void run(TopologyRig& rig) {
+    while (!is_over_) {
+      const auto begun = Clock::now();
+      const auto reply = rig.try_add(key_, 1);
+      const auto took = milliseconds_since(begun);
+      ++(reply ? answered : reply.error().executed == Executed::possibly ? possibly : refused);
+      for (auto seen = longest_ms.load(); seen < took && !longest_ms.compare_exchange_weak(seen, took);) {
+      }
+      std::this_thread::sleep_for(1ms);
+    }
+  }
+
+  const std::string key_;
+  std::atomic<bool> is_over_ = false;
+  std::vector<std::jthread> threads_;
 };
 
 }  // namespace quota::test

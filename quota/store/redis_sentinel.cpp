@@ -1,0 +1,168 @@
+#include "quota/store/redis_sentinel.hpp"
+
+#include <algorithm>
+
+#include "quota/store/quiet_thread.hpp"
+#include "quota/text.hpp"
+
+namespace quota {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr ReplyLimits limits{std::size_t{1} << 20, 20'000};
+constexpr std::size_t most_sentinels = 32;
+
+/// A server as `host`, `port`. Empty for anything else.
+std::optional<RedisServerName> server_of(std::optional<std::string_view> host, std::optional<std::string_view> port) {
+  const auto number = port ? parse_number<std::uint16_t>(*port) : std::nullopt;
+  if (!host || host->empty() || !number || *number == 0) return {};
+  return TcpServer{std::string(*host), *number};
+}
+
+/// The value of a field in a reply of names and values.
+std::optional<std::string_view> field(const ReplyView& fields, std::string_view name) {
+  for (std::size_t i = 0; i + 1 < fields.size(); i += 2)
+    if (fields[i].text() == name) return fields[i + 1].text();
+  return {};
+}
+
+std::string listed(const std::vector<std::string>& names) {
+  std::string out;
+  for (const auto& name : names) out += (out.empty() ? "" : ", ") + name;
+  return out;
+}
+
+}  // namespace
+
+SentinelDiscovery::SentinelDiscovery(const RedisAddress& address, Resolver& resolver, std::string client_name)
+    : address_(address), resolver_(resolver), client_name_(std::move(client_name)) {
+  for (const auto& seed : address_.seeds) sentinels_.push_back({seed});
+}
+
+Result<RedisLayout, StoreError> SentinelDiscovery::find(Deadline deadline) {
+  // One sentinel that does not answer must leave the time to ask the master that the others name.
+  ask_all(Clock::now() + (deadline - Clock::now()) / 2);
+  learn_sentinels();
+  const auto choice = choose();
+  if (!choice) return choice.error();
+  if (master_ != choice->master)
+    if (const auto is_master = check_role(choice->master, deadline); !is_master) return is_master.error();
+  master_ = choice->master;
+  highest_epoch_ = choice->epoch;
+  return RedisLayout{{choice->master}, {}};
+}
+
+// At once, so that one that does not answer keeps nobody from hearing the others.
+void SentinelDiscovery::ask_all(Deadline deadline) {
+  std::vector<std::thread> threads;
+  for (auto& sentinel : sentinels_)
+    threads.push_back(quiet_thread([this, &sentinel, deadline] { sentinel.told = ask(sentinel, deadline); }));
+  for (auto& thread : threads) thread.join();
+}
+
+Result<SentinelDiscovery::Told, StoreError> SentinelDiscovery::ask(Sentinel& sentinel, Deadline deadline) {
+  auto& connection = sentinel.connection;
+  if (!connection || !connection->still_good()) {
+    auto opened = RedisConnection::open(io_, {resolver_.addresses(sentinel.server), address_.sentinel_login, client_name_}, deadline);
+    if (!opened) resolver_.refresh_soon();
+    if (!opened) return opened.error();
+    connection = std::move(*opened);
+  }
+  const auto& name = address_.master_name;
+  const Command questions[] = {{"SENTINEL", "GET-MASTER-ADDR-BY-NAME", name}, {"SENTINEL", "MASTER", name}, {"SENTINEL", "SENTINELS", name}};
+  const auto replies = connection->ask_all(questions, deadline, limits);
+  if (!replies) return replies.error();
+  return read(*replies, sentinel.server);
+}
+
+// The first question is the one that counts. To a strict ACL, or to one that does not know the name, the others are errors.
+Result<SentinelDiscovery::Told, StoreError> SentinelDiscovery::read(std::span<const RedisReply> replies, const RedisServerName& said_by) const {
+  if (const auto error = replies[0].error()) {
+    const auto who = printable(said_by);
+    if (error->text.starts_with("ERR unknown command"))
+      return StoreError{StoreErrorKind::misconfigured, Executed::no,
+                        who + " is no Sentinel; a redis+sentinel:// address names sentinels, whose port is most often 26379"};
+    auto told = to_store_error(*error);
+    told.text = who + ": " + told.text;
+    return told;
+  }
+  Told told;
+  if (replies[0].size() != 2) return told;
+  told.master = server_of(replies[0][0].text(), replies[0][1].text());
+  told.epoch = parse_number<std::uint64_t>(field(replies[1], "config-epoch").value_or("")).value_or(0);
+  for (std::size_t i = 0; i < replies[2].size(); ++i)
+    if (auto other = server_of(field(replies[2][i], "ip"), field(replies[2][i], "port"))) told.sentinels.push_back(std::move(*other));
+  return told;
+}
+
+Result<SentinelDiscovery::Choice, StoreError> SentinelDiscovery::choose() const {
+  std::vector<Choice> choices;
+  for (const auto& sentinel : sentinels_) {
+    if (!sentinel.told || !sentinel.told->master) continue;
+    const auto& told = *sentinel.told;
+    auto same = std::find_if(choices.begin(), choices.end(), [&](const Choice& one) { return one.master == *told.master && one.epoch == told.epoch; });
+    if (same == choices.end()) same = choices.insert(choices.end(), Choice{*told.master, told.epoch});
+    ++same->votes;
+  }
+  std::erase_if(choices, [this](const Choice& one) { return one.epoch < highest_epoch_ && one.votes <= sentinels_.size() / 2; });
+  const auto best = std::max_element(choices.begin(), choices.end(), [](const Choice& a, const Choice& b) {
+    return std::pair(a.epoch, a.votes) < std::pair(b.epoch, b.votes);
+  });
+  if (best == choices.end()) return why_none();
+  return *best;
+}
+
+StoreError SentinelDiscovery::why_none() const {
+  std::vector<std::string> without_name;
+  std::vector<std::string> outdated;
+  for (const auto& sentinel : sentinels_)
+    if (sentinel.told) (sentinel.told->master ? outdated : without_name).push_back(printable(sentinel.server));
+  const auto& name = address_.master_name;
+  if (!without_name.empty())
+    return {StoreErrorKind::misconfigured, Executed::no, "no master is called \"" + name + "\", say the sentinels " + listed(without_name)};
+  if (!outdated.empty())
+    return {StoreErrorKind::unreachable, Executed::no,
+            "of the sentinels only " + listed(outdated) + " answer, which do not know the last failover of \"" + name + "\""};
+  // Whoever has to change something is told what, rather than who else is away.
+  auto first = std::find_if(sentinels_.begin(), sentinels_.end(), [](const Sentinel& one) { return one.told.error().kind == StoreErrorKind::misconfigured; });
+  if (first == sentinels_.end()) first = sentinels_.begin();
+  const auto& why = first->told.error();
+  return {why.kind, Executed::no, "no sentinel of \"" + name + "\" answers: " + why.text};
+}
+
+/// Those that are named now, besides those of the address. One that is known under a name is not asked twice.
+void SentinelDiscovery::learn_sentinels() {
+  std::vector<RedisServerName> named;
+  std::vector<Endpoint> known;
+  for (const auto& sentinel : sentinels_) {
+    if (sentinel.told) named.insert(named.end(), sentinel.told->sentinels.begin(), sentinel.told->sentinels.end());
+    const auto endpoints = resolver_.addresses(sentinel.server);
+    known.insert(known.end(), endpoints.begin(), endpoints.end());
+  }
+  if (named.empty()) return;
+  std::erase_if(sentinels_, [&](const Sentinel& one) {
+    return one.is_named && !one.told && std::find(named.begin(), named.end(), one.server) == named.end();
+  });
+  for (const auto& server : named) {
+    const auto endpoints = resolver_.addresses(server);
+    const bool is_known = endpoints.empty() || std::find(known.begin(), known.end(), endpoints.front()) != known.end();
+    if (is_known || sentinels_.size() >= most_sentinels) continue;
+    known.push_back(endpoints.front());
+    sentinels_.push_back({server, true});
+  }
+}
+
+Result<void, StoreError> SentinelDiscovery::check_role(const RedisServerName& master, Deadline deadline) {
+  const auto addresses = resolver_.wait_for_addresses(master, deadline);
+  auto opened = RedisConnection::open(io_, {addresses, address_.login, client_name_}, deadline);
+  if (!opened) return opened.error();
+  const auto role = (*opened)->ask(Command{"ROLE"}, deadline);
+  if (!role) return role.error();
+  // Not being allowed to ask is no answer: the first question will find out.
+  const bool is_replica = role->size() > 0 && (*role)[0].text() != "master";
+  if (!is_replica) return {};
+  return StoreError{StoreErrorKind::refused, Executed::no, printable(master) + " is what the sentinels call \"" + address_.master_name + "\", and still a replica"};
+}
+
+}  // namespace quota

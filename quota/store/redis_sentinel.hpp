@@ -1,0 +1,62 @@
+// SentinelDiscovery: finds the master that goes by a name, by asking its sentinels.
+//
+// All known sentinels are asked at once: those of the address and those they name. They agree on a master by an epoch that
+// rises with each failover, so the highest counts and not the most votes: right after a failover only the sentinel that led
+// it knows. An epoch below one that was seen before is believed of a majority only (the sentinels were set up anew); a
+// sentinel that was cut off from the others, or a master that came back and still thinks that it is one, is not. The server
+// itself has to say that it is a master. With no sentinel to ask, what was found before goes on to be used.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+
+#include "quota/store/redis_discovery.hpp"
+
+namespace quota {
+
+class SentinelDiscovery final : public RedisDiscovery {
+ public:
+  SentinelDiscovery(const RedisAddress& address, Resolver& resolver, std::string client_name);
+
+  [[nodiscard]] Result<RedisLayout, StoreError> find(Deadline deadline) override;
+  /// Often: after a planned failover the old master takes charges that are lost for as long as nobody has told it, which can
+  /// be ten seconds. A sentinel answers three small questions in no time.
+  [[nodiscard]] std::optional<std::chrono::milliseconds> interval() const override { return std::chrono::milliseconds{250}; }
+
+ private:
+  struct Told {
+    std::optional<RedisServerName> master{};  ///< empty: the sentinel knows no such name
+    std::uint64_t epoch = 0;
+    std::vector<RedisServerName> sentinels{};
+  };
+  struct Sentinel {
+    RedisServerName server;
+    bool is_named = false;  ///< by another one, not by the address
+    std::unique_ptr<RedisConnection> connection{};
+    Result<Told, StoreError> told = StoreError{};
+  };
+  struct Choice {
+    RedisServerName master;
+    std::uint64_t epoch = 0;
+    std::size_t votes = 0;
+  };
+
+  void ask_all(Deadline deadline);
+  [[nodiscard]] Result<Told, StoreError> ask(Sentinel& sentinel, Deadline deadline);
+  [[nodiscard]] Result<Told, StoreError> read(std::span<const RedisReply> replies, const RedisServerName& said_by) const;
+  [[nodiscard]] Result<Choice, StoreError> choose() const;
+  [[nodiscard]] StoreError why_none() const;
+  void learn_sentinels();
+  [[nodiscard]] Result<void, StoreError> check_role(const RedisServerName& master, Deadline deadline);
+
+  // Constant after construction.
+  const RedisAddress address_;
+  Resolver& resolver_;
+  const std::string client_name_;
+  boost::asio::io_context io_;
+
+  std::vector<Sentinel> sentinels_;
+  std::optional<RedisServerName> master_;  ///< the last that was found
+  std::uint64_t highest_epoch_ = 0;
+};
+
+}  // namespace quota
