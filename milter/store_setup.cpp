@@ -16,8 +16,6 @@ constexpr std::chrono::seconds name_lookup{2};
 Result<quota::RedisAddress, std::string> address_of(const StoreSettings& settings) {
   auto address = quota::RedisAddress::parse(settings.url);
   if (!address) return {boost::system::in_place_error, "store.url: " + address.error()};
-  if (address->topology != quota::RedisAddress::Topology::single)
-    return {boost::system::in_place_error, "store.url: only one server can be opened so far"};
   if (!settings.password.empty()) address->login.password = settings.password;
   if (!settings.sentinel_password.empty()) address->sentinel_login.password = settings.sentinel_password;
   return {boost::system::in_place_value, std::move(*address)};

@@ -70,7 +70,7 @@ Result<RedisLayout, StoreError> ClusterDiscovery::find(Deadline deadline) {
 }
 
 Result<ClusterDiscovery::Told, StoreError> ClusterDiscovery::ask(const RedisServerName& node, Deadline deadline) {
-  auto opened = RedisConnection::open(io_, {resolver_.addresses(node), address_.login, client_name_}, deadline);
+  auto opened = dialer_.open(node, address_.login, deadline);
   if (!opened) return opened.error();
   const Command questions[] = {{"CLUSTER", "SLOTS"}, {"CLUSTER", "INFO"}};
   const auto replies = (*opened)->ask_all(questions, deadline, limits);

@@ -5,16 +5,13 @@
 // some slots may be held all the same. With nobody to ask, what was found before goes on to be used.
 #pragma once
 
-#include <boost/asio/io_context.hpp>
-
 #include "quota/store/redis_discovery.hpp"
 
 namespace quota {
 
 class ClusterDiscovery final : public RedisDiscovery {
  public:
-  ClusterDiscovery(const RedisAddress& address, Resolver& resolver, std::string client_name)
-      : address_(address), resolver_(resolver), client_name_(std::move(client_name)) {}
+  ClusterDiscovery(const RedisAddress& address, RedisDialer& dialer) : address_(address), dialer_(dialer) {}
 
   [[nodiscard]] Result<RedisLayout, StoreError> find(Deadline deadline) override;
   /// A slot that moved is found by the redirection of its first question; this is for what nobody asked about.
@@ -32,9 +29,7 @@ class ClusterDiscovery final : public RedisDiscovery {
 
   // Constant after construction.
   const RedisAddress address_;
-  Resolver& resolver_;
-  const std::string client_name_;
-  boost::asio::io_context io_;
+  RedisDialer& dialer_;
 
   std::vector<RedisServerName> nodes_;  ///< of the last answer
   std::size_t turn_ = 0;

@@ -18,12 +18,20 @@ class OneServer final : public RedisDiscovery {
 
 }  // namespace
 
-std::unique_ptr<RedisDiscovery> make_discovery(const RedisAddress& address, Resolver& resolver, const std::string& client_name) {
+RedisConnection::Opened RedisDialer::open(const RedisServerName& server, const RedisLogin& login, Deadline deadline) {
+  RedisTarget target{resolver_.addresses(server), login, client_name_, tls_};
+  if (const auto* tcp = std::get_if<TcpServer>(&server)) target.tls_name = tcp->host;
+  auto opened = RedisConnection::open(io_, target, deadline);
+  if (!opened) resolver_.refresh_soon();
+  return opened;
+}
+
+std::unique_ptr<RedisDiscovery> make_discovery(const RedisAddress& address, RedisDialer& dialer) {
   switch (address.topology) {
     case RedisAddress::Topology::sentinel:
-      return std::make_unique<SentinelDiscovery>(address, resolver, client_name);
+      return std::make_unique<SentinelDiscovery>(address, dialer);
     case RedisAddress::Topology::cluster:
-      return std::make_unique<ClusterDiscovery>(address, resolver, client_name);
+      return std::make_unique<ClusterDiscovery>(address, dialer);
     case RedisAddress::Topology::single:
       break;
   }

@@ -22,7 +22,24 @@ class RedisDiscovery {
   [[nodiscard]] virtual std::optional<std::chrono::milliseconds> interval() const = 0;
 };
 
-/// The discovery that `address` calls for. `resolver` outlives it.
-[[nodiscard]] std::unique_ptr<RedisDiscovery> make_discovery(const RedisAddress& address, Resolver& resolver, const std::string& client_name);
+/// How a discovery reaches a server.
+class RedisDialer {
+ public:
+  /// `resolver` outlives it. No `tls`: plain.
+  RedisDialer(Resolver& resolver, std::string client_name, std::shared_ptr<const TlsContext> tls)
+      : resolver_(resolver), client_name_(std::move(client_name)), tls_(std::move(tls)) {}
+
+  [[nodiscard]] RedisConnection::Opened open(const RedisServerName& server, const RedisLogin& login, Deadline deadline);
+  [[nodiscard]] Resolver& resolver() { return resolver_; }
+
+ private:
+  Resolver& resolver_;
+  const std::string client_name_;
+  const std::shared_ptr<const TlsContext> tls_;
+  boost::asio::io_context io_;  // its users may be on any thread
+};
+
+/// The discovery that `address` calls for. `dialer` outlives it.
+[[nodiscard]] std::unique_ptr<RedisDiscovery> make_discovery(const RedisAddress& address, RedisDialer& dialer);
 
 }  // namespace quota

@@ -35,8 +35,7 @@ std::string listed(const std::vector<std::string>& names) {
 
 }  // namespace
 
-SentinelDiscovery::SentinelDiscovery(const RedisAddress& address, Resolver& resolver, std::string client_name)
-    : address_(address), resolver_(resolver), client_name_(std::move(client_name)) {
+SentinelDiscovery::SentinelDiscovery(const RedisAddress& address, RedisDialer& dialer) : address_(address), dialer_(dialer) {
   for (const auto& seed : address_.seeds) sentinels_.push_back({seed});
 }
 
@@ -64,8 +63,7 @@ void SentinelDiscovery::ask_all(Deadline deadline) {
 Result<SentinelDiscovery::Told, StoreError> SentinelDiscovery::ask(Sentinel& sentinel, Deadline deadline) {
   auto& connection = sentinel.connection;
   if (!connection || !connection->still_good()) {
-    auto opened = RedisConnection::open(io_, {resolver_.addresses(sentinel.server), address_.sentinel_login, client_name_}, deadline);
-    if (!opened) resolver_.refresh_soon();
+    auto opened = dialer_.open(sentinel.server, address_.sentinel_login, deadline);
     if (!opened) return opened.error();
     connection = std::move(*opened);
   }
@@ -137,7 +135,7 @@ void SentinelDiscovery::learn_sentinels() {
   std::vector<Endpoint> known;
   for (const auto& sentinel : sentinels_) {
     if (sentinel.told) named.insert(named.end(), sentinel.told->sentinels.begin(), sentinel.told->sentinels.end());
-    const auto endpoints = resolver_.addresses(sentinel.server);
+    const auto endpoints = dialer_.resolver().addresses(sentinel.server);
     known.insert(known.end(), endpoints.begin(), endpoints.end());
   }
   if (named.empty()) return;
@@ -145,7 +143,7 @@ void SentinelDiscovery::learn_sentinels() {
     return one.is_named && !one.told && std::find(named.begin(), named.end(), one.server) == named.end();
   });
   for (const auto& server : named) {
-    const auto endpoints = resolver_.addresses(server);
+    const auto endpoints = dialer_.resolver().addresses(server);
     const bool is_known = endpoints.empty() || std::find(known.begin(), known.end(), endpoints.front()) != known.end();
     if (is_known || sentinels_.size() >= most_sentinels) continue;
     known.push_back(endpoints.front());
@@ -154,8 +152,8 @@ void SentinelDiscovery::learn_sentinels() {
 }
 
 Result<void, StoreError> SentinelDiscovery::check_role(const RedisServerName& master, Deadline deadline) {
-  const auto addresses = resolver_.wait_for_addresses(master, deadline);
-  auto opened = RedisConnection::open(io_, {addresses, address_.login, client_name_}, deadline);
+  (void)dialer_.resolver().wait_for_addresses(master, deadline);
+  auto opened = dialer_.open(master, address_.login, deadline);
   if (!opened) return opened.error();
   const auto role = (*opened)->ask(Command{"ROLE"}, deadline);
   if (!role) return role.error();

@@ -7,15 +7,13 @@
 // itself has to say that it is a master. With no sentinel to ask, what was found before goes on to be used.
 #pragma once
 
-#include <boost/asio/io_context.hpp>
-
 #include "quota/store/redis_discovery.hpp"
 
 namespace quota {
 
 class SentinelDiscovery final : public RedisDiscovery {
  public:
-  SentinelDiscovery(const RedisAddress& address, Resolver& resolver, std::string client_name);
+  SentinelDiscovery(const RedisAddress& address, RedisDialer& dialer);
 
   [[nodiscard]] Result<RedisLayout, StoreError> find(Deadline deadline) override;
   /// Often: after a planned failover the old master takes charges that are lost for as long as nobody has told it, which can
@@ -50,9 +48,7 @@ class SentinelDiscovery final : public RedisDiscovery {
 
   // Constant after construction.
   const RedisAddress address_;
-  Resolver& resolver_;
-  const std::string client_name_;
-  boost::asio::io_context io_;
+  RedisDialer& dialer_;
 
   std::vector<Sentinel> sentinels_;
   std::optional<RedisServerName> master_;  ///< the last that was found

@@ -45,7 +45,8 @@ RedisTopology::RedisTopology(const RedisAddress& address, Resolver& resolver, Re
       options_(std::move(options)),
       look_soon_([this] { look_soon(); }),
       servers_([this](const RedisServerName& server, RedisPool::Standing standing) { return make(server, standing); }),
-      discovery_(make_discovery(address_, resolver_, options_.client_name)) {
+      dialer_(resolver_, options_.client_name, options_.tls),
+      discovery_(make_discovery(address_, dialer_)) {
   thread_ = quiet_thread([this] { run(); });
 }
 

@@ -120,6 +120,7 @@ class RedisTopology {
   RedisServers servers_;
 
   // Of the thread alone.
+  RedisDialer dialer_;
   std::unique_ptr<RedisDiscovery> discovery_;
   Moment next_discovery_{};
   Moment last_discovery_{};
