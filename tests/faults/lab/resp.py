@@ -71,10 +71,10 @@ def encoded(words):
     return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts)
 
 
-def accepts_writes(address, timeout=0.05):
+def accepts_writes(address, timeout=0.05, key="probe-of-the-tests"):
     """True if a write there is answered as it should be, in time."""
     try:
         with Resp(address, timeout) as ask:
-            return ask("SET", "probe-of-the-tests", "1", "PX", "1000") == "OK"
+            return ask("SET", key, "1", "PX", "1000") == "OK"
     except (OSError, RedisError, ValueError):
         return False

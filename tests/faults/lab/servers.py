@@ -19,11 +19,13 @@ class Server:
     """Running from construction to close(), on one port for ever, and on a unix socket that no network fault reaches.
 
     `settings` are redis-server options without dashes; `config` is the text of its configuration file, which it may write to,
-    and `words` begin the command line. `host` (network.py) is where it lives. `shifts_clock`: shift_clock() moves its wall clock.
+    `words` begin the command line, `files` lie in its folder. `host` (network.py) is where it lives. `shifts_clock`: shift_clock() moves its wall clock.
     """
 
-    def __init__(self, settings=None, config="", words=(), host=None, port=None, shifts_clock=False):
+    def __init__(self, settings=None, config="", words=(), host=None, port=None, files=None, shifts_clock=False):
         self.folder = Folder("redis")
+        for name, text in (files or {}).items():
+            (self.folder.path / name).write_text(text)
         self.address = host.address if host else "127.0.0.1"
         self.host = host
         self.port = port
@@ -95,7 +97,16 @@ class Server:
         """Whether a client would have a write answered."""
         if self.host and self.host.is_cut:
             return False
-        return accepts_writes(self.socket if self.host else (self.address, self.port))
+        return accepts_writes(self.reachable)
+
+    @property
+    def reachable(self):
+        """Where the tests reach it: as a client would, if it is on this machine's network."""
+        return self.socket if self.host else (self.address, self.port)
+
+    @property
+    def is_running(self):
+        return self.process.poll() is None
 
     def hash(self, key):
         fields = self("HGETALL", key)
@@ -129,7 +140,7 @@ class Server:
             file.write(struct.pack("d", seconds))
 
     def close(self):
-        if self.process and self.process.poll() is None:
+        if self.process and self.is_running:
             self.kill()
         self.folder.remove()
 

@@ -1,0 +1,101 @@
+"""A master, two replicas and three Sentinels, ready within a second because each is told of the others."""
+
+import contextlib
+import secrets
+from collections import Counter
+
+from rig.wait import free_port, wait_for
+
+from .resp import RedisError
+from .servers import Server
+
+NAME = "mymaster"
+DOWN_AFTER, FAILOVER_TIMEOUT = 500, 2000   # ms
+KEPT = {"appendonly": "yes", "appendfsync": "everysec", "repl-diskless-sync-delay": 0, "min-replicas-to-write": 1,
+        "min-replicas-max-lag": 2, "repl-ping-replica-period": 1}
+
+
+class Sentinels:
+    """`servers`, of which the first was the master at the begin, and `sentinels`, one on each of three `hosts`, if given.
+
+    A Scene's store: answers(), hash() and block() ask the master that most Sentinels name.
+    """
+
+    def __init__(self, hosts=(None, None, None), settings=None):
+        self._stack = contextlib.ExitStack()
+        self.hosts = hosts
+        try:
+            self._start({**KEPT, **(settings or {})})
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, settings):
+        ports = [free_port() for _ in range(3)]
+        addresses = [host.address if host else "127.0.0.1" for host in self.hosts]
+        follow = f"replicaof {addresses[0]} {ports[0]}\n"
+        self.servers = [self._stack.enter_context(Server(settings, "" if number == 0 else follow, host=host, port=port))
+                        for number, (host, port) in enumerate(zip(self.hosts, ports))]
+        known = [(address, free_port(), secrets.token_hex(20)) for address in addresses]
+        self.sentinels = [self._stack.enter_context(self._sentinel(number, known)) for number in range(3)]
+        self.url = "redis+sentinel://" + ",".join(sentinel.place for sentinel in self.sentinels) + f"/{NAME}/0"
+        wait_for(self._is_ready, "the Sentinels know each other and two replicas")
+
+    def _sentinel(self, number, known):
+        address, port, own = known[number]
+        lines = [f"sentinel myid {own}", f"sentinel monitor {NAME} {self.servers[0].address} {self.servers[0].port} 2",
+                 f"sentinel down-after-milliseconds {NAME} {DOWN_AFTER}", f"sentinel failover-timeout {NAME} {FAILOVER_TIMEOUT}",
+                 f"sentinel parallel-syncs {NAME} 2"]
+        lines += [f"sentinel known-replica {NAME} {server.address} {server.port}" for server in self.servers[1:]]
+        lines += [f"sentinel known-sentinel {NAME} {there} {its_port} {its_id}" for there, its_port, its_id in known if its_id != own]
+        sentinel = Server(config="\n".join(lines) + "\n", words=["--sentinel"], host=self.hosts[number], port=port)
+        # Asked for more often than each 10 s, so that a planned failover need not wait for it.
+        sentinel("SENTINEL", "DEBUG", "INFO-PERIOD", "500", "PUBLISH-PERIOD", "500")
+        return sentinel
+
+    def _is_ready(self):
+        linked = all("master_link_status:up" in server("INFO", "replication") for server in self.servers[1:])
+        return linked and all(self._agrees(sentinel) for sentinel in self.sentinels)
+
+    @staticmethod
+    def _agrees(sentinel):
+        facts = sentinel("SENTINEL", "MASTER", NAME)
+        facts = dict(zip(facts[::2], facts[1::2]))
+        return (facts["num-slaves"], facts["num-other-sentinels"], facts["flags"]) == ("2", "2", "master")
+
+    def named(self, address):
+        return next(server for server in self.servers if (server.address, str(server.port)) == tuple(address))
+
+    def master(self):
+        """The server that most of the Sentinels that can be asked name."""
+        answers = Counter()
+        for sentinel in self.sentinels:
+            if sentinel.is_running and not (sentinel.host and sentinel.host.is_cut):
+                with contextlib.suppress(OSError, RedisError), sentinel.client(timeout=0.5) as ask:
+                    answers[tuple(ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME))] += 1
+        return self.named(answers.most_common(1)[0][0]) if answers else self.servers[0]
+
+    def answers(self):
+        master = self.master()
+        return master.is_running and master.answers()
+
+    def hash(self, key):
+        return self.master().hash(key)
+
+    def block(self, identity, text):
+        self.master().block(identity, text)
+
+    def fail_over(self):
+        """A planned failover; returns once another master takes writes."""
+        before = self.master()
+        self.sentinels[0]("SENTINEL", "FAILOVER", NAME)
+        wait_for(lambda: self.master() is not before and self.answers(), "another master")
+
+    def close(self):
+        self._stack.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
