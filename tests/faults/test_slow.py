@@ -21,7 +21,7 @@ def play(scene, name, broken, seconds=2.0, **account):
 
 def test_packets_vanish_on_the_way(running):
     near, far = running(Network(2)).hosts
-    scene = running(Scene(running(Server(host=far)), prefix=near.prefix))
+    scene = running(Scene(running(Server(host=far)), hosts=[near]))
     row = play(scene, "partition, packets dropped", far.cut_off())
     assert row["slow"] <= 64, "an unreachable server costs each connection one time limit, not each message"
 

@@ -29,6 +29,8 @@ class Load:
         self.folder = Folder("load")
         self.trace = self.folder.path / "trace"
         self._said = []
+        self.summary = None
+        self.messages = []
         self.process = subprocess.Popen([*FIRST, str(BIN / "fault_load"), str(self.trace)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         text=True, bufsize=1)
         plan = [*(f"milter {milter}" for milter in milters), f"connections {connections}", *(f"group {group}" for group in groups)]
@@ -39,8 +41,6 @@ class Load:
             raise RuntimeError(f"fault_load does not start:\n" + "\n".join(plan))
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self.summary = None
-        self.messages = []
 
     def _read(self):
         self._said.extend(self.process.stdout)
@@ -55,7 +55,9 @@ class Load:
         return "done\n" in self._said
 
     def stop(self):
-        """Ends it; afterwards `summary` and `messages` say all."""
+        """Ends it; afterwards `summary` and `messages` say all. May be called twice."""
+        if self.summary:
+            return self
         self.process.stdin.close()
         self._reader.join(60)
         code = self.process.wait(60)

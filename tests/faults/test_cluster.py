@@ -1,0 +1,120 @@
+"""A Redis Cluster of three masters and three replicas, 64 connections."""
+
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from lab import Cluster, Network, Scene, faults
+from lab.cluster import slot_of
+from lab.scene import HEAVY_LIMIT, QUOTA
+from rig import wait_for
+
+IN_FLIGHT = 64    # messages: as many as connections
+EVERYONE = "sendquota:{everyone:all}"
+TOTAL = {"name": "total", "per": "everyone", "limits": ["1 messages / 30d burst 1000000"], "warn_at": "off"}
+
+
+@pytest.fixture
+def play(running):
+    """play(NAME, BREAK): `BREAK(cluster)` is a context in which something is broken, left once every slot has a master."""
+    def play(name, break_it, seconds=0.0, calm=2.0, quotas=(QUOTA,), **account):
+        cluster = running(Cluster())
+        scene = running(Scene(cluster, quotas=quotas))
+        scene.calm(2.0)
+        with scene.fault(name), break_it(cluster):
+            time.sleep(seconds)
+        scene.calm(calm)
+        return scene.finish(name, **account)
+    return play
+
+
+@contextmanager
+def master_broken(cluster, break_it):
+    """The master of the blocks is broken until its replica has taken over."""
+    master = cluster.owner_of("sendquota:blocked")
+    with break_it(master):
+        wait_for(lambda: cluster.owner_of("sendquota:blocked") is not master and cluster.answers(), "another master", pause=0.02)
+    yield
+
+
+@contextmanager
+def ordered(cluster):
+    for master in list(cluster.servers[:3]):
+        cluster.fail_over(master)
+    yield
+
+
+@contextmanager
+def slots_moving(cluster):
+    """Slots of senders who are under way, there and back."""
+    for sender in ("bulk0@bulk.test", "bulk1@bulk.test", "heavy0@heavy.test", "late0@heavy.test"):
+        slot = slot_of(f"sendquota:{{user:{sender}}}")
+        owner = cluster.owner(slot)
+        other = next(server for server in cluster.servers[:3] if server is not owner)
+        for target in (other, owner):
+            with cluster.moving(slot, target):
+                time.sleep(0.3)
+            time.sleep(0.05)
+    yield
+
+
+def test_nothing_happens(play):
+    play("Cluster: none", faults.nothing)
+
+
+def test_nothing_happens_and_every_message_is_charged_to_two_identities(play):
+    play("Cluster: none, 2 identities", faults.nothing, quotas=[QUOTA, TOTAL], bound=IN_FLIGHT)
+
+
+def test_a_master_is_killed(play):
+    """It is back as soon as its replica has taken over."""
+    play("Cluster: master kill -9", lambda cluster: master_broken(cluster, faults.killed), bound=IN_FLIGHT, uncharged=IN_FLIGHT)
+
+
+def test_a_master_hangs(play):
+    play("Cluster: master SIGSTOP", lambda cluster: master_broken(cluster, faults.stopped), bound=IN_FLIGHT, uncharged=IN_FLIGHT)
+
+
+def test_every_master_is_replaced_as_planned(play):
+    play("Cluster: planned failovers", ordered, bound=IN_FLIGHT, uncharged=IN_FLIGHT)
+
+
+def test_slots_move_there_and_back(play):
+    play("Cluster: resharding", slots_moving)
+
+
+def test_when_the_master_of_everyone_is_gone_only_that_charge_is_judged_locally(running):
+    """Its replica is gone too. Everybody else is charged where he always was, at once and exactly."""
+    cluster = running(Cluster())
+    scene = running(Scene(cluster, quotas=[QUOTA, TOTAL]))
+    master = cluster.owner_of(EVERYONE)
+    scene.calm(2.0)
+    elsewhere = [number for number in range(64) if cluster.owner_of(f"sendquota:{{user:bulk{number}@bulk.test}}") is not master]
+    with scene.fault("everyone"), faults.killed(cluster.replica_of(master)), faults.killed(master):
+        time.sleep(1.0)
+        begin = [scene.used("bulk", number) for number in elsewhere]
+        time.sleep(1.5)
+        end = [scene.used("bulk", number) for number in elsewhere]
+    scene.calm(3.0)
+    grown = sum(end) - sum(begin)
+    scene.notes.append(f"while it was gone {len(elsewhere)} senders on other masters were charged {grown} messages there")
+    scene.expect(grown >= 0.8 * 1.5 * 7.5 * len(elsewhere), f"users on other masters were not charged there: {grown} messages")
+    everyone = cluster.hash(EVERYONE).get("total messages/30d", "0/0 0").split("/")[0]
+    passed = sum(message.fate == "passed" for message in scene.load.stop().messages)
+    scene.notes.append(f"everyone: {passed} messages went through, {everyone} are charged")
+    scene.expect(abs(passed - int(everyone)) <= IN_FLIGHT, f"everyone was charged {everyone} of {passed}")
+    scene.finish("Cluster: master of everyone gone", bound=IN_FLIGHT, uncharged=IN_FLIGHT)
+
+
+def test_a_master_is_cut_off_together_with_a_daemon(running):
+    """A daemon on each side. The cut-off master takes charges until it notices; those are lost."""
+    network = running(Network(6))
+    cluster = running(Cluster(network.hosts))
+    scene = running(Scene(cluster, daemons=2, hosts=network.hosts[:2]))
+    scene.calm(2.0)
+    with scene.fault("partition"), network.hosts[0].cut_off():
+        wait_for(cluster.answers, "every slot has a master", pause=0.02)
+        time.sleep(1.5)
+    scene.calm(3.0)
+    scene.finish("Cluster: master and a daemon cut off", bound=HEAVY_LIMIT, uncharged=None)

@@ -1,0 +1,85 @@
+"""Three Sentinels, a master and two replicas, 64 connections: a failover is an event in a log."""
+
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from lab import Network, Scene, Sentinels, faults
+from lab.scene import HEAVY_LIMIT
+from rig import wait_for
+
+IN_FLIGHT = 64    # messages: as many as connections
+
+
+@pytest.fixture
+def play(running):
+    """play(NAME, BREAK): `BREAK(store)` is a context in which something is broken, left once there is a master again."""
+    def play(name, break_it, seconds=0.0, calm=2.0, **account):
+        store = running(Sentinels())
+        scene = running(Scene(store))
+        scene.calm(2.0)
+        with scene.fault(name), break_it(store):
+            time.sleep(seconds)
+        scene.calm(calm)
+        return scene.finish(name, **account)
+    return play
+
+
+def another_master(store):
+    before = store.master()
+    wait_for(lambda: store.master() is not before and store.answers(), "another master", pause=0.01)
+
+
+@contextmanager
+def broken(store, break_it):
+    """The master is broken until another one is there."""
+    with break_it(store.master()):
+        another_master(store)
+    yield
+
+
+@contextmanager
+def ordered(store):
+    store.fail_over()
+    yield
+
+
+@contextmanager
+def without_sentinels(store):
+    for sentinel in store.sentinels:
+        sentinel.kill()
+    yield
+    for sentinel in store.sentinels:
+        sentinel.start()
+
+
+def test_the_master_is_killed(play):
+    """It is back, with what it knew, as soon as another one is there: nobody may believe it."""
+    play("Sentinel: master kill -9", lambda store: broken(store, faults.killed), bound=IN_FLIGHT, uncharged=IN_FLIGHT, calm=4.0)
+
+
+def test_the_master_hangs(play):
+    play("Sentinel: master SIGSTOP", lambda store: broken(store, faults.stopped), bound=IN_FLIGHT, uncharged=IN_FLIGHT, calm=4.0)
+
+
+def test_a_planned_failover(play):
+    play("Sentinel: planned failover", ordered, bound=IN_FLIGHT, uncharged=IN_FLIGHT)
+
+
+def test_all_sentinels_die_and_nobody_notices(play):
+    row = play("Sentinel: all Sentinels dead", without_sentinels, seconds=2.0)
+    assert row["slow"] == 0
+
+
+def test_the_master_is_cut_off_together_with_a_daemon(running):
+    """A daemon on each side. The old master takes charges until it notices that no replica follows; those are lost."""
+    network = running(Network(3))
+    store = running(Sentinels(network.hosts))
+    scene = running(Scene(store, daemons=2, hosts=network.hosts[:2]))
+    scene.calm(2.0)
+    with scene.fault("partition"), network.hosts[0].cut_off():
+        another_master(store)
+        time.sleep(2.0)
+    scene.calm(3.0)
+    scene.finish("Sentinel: master and a daemon cut off", bound=HEAVY_LIMIT, uncharged=None)
