@@ -114,7 +114,9 @@ class Scene:
                "recovery": self._recovery()}
         if uncharged is not None:
             row["charges"] = self._charges(messages, uncharged)
-        if not restarts:
+        if restarts:
+            self.notes.append("lost and dropped: with a daemon that was ended on purpose; the MTA defers these messages")
+        else:
             self._check_each_message(row)
         self._check_daemons(None if restarts else len(messages))
         row["notes"] = self.notes + [f"NOT KEPT: {promise}" for promise in self.broken]
