@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -103,8 +104,13 @@ void Connection::take(const mta::Packet& packet) {
   if (!answer) return give_up(answer.error().what);
   if (!*answer) return;
   reader_.reset();
-  fact_.waited += Clock::now() - asked_at_;
+  add_wait(Clock::now());
   answered(**answer);
+}
+
+void Connection::add_wait(Moment until) {
+  fact_.waited += until - asked_at_;
+  fact_.longest = std::max(fact_.longest, until - asked_at_);
 }
 
 void Connection::negotiated(const mta::Packet& packet) {
@@ -180,7 +186,7 @@ std::optional<Fact> Connection::close(std::string why) {
   if (descriptor_ >= 0) ::close(std::exchange(descriptor_, -1));
   const bool is_lost = delivery_.has_value();
   if (is_lost) fact_.ended = Clock::now();
-  if (is_lost && reader_) fact_.waited += fact_.ended - asked_at_;
+  if (is_lost && reader_) add_wait(fact_.ended);
   delivery_.reset();
   job_.reset();
   reader_.reset();

@@ -33,6 +33,7 @@ struct Fact {
   Moment began{};
   Moment ended{};
   Nanoseconds waited{};             ///< for answers, all together: how long the milter held the message
+  Nanoseconds longest{};            ///< for one of them
   std::optional<milter::mta::Sent> sent{};  ///< empty: no answer
 };
 
@@ -68,6 +69,7 @@ class Connection {
  private:
   void read_packets();
   void take(const milter::mta::Packet& packet);
+  void add_wait(Moment until);
   void negotiated(const milter::mta::Packet& packet);
   void answered(const milter::mta::Answer& answer);
   void go_on();

@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::size_t most_replies = 200;
 
+double milliseconds(Nanoseconds time) { return std::chrono::duration<double, std::milli>(time).count(); }
+
 std::string quoted(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
@@ -52,8 +54,8 @@ void Report::add(const Plan& plan, const Fact& fact) {
   if (!fact.sent) ++lost_;
   const auto code = fact.sent && fact.sent->reply ? fact.sent->reply->code : 0;
   if (code != 0 && replies_.size() < most_replies) ++replies_[without_numbers(*fact.sent->reply)];
-  fmt::print(trace_, "{:.6f} {:.6f} {:.3f} {} {} {} {} {} {}\n", seconds(fact.began), seconds(fact.ended),
-             std::chrono::duration<double, std::milli>(fact.waited).count(), plan.groups[fact.group].name, fact.sender,
+  fmt::print(trace_, "{:.6f} {:.6f} {:.3f} {:.3f} {} {} {} {} {} {}\n", seconds(fact.began), seconds(fact.ended),
+             milliseconds(fact.waited), milliseconds(fact.longest), plan.groups[fact.group].name, fact.sender,
              fact.connection, fact.sent ? mta::name_of(fact.sent->fate) : "lost", code,
              fact.sent ? static_cast<char>(fact.sent->stage) : '-');
 }
@@ -78,7 +80,7 @@ std::string Report::json(const Plan& plan, const std::vector<std::unique_ptr<Con
   });
   const auto replies = list(replies_, [](const auto& reply) { return fmt::format("[{}, {}]", reply.second, quoted(reply.first)); });
   const auto sleeps = list(oversleeps_, [](const Oversleep& one) {
-    return fmt::format("[{:.6f}, {:.3f}]", seconds(one.at), std::chrono::duration<double, std::milli>(one.by).count());
+    return fmt::format("[{:.6f}, {:.3f}]", seconds(one.at), milliseconds(one.by));
   });
   const auto each = list(connections, [](const auto& one) { return std::to_string(one->messages()); });
   return fmt::format("{{\"began\": {:.6f}, \"ended\": {:.6f}, \"messages\": {}, \"lost\": {}, \"unasked\": {}, \"drops\": {}, "

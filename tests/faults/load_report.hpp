@@ -28,7 +28,7 @@ class Report {
   explicit Report(const std::string& trace);
   [[nodiscard]] bool ok() const { return trace_ != nullptr; }
 
-  /// `BEGAN ENDED WAITED_MS GROUP SENDER CONNECTION FATE CODE STAGE`, FATE `lost` for a message without an answer.
+  /// `BEGAN ENDED WAITED_MS LONGEST_WAIT_MS GROUP SENDER CONNECTION FATE CODE STAGE`, FATE `lost` for a message without an answer.
   void add(const Plan& plan, const Fact& fact);
   void drop(const Connection& connection);
   void note(Oversleep oversleep);

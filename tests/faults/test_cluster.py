@@ -117,4 +117,4 @@ def test_a_master_is_cut_off_together_with_a_daemon(running):
         wait_for(cluster.answers, "every slot has a master", pause=0.02)
         time.sleep(1.5)
     scene.calm(3.0)
-    scene.finish("Cluster: master and a daemon cut off", bound=HEAVY_LIMIT, uncharged=None)
+    scene.finish("Cluster: master and a daemon cut off", bound=HEAVY_LIMIT, uncharged=None, reached_at_end=True)

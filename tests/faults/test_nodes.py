@@ -3,7 +3,7 @@
 import time
 
 from lab import Scene, Server, faults
-from lab.scene import HEAVY_LIMIT, QUOTA
+from lab.scene import AT_ONCE, HEAVY_LIMIT, QUOTA
 
 # Eight hours of `250 / 15m` are 32 periods. So are eight seconds of this; what an innocent sends is 40 % of it.
 PERIODS, SHORT = 32, {**QUOTA, "limits": ["10 messages / 250ms"]}
@@ -38,4 +38,4 @@ def test_an_outage_of_very_many_periods_refuses_nobody_afterwards(running):
     senders = ["innocent 20 320 domain=innocent.test", "blocked 4 100 domain=blocked.test", "heavy 4 100 domain=heavy.test",
                "bulk 16 120 domain=bulk.test"]
     scene = running(Scene(server, senders=senders, quotas=[SHORT]))
-    play(scene, f"away for {PERIODS} periods", faults.killed(server), PERIODS * 0.25, bound=0)
+    play(scene, f"away for {PERIODS} periods", faults.killed(server), PERIODS * 0.25, bound=AT_ONCE)

@@ -6,10 +6,11 @@ from contextlib import contextmanager
 import pytest
 
 from lab import Network, Scene, Sentinels, faults
-from lab.scene import HEAVY_LIMIT
+from lab.scene import BLOCKED, HEAVY_LIMIT
 from rig import wait_for
 
 IN_FLIGHT = 64    # messages: as many as connections
+A_SECOND = 680    # messages of those who are counted
 
 
 @pytest.fixture
@@ -64,7 +65,8 @@ def test_the_master_hangs(play):
 
 
 def test_a_planned_failover(play):
-    play("Sentinel: planned failover", ordered, bound=IN_FLIGHT, uncharged=IN_FLIGHT)
+    """The old master goes on taking charges, which nobody will have, until the daemon hears of the new one: for a second."""
+    play("Sentinel: planned failover", ordered, bound=HEAVY_LIMIT, uncharged=A_SECOND)
 
 
 def test_all_sentinels_die_and_nobody_notices(play):
@@ -82,4 +84,16 @@ def test_the_master_is_cut_off_together_with_a_daemon(running):
         another_master(store)
         time.sleep(2.0)
     scene.calm(3.0)
-    scene.finish("Sentinel: master and a daemon cut off", bound=HEAVY_LIMIT, uncharged=None)
+    scene.finish("Sentinel: master and a daemon cut off", bound=HEAVY_LIMIT, uncharged=None, reached_at_end=True)
+
+
+def test_a_master_without_persistence_is_restarted_so_fast_that_nobody_takes_over(running):
+    """It comes back empty and its replicas copy that: all data is gone, and no failover was seen."""
+    store = running(Sentinels(settings={"appendonly": "no"}))
+    scene = running(Scene(store))
+    scene.calm(2.0)
+    with scene.fault("emptied"), faults.killed(store.master()):
+        pass
+    scene.calm(2.5)
+    scene.expect(set(BLOCKED) <= set(store.hash("sendquota:blocked")), "the blocks were not put back")
+    scene.finish("Sentinel: master restarted empty", bound=HEAVY_LIMIT, uncharged=None)

@@ -1,10 +1,14 @@
-"""One Redis server, one daemon, 64 connections: whatever happens to the server, mail goes on and limits hold."""
+"""One Redis server, one daemon, 64 connections: whatever happens to the server, mail goes on and limits hold.
+
+A daemon that judges by its share knows what was used, but for what was under way when the server failed.
+"""
 
 import time
 
 import pytest
 
 from lab import Scene, Server, faults
+from lab.scene import AT_ONCE, HEAVY_LIMIT
 
 OUTAGE = 2.0   # seconds; several times what the daemon needs to notice
 
@@ -27,33 +31,33 @@ def test_nothing_happens(play, running):
 
 
 def test_the_server_is_killed_and_comes_back_with_its_data(play, running):
-    play("kill -9, data kept", running(Server({"appendonly": "yes"})), faults.killed)
+    play("kill -9, data kept", running(Server({"appendonly": "yes"})), faults.killed, bound=AT_ONCE)
 
 
 def test_the_server_is_killed_and_comes_back_empty(play, running):
     """What was used is forgotten with the data: at most one limit's worth again."""
-    play("kill -9, data lost", running(Server()), faults.killed, bound=60, uncharged=None)
+    play("kill -9, data lost", running(Server()), faults.killed, bound=HEAVY_LIMIT, uncharged=None)
 
 
 def test_everything_is_deleted(play, running):
-    play("FLUSHALL", running(Server()), faults.emptied, bound=60, uncharged=None)
+    play("FLUSHALL", running(Server()), faults.emptied, bound=HEAVY_LIMIT, uncharged=None)
 
 
 def test_the_server_hangs(play, running):
-    row = play("SIGSTOP", running(Server()), faults.stopped)
+    row = play("SIGSTOP", running(Server()), faults.stopped, bound=AT_ONCE)
     assert row["slow"] <= 64, "a hanging server costs each connection one time limit, not each message"
 
 
 def test_the_server_is_full(play, running):
-    play("maxmemory, noeviction", running(Server()), faults.out_of_memory)
+    play("maxmemory, noeviction", running(Server()), faults.out_of_memory, bound=AT_ONCE)
 
 
 def test_the_server_becomes_a_replica(play, running):
-    play("READONLY replica", running(Server()), faults.replica_of_nobody_there)
+    play("READONLY replica", running(Server()), faults.replica_of_nobody_there, bound=AT_ONCE)
 
 
 def test_somebodys_script_does_not_end(play, running):
-    play("BUSY script", running(Server()), lambda server: faults.busy(server, OUTAGE))
+    play("BUSY script", running(Server()), lambda server: faults.busy(server, OUTAGE), bound=AT_ONCE)
 
 
 def test_scripts_are_flushed_all_the_time(play, running):

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from lab import Network, Scene, Server, SlowLine, faults
-from lab.scene import HEAVY_LIMIT, QUOTA
+from lab.scene import AT_ONCE, HEAVY_LIMIT, QUOTA
 
 HOUR = 3600
 
@@ -22,28 +22,28 @@ def play(scene, name, broken, seconds=2.0, **account):
 def test_packets_vanish_on_the_way(running):
     near, far = running(Network(2)).hosts
     scene = running(Scene(running(Server(host=far)), hosts=[near]))
-    row = play(scene, "partition, packets dropped", far.cut_off())
+    row = play(scene, "partition, packets dropped", far.cut_off(), bound=AT_ONCE)
     assert row["slow"] <= 64, "an unreachable server costs each connection one time limit, not each message"
 
 
 def test_the_server_pauses_for_longer_than_a_question_may_take(running):
     server = running(Server())
-    play(running(Scene(server)), "CLIENT PAUSE 300 each s", faults.pausing(server), seconds=3)
+    play(running(Scene(server)), "CLIENT PAUSE 300 each s", faults.pausing(server), seconds=3, bound=AT_ONCE)
 
 
 def test_answers_come_too_late(running):
     line = running(SlowLine(running(Server())))
-    play(running(Scene(line)), "each answer 300 ms late", line.slow(delay=0.3))
+    play(running(Scene(line)), "each answer 300 ms late", line.slow(delay=0.3), bound=AT_ONCE)
 
 
 def test_answers_come_late_but_in_time(running):
     line = running(SlowLine(running(Server())))
-    play(running(Scene(line)), "each answer 40 ms late", line.slow(delay=0.04))
+    play(running(Scene(line)), "each answer 40 ms late", line.slow(delay=0.04), bound=AT_ONCE)
 
 
 def test_answers_come_byte_by_byte(running):
     line = running(SlowLine(running(Server())))
-    play(running(Scene(line)), "a byte each 20 ms", line.slow(byte_pause=0.02))
+    play(running(Scene(line)), "a byte each 20 ms", line.slow(byte_pause=0.02), bound=AT_ONCE)
 
 
 @pytest.mark.parametrize("name, first, then", [("forward and back", HOUR, 0), ("back and forward", -HOUR, 0)])

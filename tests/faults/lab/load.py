@@ -13,7 +13,8 @@ from .servers import BIN, FIRST
 class Message(NamedTuple):
     began: float       # seconds, time.monotonic()
     ended: float
-    waited: float      # milliseconds that the daemon held it
+    waited: float      # milliseconds that the daemon held it, all its answers together
+    longest: float     # for one of the answers
     group: str
     sender: int
     connection: int
@@ -82,5 +83,5 @@ class Load:
 
 
 def parsed(line):
-    began, ended, waited, group, sender, connection, fate, code, stage = line.split()
-    return Message(float(began), float(ended), float(waited), group, int(sender), int(connection), fate, int(code), stage)
+    began, ended, waited, longest, group, sender, connection, fate, code, stage = line.split()
+    return Message(float(began), float(ended), float(waited), float(longest), group, int(sender), int(connection), fate, int(code), stage)

@@ -29,12 +29,6 @@ class Watch:
         """What it was then."""
         return next((value for at, value in reversed(self.changes) if at <= moment), None)
 
-    def last_became(self, value, after):
-        """The last time since `after` that it became so and stayed; `after` itself if it was so all along; None if it is not."""
-        if not self.changes or self.changes[-1][1] != value:
-            return None
-        return max(after, self.changes[-1][0])
-
     def close(self):
         self._over.set()
         self._thread.join()
