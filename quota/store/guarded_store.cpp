@@ -42,6 +42,14 @@ struct GuardedStore::Case {
     return chosen;
   }
 
+  /// The same of those that are not taken: only what failed counts as a refusal.
+  [[nodiscard]] std::vector<Charge> refused(const std::vector<std::size_t>& places) const {
+    auto chosen = some(places);
+    for (std::size_t i = 0; i < places.size(); ++i)
+      if (chosen[i].group == Group::observed || holds(chosen[i], seen[places[i]])) chosen[i].refusal_window.reset();
+    return chosen;
+  }
+
   void has_no_answer(std::size_t index, const StoreError& why) {
     is_local[index] = true;
     outage = why.text;
@@ -159,7 +167,8 @@ void GuardedStore::judge(Case& of, Verb verb) {
     if (of.holding.takes(*charge) && charge->cost > 0) sitting.spend(*charge, nodes, at);
 }
 
-/// Takes from the store what holds, and counts there what it refused; a share's refusals are not counted.
+/// Takes from the store what holds, and counts there what it refused; a share's refusals are not counted. What is not taken is told
+/// too: a bucket that was written before its server's clock stepped back is written anew, or it would not be refilled until then.
 void GuardedStore::commit(Case& of) {
   std::vector<std::size_t> taken;
   std::vector<std::size_t> refused;
@@ -171,12 +180,11 @@ void GuardedStore::commit(Case& of) {
       continue;
     }
     levels_.note(charge, of.seen[i].bucket);
-    // One that counts no refusal is written anew where the server's clock stepped back: else it would be refused until then.
-    if (!holds(charge, of.seen[i])) refused.push_back(i);
+    refused.push_back(i);
   }
   if (taken.empty() && refused.empty()) return;
   const bool is_whole = taken.size() == of.charges.size();
-  const auto answers = is_whole ? store_.commit(of.charges, {}) : store_.commit(of.some(taken), of.some(refused));
+  const auto answers = is_whole ? store_.commit(of.charges, {}) : store_.commit(of.some(taken), of.refused(refused));
   taken.insert(taken.end(), refused.begin(), refused.end());
   for (std::size_t i = 0; i < taken.size(); ++i) committed(of, taken[i], answers[i]);
 }

@@ -4,12 +4,12 @@
 
 #include <doctest/doctest.h>
 
+#include "quota/store/guarded_store.hpp"
 #include "quota/store/redis_ledger.hpp"
 #include "tests/quota/store/fixture.hpp"
 #include "tests/support/redis_cluster.hpp"
 #include "tests/support/redis_sentinels.hpp"
 #include "tests/support/redis_server.hpp"
-#include "tests/support/spread_as_store.hpp"
 
 namespace quota::test {
 
@@ -61,7 +61,7 @@ class RedisFixtureOn final : public StoreFixture {
   RedisTopology topology_{*RedisAddress::parse(site().url()), resolver_, {.timeout = std::chrono::seconds{10}}};
   RedisContext context_{topology_, {"sendquota", std::chrono::seconds{10}}};
   RedisStore spread_{context_};
-  SpreadAsStore store_{spread_};
+  GuardedStore store_{spread_, {.in_place = InPlaceOfStore::nobody}, 7};  // without an answer a test has failed
   RedisLedger ledger_{context_};
 };
 
