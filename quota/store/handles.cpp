@@ -33,6 +33,15 @@ std::optional<Timestamp> end_of(std::optional<Milliseconds> lasting, Timestamp n
   return lasting ? std::optional(now + *lasting) : std::nullopt;
 }
 
+/// `* *` holds the switch or everybody's limit: no order of one kind ends the other unnoticed.
+std::optional<HandleError> objection(const Result<Override, std::string>& holding, std::size_t kind, Timestamp now) {
+  if (!holding || holding->value.index() == kind || !holding->holds_at(now)) return std::nullopt;
+  const bool is_mode = std::holds_alternative<Mode>(holding->value);
+  return HandleError{is_mode ? HandleError::Kind::holds_mode : HandleError::Kind::holds_limit,
+                     std::string("the entry '* *' holds ") + (is_mode ? "the mode" : "everybody's limit") + ": " +
+                         format(*holding)};
+}
+
 }  // namespace
 
 void Handles::tell(Event event, const std::string& by) {
@@ -119,13 +128,15 @@ Handles::Answer<Block> Handles::block(const Identity& identity, std::optional<Mi
   return somebody_else(identity.text());
 }
 
-Handles::Answer<Override> Handles::set_limit(const OverrideKey& key, const std::variant<Allowance, Mode>& value,
-                                             std::optional<Milliseconds> lasting, const std::string& by) {
+Handles::Answer<Override> Handles::put(const OverrideKey& key, const Value& value, std::optional<Milliseconds> lasting,
+                                       const std::string& by) {
   const auto field = key.text();
   for (int i = 0; i < most_tries; ++i) {
     const auto found = ledger_.entry(Table::override_, field);
     if (!found) return no_answer(found.error());
     const auto& text = found->text;
+    if (text)
+      if (auto taken = objection(parse_override(key, *text), value.index(), found->now)) return *std::move(taken);
     const Override entry{.value = value, .since = found->now, .until = end_of(lasting, found->now), .by = by};
     const auto replaced = ledger_.replace(Table::override_, field, text, format(entry));
     if (!replaced) return no_answer(replaced.error());
@@ -137,7 +148,7 @@ Handles::Answer<Override> Handles::set_limit(const OverrideKey& key, const std::
   return somebody_else(field);
 }
 
-Handles::Answer<std::optional<Override>> Handles::remove_limit(const OverrideKey& key, const std::string& by) {
+Handles::Answer<std::optional<Override>> Handles::take_away(const OverrideKey& key, Holds kind, const std::string& by) {
   const auto field = key.text();
   for (int i = 0; i < most_tries; ++i) {
     const auto found = ledger_.entry(Table::override_, field);
@@ -145,6 +156,8 @@ Handles::Answer<std::optional<Override>> Handles::remove_limit(const OverrideKey
     const auto& text = found->text;
     if (!text) return std::optional<Override>{};
     const auto entry = parse_override(key, *text);
+    if (auto taken = objection(entry, static_cast<std::size_t>(kind), found->now)) return *std::move(taken);
+    if (entry && entry->value.index() != static_cast<std::size_t>(kind)) return std::optional<Override>{};  // has ended
     if (entry) (void)ledger_.claim(removal_claim(key, *entry), removal_claim_lasts);
     const auto removed = ledger_.replace(Table::override_, field, *text, std::nullopt);
     if (!removed) return no_answer(removed.error());

@@ -27,6 +27,8 @@ struct HandleError {
     store,           ///< the store has no answer; what was ordered may have been done in part
     not_understood,  ///< the table could not hold what was ordered
     busy,            ///< somebody else kept changing the same entry
+    holds_mode,      ///< the entry `* *` holds the switch for the whole cluster, and a limit was ordered
+    holds_limit,     ///< the entry `* *` holds everybody's limit, and the switch was ordered
   };
   Kind kind;
   std::string text;
@@ -48,18 +50,31 @@ class Handles {
   [[nodiscard]] Answer<Block> block(const Identity& identity, std::optional<Milliseconds> lasting, const Author& author);
 
   /// Puts a live limit in the place of any other with this key.
-  [[nodiscard]] Answer<Override> set_limit(const OverrideKey& key, const std::variant<Allowance, Mode>& value,
-                                           std::optional<Milliseconds> lasting, const std::string& by);
-  /// Returns: what was removed; empty where there was nothing.
-  [[nodiscard]] Answer<std::optional<Override>> remove_limit(const OverrideKey& key, const std::string& by);
-
-  /// The switch for the whole cluster, `* *`.
-  [[nodiscard]] Answer<Override> set_mode(Mode mode, std::optional<Milliseconds> lasting, const std::string& by) {
-    return set_limit(OverrideKey{}, mode, lasting, by);
+  [[nodiscard]] Answer<Override> set_limit(const OverrideKey& key, const Allowance& limit,
+                                           std::optional<Milliseconds> lasting, const std::string& by) {
+    return put(key, limit, lasting, by);
   }
-  [[nodiscard]] Answer<std::optional<Override>> clear_mode(const std::string& by) { return remove_limit(OverrideKey{}, by); }
+  /// Returns: what was removed; empty where there was nothing.
+  [[nodiscard]] Answer<std::optional<Override>> remove_limit(const OverrideKey& key, const std::string& by) {
+    return take_away(key, Holds::limit, by);
+  }
+
+  /// The switch for the whole cluster. It shares the entry `* *` with everybody's limit on every quota: while that one
+  /// holds, each of these four refuses what would silently end the other.
+  [[nodiscard]] Answer<Override> set_mode(Mode mode, std::optional<Milliseconds> lasting, const std::string& by) {
+    return put(OverrideKey{}, mode, lasting, by);
+  }
+  [[nodiscard]] Answer<std::optional<Override>> clear_mode(const std::string& by) {
+    return take_away(OverrideKey{}, Holds::mode, by);
+  }
 
  private:
+  using Value = std::variant<Allowance, Mode>;
+  enum class Holds : std::uint8_t { limit, mode };  // in the order of Value
+
+  [[nodiscard]] Answer<Override> put(const OverrideKey& key, const Value& value, std::optional<Milliseconds> lasting,
+                                     const std::string& by);
+  [[nodiscard]] Answer<std::optional<Override>> take_away(const OverrideKey& key, Holds kind, const std::string& by);
   [[nodiscard]] Answer<bool> lift(const Identity& identity, const std::string& field, const std::string& text);
   [[nodiscard]] Answer<void> empty_record(const Identity& identity, const std::string& block_id);
   void tell(Event event, const std::string& by);

@@ -135,6 +135,51 @@ TEST_CASE("the mode is switched for all, and back") {
   CHECK(cluster.shared.count_events("mode") == 2);
 }
 
+TEST_CASE("the mode and everybody's limit share an entry, and neither ends the other unnoticed") {
+  using Why = HandleError::Kind;
+  const OverrideKey all;
+  const auto unlimited = *parse_allowance("unlimited");
+  Cluster cluster(1);
+  auto& handles = cluster.handles;
+  const auto text = [&] { return cluster.shared.text(Table::override_, "* *"); };
+
+  REQUIRE(handles.set_mode(Mode::observe, std::nullopt, "root").has_value());
+  const auto observing = text();
+  CHECK(handles.set_limit(all, unlimited, 1h, "root").error().kind == Why::holds_mode);
+  CHECK(handles.remove_limit(all, "root").error().kind == Why::holds_mode);
+  CHECK(handles.remove_limit(all, "root").error().text == "the entry '* *' holds the mode: " + observing);
+  CHECK(text() == observing);
+  CHECK(handles.set_mode(Mode::enforce, std::nullopt, "root").has_value());  // its own kind it replaces
+  CHECK(handles.set_limit({std::nullopt, "mailbox"}, unlimited, 1h, "root").has_value());  // another entry
+  REQUIRE(handles.clear_mode("root")->has_value());
+
+  REQUIRE(handles.set_limit(all, unlimited, std::nullopt, "root").has_value());
+  const auto limit = text();
+  CHECK(handles.set_mode(Mode::observe, 1h, "root").error().kind == Why::holds_limit);
+  CHECK(handles.clear_mode("root").error().kind == Why::holds_limit);
+  CHECK(text() == limit);
+  CHECK(handles.remove_limit(all, "root")->has_value());
+  CHECK(handles.set_mode(Mode::observe, 1h, "root").has_value());
+}
+
+TEST_CASE("an entry for everybody that has ended, or that nobody understands, is in nobody's way") {
+  const OverrideKey all;
+  for (const std::string text : {"observe until=2026-01-01T00:00:00Z", "unlimited until=2026-01-01T00:00:00Z", "ERROR: x (y)"}) {
+    CAPTURE(text);
+    SharedLedger shared;
+    ScriptedLedger door(shared);
+    Handles handles(door, "mx1", random_id);
+    for (int round = 0; round < 2; ++round) {
+      shared.put(Table::override_, "* *", text);
+      CHECK((round == 0 ? handles.remove_limit(all, "root") : handles.clear_mode("root")).has_value());
+      shared.put(Table::override_, "* *", text);
+      CHECK((round == 0 ? handles.set_limit(all, *parse_allowance("none"), 1h, "root")
+                        : handles.set_mode(Mode::enforce, 1h, "root"))
+                .has_value());
+    }
+  }
+}
+
 TEST_CASE("a command says that the store has no answer") {
   Cluster cluster(1);
   cluster.door.fail({.entries = 1});
