@@ -120,6 +120,18 @@ json::object override_json(const quota::OverrideKey& key, const quota::Override&
           {"error", nullptr}};
 }
 
+json::object override_error_json(const std::string& field, const std::string& text) {
+  const auto key = quota::parse_override_key(field);
+  const auto word = [](std::string name) { return json::value(name.empty() ? "*" : std::move(name)); };
+  return {{"identity", key ? word(key->identity ? key->identity->text() : "") : json::value(field)},
+          {"quota", key ? word(key->quota) : json::value(nullptr)},
+          {"limit", nullptr},
+          {"since", nullptr},
+          {"until", nullptr},
+          {"by", nullptr},
+          {"error", text}};
+}
+
 json::object mode_json(const quota::Policy& policy, const quota::Tables& tables, Timestamp now) {
   json::array quotas;
   for (const auto& quota : policy.parts().quotas) {

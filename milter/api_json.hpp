@@ -14,6 +14,8 @@ namespace milter {
 
 [[nodiscard]] boost::json::object block_json(const std::string& identity, const quota::Block& block);
 [[nodiscard]] boost::json::object override_json(const quota::OverrideKey& key, const quota::Override& entry);
+/// An entry of the table that cannot be understood.
+[[nodiscard]] boost::json::object override_error_json(const std::string& field, const std::string& text);
 [[nodiscard]] boost::json::object mode_json(const quota::Policy& policy, const quota::Tables& tables, quota::Timestamp now);
 
 /// One identity: what every quota that can charge it grants, and how much of it is used.

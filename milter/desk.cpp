@@ -29,13 +29,18 @@ admin::Problem store_problem(const std::string& what) {
   return {admin::Problem::Kind::unavailable, "the store has no answer: " + what, "what was ordered may have been done in part; look, and order it again", {}};
 }
 
+admin::Problem refusal(const std::string& what, const char* hint) { return {admin::Problem::Kind::refused, what, hint, {}}; }
+
 admin::Problem handle_problem(const quota::HandleError& error) {
+  using Kind = quota::HandleError::Kind;
   switch (error.kind) {
-    case quota::HandleError::Kind::store: return store_problem(error.text);
-    case quota::HandleError::Kind::not_understood: return bad_request(error.text);
-    case quota::HandleError::Kind::busy: break;
+    case Kind::store: return store_problem(error.text);
+    case Kind::not_understood: return bad_request(error.text);
+    case Kind::busy: break;
+    case Kind::holds_mode: return refusal(error.text, "to take the mode away first: sendquota mode config");
+    case Kind::holds_limit: return refusal(error.text, "to take the limit away first: sendquota limit '*' '*' remove");
   }
-  return {admin::Problem::Kind::refused, error.text, "somebody else is changing the same entry; try again", {}};
+  return refusal(error.text, "somebody else is changing the same entry; try again");
 }
 
 OrProblem<std::optional<quota::Milliseconds>> duration_of(const std::optional<std::string>& typed) {
@@ -129,7 +134,7 @@ std::optional<admin::Problem> Desk::complaint_about(const std::string& quota) co
   return admin::Problem{admin::Problem::Kind::not_found, "there is no quota '" + quota + "'", "quotas are: " + known + "; or * for all", {}};
 }
 
-/// Who gives an order and looks at once sees it obeyed, unless the store is slow.
+/// A table was changed: who gave the order and looks at once sees it obeyed, unless the store is slow.
 void Desk::changed() {
   const auto before = tools_.keeper.tables();
   tools_.forget_refusals();
@@ -187,6 +192,7 @@ Desk::Answer Desk::limits() {
   const auto tables = tools_.keeper.tables();
   for (const auto& [field, entry] : tables->overrides)
     if (const auto key = quota::parse_override_key(field); key && entry.holds_at(now())) rows.push_back(override_json(*key, entry));
+  for (const auto& [field, text] : tables->override_errors) rows.push_back(override_error_json(field, text));
   return json::object{{"limits", std::move(rows)}};
 }
 
@@ -208,7 +214,7 @@ Desk::Answer Desk::set_mode(const admin::ModeOrder& order) {
 Desk::Answer Desk::clear_mode(const admin::Caller& by) {
   const auto done = tools_.handles.clear_mode(by.user);
   if (!done) return handle_problem(done.error());
-  changed();
+  if (*done) changed();
   return mode_json(*tools_.config()->policy, quota::Tables{}, now());
 }
 
@@ -217,8 +223,11 @@ Desk::Answer Desk::release(const admin::ReleaseOrder& order) {
   if (!identity) return identity.error();
   const auto done = tools_.handles.release(*identity, {order.by.user, order.reason});
   if (!done) return handle_problem(done.error());
-  changed();
   const auto& block = *done;
+  if (block)
+    changed();
+  else
+    tools_.forget_refusals();  // only the record was changed, and no daemon keeps a copy of that
   return json::object{{"identity", identity->text()},
                       {"released", block.has_value()},
                       {"refilled", true},

@@ -3,6 +3,7 @@
 // stays blocked while it is away.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <unordered_map>
 
@@ -15,6 +16,7 @@ namespace quota {
 struct Tables {
   std::unordered_map<std::string, Block> blocked{};       ///< by identity text
   std::unordered_map<std::string, Override> overrides{};  ///< by OverrideKey::text()
+  std::map<std::string, std::string> override_errors{};   ///< what cannot be understood, `ERROR: …`, by the field as written
   AccountMap accounts{};
 
   /// What the entries need of a message beyond what the configuration asks for. Kept by note_needs(), which whoever fills the

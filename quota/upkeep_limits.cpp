@@ -22,6 +22,13 @@ void publish(Draft& draft, const std::string& field, const Override& entry) {
   draft.wake_at(entry.until);
 }
 
+/// Counts for nothing, and is shown to whoever asks for the live limits.
+void reject(Draft& draft, const TableEntry& entry, std::string_view complaint, const std::string& identity) {
+  const bool is_told = is_error_text(entry.text);
+  draft.plan.tables.override_errors.insert_or_assign(entry.field, is_told ? entry.text : error_text(complaint, entry.text));
+  draft.complain(Table::override_, entry, complaint, identity);
+}
+
 Change written(const Draft& draft, const OverrideKey& key, std::optional<std::string> expected, Override entry) {
   if (!entry.since) entry.since = draft.now.now;
   return {.table = Table::override_,
@@ -35,7 +42,7 @@ void read_override(Draft& draft, const OverrideKey& key, const TableEntry& read)
   const auto node = draft.before.overrides.extract(read.field);
   const bool is_known = !node.empty() && node.mapped().text == read.text;
   const auto entry = is_known ? Result<Override, std::string>(node.mapped().entry) : parse_override(key, read.text);
-  if (!entry) return draft.complain(Table::override_, read, entry.error(), identity_text(key));
+  if (!entry) return reject(draft, read, entry.error(), identity_text(key));
   if (!entry->holds_at(draft.now.now)) return draft.end(Table::override_, read, ended_event(key, *entry));
   publish(draft, read.field, *entry);
   draft.plan.after.overrides.insert_or_assign(read.field, KnownOverride{read.text, *entry});
@@ -48,14 +55,15 @@ bool says_the_same(const Override& one, const Override& other) {
 
 void read_other(Draft& draft, const OverrideKey& key, const OtherSpelling& other) {
   const auto entry = parse_override(key, other.entry.text);
-  if (!entry) return draft.complain(Table::override_, other.entry, entry.error(), identity_text(key));
+  if (!entry) return reject(draft, other.entry, entry.error(), identity_text(key));
   if (!entry->holds_at(draft.now.now)) return draft.end(Table::override_, other.entry, ended_event(key, *entry));
   const auto holding = draft.plan.after.overrides.find(other.canonical);
   if (holding != draft.plan.after.overrides.end()) {
     if (says_the_same(*entry, holding->second.entry)) return draft.remove(Table::override_, other.entry);
-    return draft.complain(Table::override_, other.entry, has_entry_already(other.canonical), identity_text(key));
+    return reject(draft, other.entry, has_entry_already(other.canonical), identity_text(key));
   }
   const auto* text = find_text(draft.now.overrides, other.canonical);  // an ERROR, or one that has ended
+  draft.plan.tables.override_errors.erase(other.canonical);
   publish(draft, other.canonical, *entry);
   auto change = written(draft, key, text ? std::optional(*text) : std::nullopt, *entry);
   change.other_spelling = other.entry;
@@ -119,7 +127,7 @@ void read_overrides(Draft& draft) {
   for (const auto& [field, text] : draft.now.overrides) {
     const auto key = parse_override_key(field);
     if (!key)
-      draft.complain(Table::override_, {field, text}, key.error(), "");
+      reject(draft, {field, text}, key.error(), "");
     else if (auto canonical = key->text(); canonical != field)
       others.emplace_back(*key, OtherSpelling{{field, text}, std::move(canonical)});
     else

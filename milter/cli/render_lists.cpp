@@ -13,7 +13,9 @@ using Fit = Column::Fit;
 // What the daemon could not understand, in place of what it could have said.
 Cell text_or_error(const object& entry, std::string_view key) {
   const auto error = text_at(entry, "error");
-  return error.empty() ? Cell{text_at(entry, key)} : Cell{"ERROR: " + error, Style::bad};
+  if (error.empty()) return {text_at(entry, key)};
+  // What stands in a table begins with the word already.
+  return {error.starts_with("ERROR:") ? error : "ERROR: " + error, Style::bad};
 }
 
 std::string counted(std::size_t count, std::string_view one, std::string_view many) {
@@ -53,8 +55,10 @@ std::string render_limits(const object& answer, const View& view) {
                {"SINCE", Fit::wrap},
                {"UNTIL", Fit::wrap},
                {"BY", Fit::wrap}});
-  const auto rows = add_rows(table, array_at(answer, "limits"), [&view](const object& limit) -> std::vector<Cell> {
+  std::size_t errors = 0;
+  const auto rows = add_rows(table, array_at(answer, "limits"), [&](const object& limit) -> std::vector<Cell> {
     const auto until = text_at(limit, "until");
+    if (!text_at(limit, "error").empty()) ++errors;
     return {{text_at(limit, "identity"), Style::strong},
             {text_at(limit, "quota")},
             text_or_error(limit, "limit"),
@@ -62,7 +66,12 @@ std::string render_limits(const object& answer, const View& view) {
             {until.empty() ? "changed" : when_text(until, view)},
             {text_at(limit, "by")}};
   });
-  return rows ? table.text(view) + counted(rows, "live limit", "live limits") : "There are no live limits.\n";
+  if (rows == 0) return "There are no live limits.\n";
+  const auto limits = table.text(view) + counted(rows - errors, "live limit", "live limits");
+  if (errors == 0) return limits;
+  return limits + sentence(std::to_string(errors) + (errors == 1 ? " entry" : " entries") +
+                               " not understood; what is not understood counts for nothing",
+                           Style::bad, view);
 }
 
 }  // namespace milter::cli

@@ -86,6 +86,20 @@ TEST_CASE("a live limit tells whom it is for, what is allowed and until when") {
   }
 }
 
+TEST_CASE("a live limit that cannot be understood is told as it stands, where its field says so by its parts") {
+  struct Row {
+    std::string field;
+    std::string want;
+  } const rows[] = {
+      {"user:alice@example.com mailbox", R"({"identity":"user:alice@example.com","quota":"mailbox")"},
+      {"* *", R"({"identity":"*","quota":"*")"},
+      {"alice", R"({"identity":"alice","quota":null)"},
+  };
+  for (const auto& row : rows)
+    CHECK(json::value(override_error_json(row.field, "ERROR: no: x")) ==
+          parsed(row.want + R"(,"limit":null,"since":null,"until":null,"by":null,"error":"ERROR: no: x"})"));
+}
+
 TEST_CASE("the mode of each quota is told as configured and as it is applied") {
   struct Row {
     const char* live;  // null: none

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "tests/support/counted_log.hpp"
@@ -190,6 +191,52 @@ TEST_CASE("the mode is switched for everybody, and back to what the configuratio
   CHECK(cleared.at("live").is_null());
   CHECK(cleared.at("quotas").at(0).at("effective") == "enforce");
   CHECK(office.forgotten == 2);
+}
+
+TEST_CASE("the mode and everybody's limit on every quota are each told how to take the other away") {
+  Office office;
+  (void)done(office.desk.set_mode({"observe", {}, root}));
+  for (const auto& answer : {office.desk.limit({"*", "*", "unlimited", {}, root}), office.desk.remove_limit({"*", "*", root})}) {
+    const auto problem = refused(answer);
+    CHECK(problem.kind == Kind::refused);
+    CHECK(problem.hint.find("sendquota mode config") != std::string::npos);
+  }
+  (void)done(office.desk.clear_mode(root));
+  (void)done(office.desk.limit({"*", "*", "unlimited", {}, root}));
+  for (const auto& answer : {office.desk.set_mode({"observe", {}, root}), office.desk.clear_mode(root)}) {
+    const auto problem = refused(answer);
+    CHECK(problem.kind == Kind::refused);
+    CHECK(problem.hint.find("sendquota limit '*' '*' remove") != std::string::npos);
+  }
+  CHECK(office.forgotten == 3);  // what is refused changes nothing
+}
+
+TEST_CASE("an order that changes no table waits for none") {
+  Office office;
+  office.keeper.stop();  // so that no table becomes visible any more
+  // The least of three: a machine may be busy, but not each time for as long as a table is waited for.
+  auto least = 1h + 0ms;
+  for (int i = 0; i < 3; ++i) {
+    const auto began = std::chrono::steady_clock::now();
+    CHECK(done(office.desk.release({"user:alice", "", root})).at("released") == false);
+    (void)done(office.desk.clear_mode(root));
+    least = std::min(least, std::chrono::ceil<quota::Milliseconds>(std::chrono::steady_clock::now() - began));
+  }
+  CHECK(least < 250ms);
+  CHECK(office.forgotten == 3);  // a release is obeyed at once, whatever it changed
+}
+
+TEST_CASE("a live limit that cannot be understood is listed with what stands in the table") {
+  Office office;
+  REQUIRE(office.setup->ledger().replace(quota::Table::override_, "user:alice@example.com mailbox", std::nullopt, "plenty").has_value());
+  office.keeper.wake();
+  const auto listed = [&] { return done(office.desk.limits()).at("limits").as_array(); };
+  REQUIRE(quota::eventually([&] { return listed().size() == 1; }));
+  const auto entry = listed().front().as_object();
+  CHECK(entry.at("quota") == "mailbox");
+  CHECK(entry.at("limit").is_null());
+  CHECK(std::string_view(entry.at("error").as_string()).ends_with(" (plenty)"));
+  CHECK(done(office.desk.status()).at("live_limits") == 0);
 }
 
 TEST_CASE("an order that cannot be understood says so and does nothing") {

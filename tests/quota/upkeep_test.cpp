@@ -273,6 +273,26 @@ TEST_CASE("what a daemon does about live limits") {
   }
 }
 
+TEST_CASE("live limits that cannot be understood are kept to be shown, from the first reading on") {
+  Ids ids;
+  const auto planned = plan({}, read({}, {{alice + " mailbox", "plenty"},
+                                          {alice + " *", "ERROR: anything (observe)"},
+                                          {"alice", "unlimited"},
+                                          {"* mailbox", "none since=2026-11-22T11:00:00Z"},
+                                          {"*  mailbox", "unlimited"}}), ids.means());
+  CHECK(planned.tables.overrides.size() == 1);
+  const auto& errors = planned.tables.override_errors;
+  REQUIRE(errors.size() == 4);
+  CHECK(errors.at(alice + " *") == "ERROR: anything (observe)");
+  CHECK(errors.at(alice + " mailbox").ends_with(" (plenty)"));
+  CHECK(errors.at("alice").starts_with("ERROR: write the field as "));
+  CHECK(errors.at("*  mailbox").starts_with("ERROR: * mailbox has an entry already"));
+  // Another spelling that cures one takes its place.
+  const auto cured = plan({}, read({}, {{alice + " mailbox", "plenty"}, {"Alice@example.com mailbox", "none"}}), ids.means());
+  CHECK(cured.tables.override_errors.empty());
+  CHECK(cured.tables.overrides.contains(alice + " mailbox"));
+}
+
 TEST_CASE("live limits and accounts are taken as found where data was lost") {
   Ids ids;
   const auto before = known(read({}, {{alice + " *", "unlimited since=2026-11-22T11:00:00Z"}}, {{alice, "acme gold"}}));

@@ -86,6 +86,17 @@ TEST_CASE("limits is a table of what was changed live, by whom, since and until 
         "1 live limit\n");
 }
 
+TEST_CASE("live limits that cannot be understood are told apart, as they stand in the table") {
+  CHECK(rendered(render_limits, R"({"limits":[
+      {"identity":"*","quota":"mailbox","limit":"none","since":"2026-11-22T13:00:00Z","until":null,"by":"a"},
+      {"identity":"alice","quota":null,"limit":null,"since":null,"until":null,"by":null,"error":"ERROR: no: x"}]})") ==
+        "IDENTITY  QUOTA    LIMIT         SINCE           UNTIL    BY\n"
+        "*         mailbox  none          13:00 (1h ago)  changed  a\n"
+        "alice              ERROR: no: x                  changed\n"
+        "1 live limit\n"
+        "1 entry not understood; what is not understood counts for nothing\n");
+}
+
 TEST_CASE("mode says what was switched live and what each quota does now") {
   CHECK(
       rendered(render_mode, R"({"live":null,"quotas":[{"quota":"mailbox","mode":"enforce","effective":"enforce"}]})") ==
