@@ -10,6 +10,7 @@ namespace quota {
 namespace {
 
 constexpr std::string_view error_prefix = "ERROR: ";
+constexpr std::size_t most_quoted_bytes = 500;
 constexpr std::string_view reason_key = "reason";
 
 /// `word=value` at the front of a text; empty where the reason begins.
@@ -95,7 +96,7 @@ std::string format(const Block& block) {
 }
 
 std::string error_text(std::string_view complaint, std::string_view written) {
-  return std::string(error_prefix) + std::string(complaint) + " (" + std::string(written.substr(0, 500)) + ")";
+  return std::string(error_prefix) + std::string(complaint) + " (" + std::string(head_of(written, most_quoted_bytes)) + ")";
 }
 
 bool is_error_text(std::string_view text) { return trim(text).starts_with(trim(error_prefix)); }

@@ -1,4 +1,5 @@
-// Text: the small operations on bytes that the parsers share. ASCII only; nothing here knows a locale.
+// Text: the small operations on bytes that the parsers share. Only the last three know more than ASCII, namely UTF-8;
+// nothing here knows a locale.
 #pragma once
 
 #include <charconv>
@@ -28,5 +29,13 @@ template <class Integer = std::int64_t>
   if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
   return value;
 }
+
+[[nodiscard]] bool is_utf8(std::string_view text);
+
+/// `text` with each byte that belongs to no UTF-8 character replaced by U+FFFD.
+[[nodiscard]] std::string valid_utf8(std::string text);
+
+/// The front of `text`, at most so many bytes, without a part of a character at its end.
+[[nodiscard]] std::string_view head_of(std::string_view text, std::size_t most_bytes);
 
 }  // namespace quota

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "milter/admin/json_line.hpp"
 #include "milter/admin/problem.hpp"
 
 namespace milter::admin {
@@ -78,7 +79,7 @@ void Connection::respond(Response response, bool keep_alive) {
   message_.set(http::field::cache_control, "no-store");
   if (!response.allow.empty()) message_.set(http::field::allow, response.allow);
   message_.keep_alive(keep_alive);
-  message_.body() = boost::json::serialize(response.body) + "\n";
+  message_.body() = json_line(std::move(response.body));
   message_.prepare_payload();
   stream_.expires_after(shared_.settings.write_timeout);
   http::async_write(stream_, message_, [self = shared_from_this(), keep_alive](Error error, std::size_t) {

@@ -97,6 +97,9 @@ TEST_CASE("an entry that was marked as an error blocks until released") {
   CHECK(block.action == Action::reject);
   CHECK(format(block) == text);
   CHECK(error_text("x", std::string(100000, 'y')).size() < 600);
+  std::string umlauts(1, 'x');
+  for (int i = 0; i < 300; ++i) umlauts += "\xC3\xBC";
+  CHECK(error_text("x", umlauts) == "ERROR: x (" + umlauts.substr(0, 499) + ")");  // none is cut in two
 }
 
 TEST_CASE("every block survives being written and read, whatever its reason and who made it") {
