@@ -2,10 +2,11 @@
 // never renamed or given another meaning, so a reader ignores the keys it does not know.
 //
 // Conventions. Times are RFC 3339 text in UTC, durations in requests are text as in the configuration (`1h`), numbers
-// carry their unit as a suffix (`uptime_ms`). What is absent is null. An identity is `kind:value`; in a path every
-// byte outside [A-Za-z0-9._~-] may be percent-encoded, and '/' and '%' must be:
-// /v1/identities/script%3Amx1%2F1000%3Aform.php
+// carry their unit as a suffix (`uptime_ms`). What is absent is null. Texts are UTF-8; a byte in a table that is none is
+// U+FFFD. An identity is `kind:value`; in a path every byte outside [A-Za-z0-9._~-] may be percent-encoded, and '/' and
+// '%' must be: /v1/identities/script%3Amx1%2F1000%3Aform.php
 //
+// clang-format off
 //   GET    /v1/status                            → Status
 //   GET    /v1/identities/{id}                   → Identity; one that never sent is full, not unknown
 //   GET    /v1/blocked                           → {"blocked": [Block…]}
@@ -13,37 +14,61 @@
 //   GET    /v1/mode                              → Mode
 //   PUT    /v1/mode                              {"mode": "observe|enforce", "for"?} → Mode
 //   DELETE /v1/mode                              → Mode: again what the configuration says
-//   POST   /v1/identities/{id}/release           {"reason"?} → {"identity", "released": bool, "refilled": bool,
-//   "block": Block|null} POST   /v1/identities/{id}/block             {"for"?, "reason"?} → Block PUT
-//   /v1/identities/{id}/limits/{quota}    {"limit", "for"?} → LiveLimit; id and quota may be `*` DELETE
-//   /v1/identities/{id}/limits/{quota}    → {"identity", "quota", "removed": bool} POST   /v1/reload → {"file",
-//   "loaded": time, "quotas": n, "warnings": [text…]}
+//   POST   /v1/identities/{id}/release           {"reason"?} → {"identity", "released": bool, "refilled": bool, "block": Block|null}
+//   POST   /v1/identities/{id}/block             {"for"?, "reason"?} → Block
+//   PUT    /v1/identities/{id}/limits/{quota}    {"limit", "for"?} → LiveLimit; id and quota may be `*`
+//   DELETE /v1/identities/{id}/limits/{quota}    → {"identity", "quota", "removed": bool}
+//   POST   /v1/reload                            → {"file", "loaded": time, "quotas": n, "warnings": [text…]}
+//
+// The mode and everybody's limit on every quota (both `*`) share one entry: while it holds one, orders about the other are 409.
 //
 // Status    {"version", "host", "pid", "started": time, "uptime_ms",
 //            "config": {"file", "loaded": time, "quotas": n},
 //            "mode": Mode,
 //            "store": {"url" (without a password), "state": "ok|degraded", "since": time|null, "error": text|null},
-//            "mail": {"accepted", "tempfailed", "rejected", "held", "discarded", "observed", "inbound", "uncovered"}:
-//            since the start, "blocked": n, "live_limits": n, "warnings": [text…]}
+//            "mail": {"accepted", "tempfailed", "rejected", "held", "discarded", "observed", "inbound", "uncovered"}: since the start,
+//            "signals": Signals, "blocked": n, "live_limits": n, "warnings": [text…]}
+// Signals   what happened since the start that somebody should look into, or explains other numbers:
+//           {"refused_early": at MAIL or RCPT, before the message was there,
+//            "store_errors": questions without an answer,
+//            "php_headers_ignored": from where none is believed, "php_headers_repeated": of a believed header those after the first,
+//            "php_headers_malformed": believed, and no script's, "php_evaluated": eval()'d code,
+//            "scripts_over_bound": charged as +others (identity.max_scripts_per_uid),
+//            "without_login": authenticated, and the MTA sent no {auth_authen},
+//            "not_negotiated": judged without an event that a reload made necessary,
+//            "quarantine_failed", "events_dropped": the store took them too slowly,
+//            "never_negotiated": connections that did not speak the milter protocol,
+//            "abandoned": outgoing messages that ended before their end,
+//            "connections", "open_connections": now}
 // Mode      {"live": "observe|enforce"|null, "since": time|null, "until": time|null, "by": text|null,
 //            "quotas": [{"quota", "mode": as configured, "effective": as applied}…]}
 // Identity  {"identity", "account": text|null, "exempt": text|null, "blocked": Block|null, "limits": [Limit…],
 //            "refusals": [{"quota", "count", "of", "window": "10m", "since": time}…],
 //            "ladder": {"step", "forget_at": time}|null, "held": [{"host", "count", "max"}…]}
-// Block     {"identity", "id", "since": time, "until": time|null (until released), "action":
-// "tempfail|reject|quarantine",
-//            "by_hand": bool, "quota": text|null, "step": n|null, "reason": text, "error": text|null (cannot be
-//            understood)}
-// Limit     {"quota", "limit": "250 messages / 15m", "unit": "messages", "amount": 250, "period": "15m"|"message"|null,
-// "burst": 250,
-//            "used": 33|null, "full_at": time|null (is full), "observed": bool,
-//            "source": "quota|config override|live override|exemption"}
-//            `unlimited` and `none` are a limit's whole text: amount, period, burst, used are null then.
-// LiveLimit {"identity", "quota", "limit", "since": time|null, "until": time|null, "by": text|null, "error": text|null}
+// Block     {"identity", "id", "since": time|null, "until": time|null (until released), "action": "tempfail|reject|quarantine",
+//            "by_hand": bool, "by": text|null (who ordered it through the command), "quota": text|null, "step": n|null,
+//            "reason": text, "error": text|null (what stands in the table; cannot be understood, and blocks until released)}
+// Limit     {"quota", "limit": "250 messages / 15m", "unit": "messages", "amount": 250, "period": "15m"|"message"|null, "burst": 250,
+//            "used": 33|null, "full_at": time|null (is full), "observed": bool, "source": "quota|config override|live override"}
+//            `unlimited` and `none` are a limit's whole text: unit, amount, period, burst, used are null then.
+// LiveLimit {"identity", "quota", "limit": text|null, "since": time|null, "until": time|null, "by": text|null,
+//            "error": text|null (what stands in the table; cannot be understood, and counts for nothing: limit is null then)}
+//            Where the entry's field cannot be understood either, identity is the whole field and quota is null.
 //
 // Errors    {"error": what happened, "hint"?: what to do, "problems"?: [a line each]}
-//           400 cannot be understood · 404 no such thing or path · 405 not this method · 409 refused · 413, 431 too
-//           large 422 the configuration has problems, the old one goes on · 500 a bug · 503 the store has no answer
+//           400 cannot be understood · 404 no such thing or path · 405 not this method · 409 refused · 413, 431 too large ·
+//           422 the configuration has problems, the old one goes on · 500 a bug · 503 the store has no answer
+//
+// With --json the command prints these answers as they came, and of the commands that ask no daemon:
+//
+// try           {"messages": [{"first": n, "last": n, "verdict": "accept|quarantine|discard|tempfail|reject",
+//                 "stage": "CONNECT|HELO|MAIL|RCPT|DATA|HEADER|END-OF-MESSAGE", "answer": text (what the SMTP client was told)}…]}:
+//               messages in a row that met the same; after what was played comes "error", "hint"? if it ended early
+// check-config  {"grants": [{"title": whom it is for, "notes": [text…], "rows": [Row…]}…], "warnings": [text…]}, or an Error
+//   Row         {"what": "250 messages / 15m", "unit": "messages|recipients|bytes", "at_once": n, "in_period": n|null (the worst),
+//                "in_hour": n, "in_day": n, "in_month": n}
+// --help, --version  {"help": text}, {"version": text}
+// clang-format on
 #pragma once
 
 #include <chrono>
@@ -55,5 +80,11 @@ inline constexpr const char* default_socket_path = "/run/sendquota/admin.sock";
 inline constexpr std::size_t max_body_bytes = 64 * 1024;
 inline constexpr std::size_t max_header_bytes = 8 * 1024;
 inline constexpr std::size_t max_reason_bytes = 500;
+
+// How long each end waits for the other.
+inline constexpr std::chrono::seconds request_timeout{5};    // the daemon for a whole request
+inline constexpr std::chrono::seconds response_timeout{5};   // the daemon until its answer is taken
+inline constexpr std::chrono::seconds command_patience{15};  // the command for its turn and the whole answer
+static_assert(command_patience > request_timeout + response_timeout, "a caller outlasts the one before it");
 
 }  // namespace milter::admin

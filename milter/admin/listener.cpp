@@ -3,11 +3,14 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <set>
+#include <deque>
+#include <map>
+#include <ranges>
 #include <thread>
 #include <utility>
 
@@ -41,6 +44,12 @@ class SignalsBlocked {
 }  // namespace
 
 struct Listener::Server {
+  /// Accepted, and not yet served because its user has as many connections as he may have.
+  struct Waiting {
+    Local::socket socket;
+    Caller caller;
+  };
+
   Server(SocketFile own_file, Shared own_shared)
       : shared(std::move(own_shared)), file(std::move(own_file)), acceptor(io), pause(io) {
     acceptor.assign(Local{}, file.release_descriptor());
@@ -51,30 +60,51 @@ struct Listener::Server {
     accepting = true;
     acceptor.async_accept([this](boost::system::error_code error, Local::socket socket) {
       accepting = false;
+      if (stopping) return;  // it was accepted just before the end, which has closed all the others
       if (error) return retry(error);
-      serve(std::move(socket));
+      welcome(std::move(socket));
       accept();
     });
   }
 
   void retry(boost::system::error_code error) {
-    if (stopping) return;
     if (error != boost::asio::error::connection_aborted)
       shared.trouble("admin socket: cannot accept: " + error.message());
     pause.expires_after(accept_pause);
     pause.async_wait([this](boost::system::error_code) { accept(); });
   }
 
-  void serve(Local::socket socket) {
+  void welcome(Local::socket socket) {
     auto caller = peer_of(socket.native_handle());
     if (!caller) return shared.trouble("admin socket: " + caller.error());
-    const auto connection =
-        std::make_shared<Connection>(std::move(socket), std::move(*caller), shared, [this](Connection* ended) {
-          connections.erase(ended);
-          accept();
-        });
-    connections.insert(connection.get());
+    if (has_room_for(*caller)) return serve(std::move(socket), std::move(*caller));
+    if (waiting.size() < shared.settings.max_waiting) waiting.push_back({std::move(socket), std::move(*caller)});
+  }
+
+  [[nodiscard]] bool has_room_for(const Caller& caller) const {
+    const auto own = std::ranges::count(connections, caller.uid, [](const auto& entry) { return entry.second; });
+    return connections.size() < shared.settings.max_connections &&
+           static_cast<std::size_t>(own) < shared.settings.max_per_user;
+  }
+
+  void serve(Local::socket socket, Caller caller) {
+    const auto uid = caller.uid;
+    const auto connection = std::make_shared<Connection>(std::move(socket), std::move(caller), shared,
+                                                         [this](Connection* ended) { go_on_after(ended); });
+    connections.emplace(connection.get(), uid);
     connection->read_request();
+  }
+
+  void go_on_after(Connection* ended) {
+    connections.erase(ended);
+    if (stopping) return;
+    const auto next = std::ranges::find_if(waiting, [this](const Waiting& one) { return has_room_for(one.caller); });
+    if (next != waiting.end()) {
+      auto [socket, caller] = std::move(*next);
+      waiting.erase(next);
+      serve(std::move(socket), std::move(caller));
+    }
+    accept();
   }
 
   // Each cancelled operation comes back once; with the last one the context runs out of work and its thread ends.
@@ -83,7 +113,8 @@ struct Listener::Server {
     boost::system::error_code ignored;
     acceptor.close(ignored);
     pause.cancel();
-    for (auto* connection : connections) connection->close();
+    waiting.clear();
+    for (const auto& [connection, uid] : connections) connection->close();
   }
 
   // Constant after construction.
@@ -93,7 +124,8 @@ struct Listener::Server {
   // Used on the listener's thread only.
   Local::acceptor acceptor;
   boost::asio::steady_timer pause;
-  std::set<Connection*> connections;
+  std::map<Connection*, uid_t> connections;
+  std::deque<Waiting> waiting;  // the first caller first
   bool accepting = false;
   bool stopping = false;
   // Used by the owner only.

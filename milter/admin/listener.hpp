@@ -1,8 +1,10 @@
 // The admin endpoint on a unix socket: HTTP/1.1 with keep-alive, on one thread of its own.
 //
 // Everything a client can make it hold is bounded: connections, header, body, and the time it may take over each.
-// When all connections are taken, new callers wait in the kernel's queue until one ends; none can sit longer than
-// `read_timeout` without having sent a whole request. The service runs on the listener's thread, one call at a time.
+// None can sit longer than `read_timeout` without having sent a whole request, nor longer than `write_timeout` without
+// having taken the answer. Each user is served a few connections at a time, so that one who keeps them busy makes only
+// himself wait; `max_waiting` of such callers are kept, unread, and those beyond are hung up on. When all connections
+// are taken, new callers wait in the kernel's queue. The service runs on the listener's thread, one call at a time.
 // Knows HTTP and sockets; knows no route. Requests that are no HTTP get 400, too large ones 413 or 431.
 #pragma once
 
@@ -23,10 +25,12 @@ namespace milter::admin {
 struct ListenerSettings {
   SocketSettings socket = {};
   std::size_t max_connections = 64;
+  std::size_t max_per_user = 8;  // by the uid that SO_PEERCRED tells
+  std::size_t max_waiting = 256;
   std::size_t max_header = max_header_bytes;
   std::size_t max_body = max_body_bytes;
-  std::chrono::milliseconds read_timeout{5000};    // for a whole request, idle time between two included
-  std::chrono::milliseconds write_timeout{30000};  // for a whole response: the list of blocked senders can be long
+  std::chrono::milliseconds read_timeout = request_timeout;    // for a whole request, idle time between two included
+  std::chrono::milliseconds write_timeout = response_timeout;  // for a whole response
 };
 
 /// Answers one request. What it throws becomes a 500 and one line of trouble.

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <sys/syscall.h>
+
 #include <atomic>
 #include <future>
 #include <latch>
@@ -32,7 +34,7 @@ struct Endpoint {
   std::unique_ptr<Listener> listener;
 
   explicit Endpoint(ListenerSettings settings = {}, Service service = echo, TroubleSink trouble = no_trouble) {
-    settings.socket = {.path = path};
+    settings.socket.path = path;
     auto started = Listener::start(settings, std::move(service), std::move(trouble));
     REQUIRE(started.has_value());
     listener = std::move(*started);
@@ -44,6 +46,16 @@ std::string get(const std::string& target) { return "GET " + target + " HTTP/1.1
 std::string post(std::size_t size, const std::string& connection = "keep-alive") {
   return "POST /x HTTP/1.1\r\nHost: x\r\nConnection: " + connection + "\r\nContent-Length: " + std::to_string(size) +
          "\r\n\r\n" + std::string(size, 'b');
+}
+
+/// A client whom the kernel knows as `uid`. Requires: root.
+std::unique_ptr<RawClient> client_of(uid_t uid, const std::string& path) {
+  std::unique_ptr<RawClient> client;
+  std::thread([&] {
+    ::syscall(SYS_setresuid, -1, uid, -1);  // of this thread alone, which ends as that
+    client = std::make_unique<RawClient>(path);
+  }).join();
+  return client;
 }
 
 bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
@@ -162,6 +174,55 @@ TEST_CASE("callers above the bound wait until a connection ends, and are then se
   CHECK(has(third.read_until("}\n"), "/third"));
 }
 
+TEST_CASE("one user's callers above his bound wait for his own, in their order, and nobody else does") {
+  Endpoint endpoint({.socket = {.path = "", .mode = 0666}, .max_per_user = 2});
+  RawClient first(endpoint.path), second(endpoint.path), third(endpoint.path), fourth(endpoint.path);
+  first.send(get("/first"));
+  second.send(get("/second"));
+  CHECK(has(first.read_until("}\n"), "/first"));
+  CHECK(has(second.read_until("}\n"), "/second"));
+  third.send(get("/third"));
+  fourth.send(get("/fourth"));
+  if (::getuid() == 0) {
+    namespace fs = std::filesystem;
+    fs::permissions(fs::path(endpoint.path).parent_path(), fs::perms::group_exec, fs::perm_options::add);
+    const auto nobody = client_of(65534, endpoint.path);
+    REQUIRE(nobody->connected());
+    nobody->send(get("/nobody"));
+    CHECK(has(nobody->read_until("}\n"), R"("uid":65534)"));
+  }
+  CHECK_FALSE(third.has_news());
+  first.close();
+  CHECK(has(third.read_until("}\n"), "/third"));
+  CHECK_FALSE(fourth.has_news());
+  second.close();
+  CHECK(has(fourth.read_until("}\n"), "/fourth"));
+}
+
+TEST_CASE("a caller that went away while it waited costs the next one nothing, and one too many is hung up on") {
+  Endpoint endpoint({.max_per_user = 1, .max_waiting = 2});
+  RawClient first(endpoint.path);
+  first.send(get("/first"));
+  CHECK(has(first.read_until("}\n"), "/first"));
+  RawClient gone(endpoint.path), patient(endpoint.path), excess(endpoint.path);
+  patient.send(get("/patient"));
+  CHECK(excess.read_to_end() == "");
+  gone.close();
+  first.close();
+  CHECK(has(patient.read_until("}\n"), "/patient"));
+}
+
+TEST_CASE("who does not take his answer loses his place after the write timeout") {
+  const ListenerSettings settings{.max_per_user = 1, .read_timeout = 60s, .write_timeout = 100ms};
+  Endpoint endpoint(settings, [](const RawRequest& raw) {
+    return Response{.body = {{"target", raw.target}, {"text", std::string(raw.target == "/long" ? 3'000'000 : 1, 't')}}};
+  });
+  RawClient idle(endpoint.path), next(endpoint.path);
+  idle.send(get("/long"));
+  next.send(get("/next"));
+  CHECK(has(next.read_until("}\n"), "/next"));
+}
+
 TEST_CASE("what the service throws is a 500, a line of trouble, and not the end") {
   std::string trouble;  // read only after the answer has come
   Endpoint endpoint(
@@ -224,6 +285,41 @@ TEST_CASE("stopping waits for the call that runs") {
   leave.count_down();
   stopped.get();
   CHECK(finished);
+}
+
+TEST_CASE("a caller that is accepted in the moment of the stop does not hold it up") {
+  std::latch entered_first(1), entered_second(1), leave_first(1), leave_second(1);
+  Endpoint endpoint({}, [&](const RawRequest& raw) {
+    (raw.target == "/first" ? entered_first : entered_second).count_down();
+    (raw.target == "/first" ? leave_first : leave_second).wait();
+    return Response{};
+  });
+  RawClient first(endpoint.path), second(endpoint.path);
+  second.send("GET ");
+  first.send(get("/first"));
+  entered_first.wait();
+  // In one look at its sockets the thread now finds the second request and two callers. The order to stop comes while it
+  // is in the service; then it takes the one caller, and the other at once with him, behind the order.
+  second.send("/second HTTP/1.1\r\nHost: x\r\n\r\n");
+  const RawClient late(endpoint.path), later(endpoint.path);
+  leave_first.count_down();
+  entered_second.wait();
+  auto stopped = std::async(std::launch::async, [&] { endpoint.listener->stop(); });
+  CHECK(stopped.wait_for(20ms) == std::future_status::timeout);
+  leave_second.count_down();
+  CHECK(stopped.wait_for(3s) == std::future_status::ready);  // the read timeout is 5 s
+  stopped.get();
+}
+
+TEST_CASE("a byte that is no UTF-8 costs nobody the answer") {
+  Endpoint endpoint({}, [](const RawRequest&) { return Response{.body = {{"caf\xE9", "\xE9\"\xE2\x82"}, {"next", "ok"}}}; });
+  RawClient client(endpoint.path);
+  client.send(get("/"));
+  const auto answer = client.read_until("}\n");
+  boost::json::error_code error;
+  const auto body = boost::json::parse(answer.substr(answer.find("\r\n\r\n") + 4), error);
+  REQUIRE_FALSE(error);
+  CHECK(body == boost::json::value{{"caf\uFFFD", "\uFFFD\"\uFFFD\uFFFD"}, {"next", "ok"}});
 }
 
 TEST_CASE("two daemons on one path: the second does not start, the first goes on serving") {

@@ -26,7 +26,12 @@ class RawClient {
   }
   RawClient(const RawClient&) = delete;
   RawClient& operator=(const RawClient&) = delete;
-  ~RawClient() { ::close(fd_); }
+  ~RawClient() { close(); }
+
+  void close() {
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = -1;
+  }
 
   [[nodiscard]] bool connected() const { return connected_; }
 
@@ -55,6 +60,12 @@ class RawClient {
       text.append(buffer, static_cast<std::size_t>(got));
     }
     return text;
+  }
+
+  /// Whether something has come, or the other end has closed.
+  [[nodiscard]] bool has_news() const {
+    char byte = 0;
+    return ::recv(fd_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0;
   }
 
   std::string read_to_end() { return read_until("\1never\1"); }
