@@ -28,6 +28,11 @@ ClientError broken_by(int error) {
   return ended ? ClientError{Kind::closed, "the milter closed the connection"} : system_error(Kind::broken, error);
 }
 
+ClientError not_connected_by(int error) {
+  const bool is_denied = error == EACCES || error == EPERM;
+  return system_error(is_denied ? Kind::denied : Kind::cannot_connect, error);
+}
+
 /// Rounded up, so that a poll never returns just before the deadline and spins.
 int milliseconds_until(Deadline deadline) {
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
@@ -97,12 +102,12 @@ quota::Result<void, ClientError> Socket::connect(const void* address, std::size_
   const auto* name = static_cast<const sockaddr*>(address);
   if (::connect(descriptor_, name, static_cast<socklen_t>(size)) == 0) return {};
   // EAGAIN: a unix socket whose queue of waiting clients is full. It cannot be waited for.
-  if (errno != EINPROGRESS) return system_error(Kind::cannot_connect, errno);
+  if (errno != EINPROGRESS) return not_connected_by(errno);
   if (const auto ready = wait(POLLOUT, deadline); !ready) return ready.error();
   int error = 0;
   socklen_t length = sizeof error;
   getsockopt(descriptor_, SOL_SOCKET, SO_ERROR, &error, &length);
-  if (error != 0) return system_error(Kind::cannot_connect, error);
+  if (error != 0) return not_connected_by(error);
   return {};
 }
 

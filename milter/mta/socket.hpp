@@ -21,7 +21,8 @@ using Deadline = std::chrono::steady_clock::time_point;
 struct ClientError {
   enum class Kind {
     bad_address,     // the milter's address is not one
-    cannot_connect,  // nobody listens there, or we may not
+    cannot_connect,  // nobody listens there
+    denied,          // somebody may, and we may not connect
     timed_out,       // the step's deadline passed
     closed,          // the milter ended the connection
     broken,          // the socket failed

@@ -1,6 +1,12 @@
 #include "milter/mta/client.hpp"
 
 #include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <optional>
+#include <thread>
 
 #include "tests/milter/mta/fake_milter.hpp"
 
@@ -43,6 +49,19 @@ TEST_CASE("no milter, no client") {
   CHECK(Client::open("nonsense").error().kind == Kind::bad_address);
   CHECK(Client::open("unix:" + directory.file("nobody")).error().kind == Kind::cannot_connect);
   CHECK(Client::open("inet:1@127.0.0.1").error().kind == Kind::cannot_connect);
+}
+
+TEST_CASE("a milter that is there for others only is told from one that is not there") {
+  if (::getuid() != 0) return;  // nothing is closed to root, and only root can become somebody else
+  const FakeMilter milter(agreed(), Then::keep_silent);
+  const auto path = milter.address().substr(milter.address().find(':') + 1);
+  REQUIRE(::chmod(path.c_str(), 0600) == 0);
+  std::optional<Kind> kind;
+  std::thread([&] {
+    ::syscall(SYS_setresuid, -1, 65534, -1);  // of this thread alone, which ends as that
+    kind = Client::open(milter.address()).error().kind;
+  }).join();
+  CHECK(kind == Kind::denied);
 }
 
 TEST_CASE("a milter that negotiates badly is left at once") {
