@@ -1,10 +1,14 @@
 #include "milter/cli/ask.hpp"
 
 #include <ostream>
+#include <utility>
+
+#include "milter/admin/json_line.hpp"
 
 namespace milter::cli {
 namespace {
 
+// As it came, so that a program sees what a newer daemon has added.
 void print_json(std::ostream& out, std::string_view text) {
   out << text;
   if (!text.ends_with('\n')) out << '\n';
@@ -24,11 +28,13 @@ View view_now(const Console& console) {
 
 }  // namespace
 
-ExitCode fail(Session& session, ExitCode code, const std::string& what, const std::string& hint) {
-  boost::json::object error{{"error", what}};
+ExitCode fail(Session& session, ExitCode code, const std::string& what, const std::string& hint,
+              boost::json::object done) {
+  auto error = std::move(done);
+  error["error"] = what;
   if (!hint.empty()) error["hint"] = hint;
   if (session.options.json)
-    print_json(session.console.out, boost::json::serialize(error));
+    session.console.out << admin::json_line(std::move(error));
   else
     print_error(session, error);
   return code;

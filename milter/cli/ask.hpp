@@ -38,7 +38,9 @@ struct Session {
 /// output, with --json as JSON of the same shape to the standard output.
 [[nodiscard]] ExitCode ask(Session& session, const Call& call, Render render);
 
-/// Prints an error of ours as if the daemon had said it.
-[[nodiscard]] ExitCode fail(Session& session, ExitCode code, const std::string& what, const std::string& hint);
+/// Prints an error of ours as if the daemon had said it. With --json it is one document: `done` is what was achieved
+/// before it, and comes first.
+[[nodiscard]] ExitCode fail(Session& session, ExitCode code, const std::string& what, const std::string& hint,
+                            boost::json::object done = {});
 
 }  // namespace milter::cli

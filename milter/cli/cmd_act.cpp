@@ -14,13 +14,13 @@ struct Arguments {
   std::string identity;
   std::string quota;
   std::vector<std::string> limit;  // may come unquoted, in several words
-  std::string lasting;
+  std::optional<std::string> lasting;
   std::string reason;
 };
 
 boost::json::object body_of(const Arguments& arguments) {
   boost::json::object body;
-  if (!arguments.lasting.empty()) body["for"] = arguments.lasting;
+  if (arguments.lasting) body["for"] = *arguments.lasting;
   if (!arguments.reason.empty()) body["reason"] = arguments.reason;
   return body;
 }
@@ -78,7 +78,7 @@ void add_release(CLI::App& app, Session& session) {
 
 void add_block(CLI::App& app, Session& session) {
   const auto [command, arguments] = add(app, "block", "Block a sender, in every mode, until released");
-  command->add_option("--for", arguments->lasting, "How long, e.g. 1h; else until released");
+  add_duration(*command, arguments->lasting, "How long, e.g. 1h; else until released");
   command->add_option("--reason", arguments->reason, "Why; the sender sees it if it begins with public:");
   command->callback([&session, held = arguments] { session.exit = post(session, *held, "block", render_block); });
 }
@@ -90,7 +90,7 @@ void add_limit(CLI::App& app, Session& session) {
       ->add_option("LIMIT", arguments->limit,
                    "e.g. '5000 messages / 1d'; unlimited, none, inherit; remove: take the live limit away")
       ->required();
-  command->add_option("--for", arguments->lasting, "How long, e.g. 1d; else until it is changed");
+  add_duration(*command, arguments->lasting, "How long, e.g. 1d; else until it is changed");
   command->callback([&session, held = arguments] { session.exit = limit(session, *held); });
 }
 

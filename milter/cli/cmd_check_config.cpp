@@ -4,6 +4,7 @@
 #include <memory>
 #include <ostream>
 
+#include "milter/admin/json_line.hpp"
 #include "milter/cli/commands.hpp"
 #include "milter/config_report.hpp"
 
@@ -39,8 +40,7 @@ ExitCode refuse(Session& session, const std::vector<Problem>& problems) {
   }
   json::array lines;
   for (const auto& problem : problems) lines.emplace_back(format(problem));
-  session.console.out << json::object{{"error", "the configuration has problems"}, {"problems", std::move(lines)}} << '\n';
-  return ExitCode::config;
+  return fail(session, ExitCode::config, "the configuration has problems", "", {{"problems", std::move(lines)}});
 }
 
 ExitCode check_config(Session& session, const std::string& file) {
@@ -48,7 +48,7 @@ ExitCode check_config(Session& session, const std::string& file) {
   if (!config) return refuse(session, config.error());
   const auto report = report_on(*config);
   if (session.options.json)
-    session.console.out << json_of(report) << '\n';
+    session.console.out << admin::json_line(json_of(report));
   else
     session.console.out << to_text(report);
   return ExitCode::ok;
@@ -59,7 +59,7 @@ ExitCode check_config(Session& session, const std::string& file) {
 void add_check_config(CLI::App& app, Session& session) {
   auto* command = app.add_subcommand("check-config", "Check a configuration and print what each quota allows");
   const auto file = std::make_shared<std::string>();
-  command->add_option("FILE", *file, "The file; else the one of --config");
+  command->add_option("FILE", *file, "The file; else the one of --config")->check(not_empty());
   command->callback(
       [&session, file] { session.exit = check_config(session, file->empty() ? session.options.config : *file); });
 }

@@ -9,14 +9,14 @@ namespace {
 
 struct ModeArguments {
   std::string mode;
-  std::string lasting;
+  std::optional<std::string> lasting;
 };
 
 Call call_for(const ModeArguments& arguments) {
   if (arguments.mode.empty()) return {"GET", "/v1/mode"};
   if (arguments.mode == "config") return {"DELETE", "/v1/mode"};
   Call call{"PUT", "/v1/mode", {{"mode", arguments.mode}}};
-  if (!arguments.lasting.empty()) call.body["for"] = arguments.lasting;
+  if (arguments.lasting) call.body["for"] = *arguments.lasting;
   return call;
 }
 
@@ -29,9 +29,9 @@ void add_mode_command(CLI::App& app, Session& session) {
                    ->add_option("MODE", arguments->mode,
                                 "observe: decide, count and log, but let mail pass; enforce; config: as configured")
                    ->check(CLI::IsMember({"observe", "enforce", "config"}));
-  command->add_option("--for", arguments->lasting, "How long, e.g. 2h; then as before")->needs(mode);
+  add_duration(*command, arguments->lasting, "How long, e.g. 2h; then as configured")->needs(mode);
   command->callback([&session, arguments] {
-    if (arguments->mode == "config" && !arguments->lasting.empty())
+    if (arguments->mode == "config" && arguments->lasting)
       session.exit = fail(session, ExitCode::usage, "'mode config' has no end", "leave --for out");
     else
       session.exit = ask(session, call_for(*arguments), render_mode);

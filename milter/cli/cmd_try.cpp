@@ -3,11 +3,13 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <chrono>
 #include <memory>
+#include <optional>
 #include <ostream>
 
+#include "milter/admin/json_line.hpp"
 #include "milter/cli/commands.hpp"
+#include "milter/cli/progress_bar.hpp"
 #include "milter/cli/table.hpp"
 #include "milter/cli/try_run.hpp"
 #include "milter/config.hpp"
@@ -16,7 +18,6 @@ namespace milter::cli {
 namespace {
 
 namespace json = boost::json;
-using namespace std::chrono_literals;
 
 struct TryArguments {
   std::string milter;  // the daemon's milter socket; empty: the configuration says
@@ -82,32 +83,24 @@ json::object json_of(const TryResult& result) {
   return {{"messages", std::move(rows)}};
 }
 
-/// A bar on the terminal where it takes longer than a second.
-class ProgressBar {
- public:
-  explicit ProgressBar(std::size_t count) : count_(count), is_terminal_(::isatty(STDERR_FILENO) == 1) {}
-  ~ProgressBar() {
-    if (is_shown_) fmt::print(stderr, "\r{:60}\r", "");
-  }
-  ProgressBar(const ProgressBar&) = delete;
-  ProgressBar& operator=(const ProgressBar&) = delete;
+TryResult play(const TryPlan& plan) {
+  std::optional<ProgressBar> bar;
+  if (::isatty(STDERR_FILENO) == 1) bar.emplace(plan.count, [](const std::string& text) { fmt::print(stderr, "{}", text); });
+  return run_try(plan, [&bar](std::size_t done) {
+    if (bar) bar->set_done(done);
+  });
+}
 
-  void show(std::size_t done) {
-    const auto now = std::chrono::steady_clock::now();
-    if (!is_terminal_ || now < next_) return;
-    next_ = now + 100ms;
-    is_shown_ = true;
-    constexpr std::size_t width = 40;
-    const auto filled = width * done / count_;
-    fmt::print(stderr, "\r[{}{}] {}/{}", std::string(filled, '#'), std::string(width - filled, '.'), done, count_);
+ExitCode give_up(Session& session, const TryResult& result, const std::string& milter) {
+  const auto& error = *result.error;
+  const auto told = [&](ExitCode code, const std::string& hint) { return fail(session, code, error.what, hint, json_of(result)); };
+  switch (error.kind) {
+    case mta::ClientError::Kind::bad_address: return told(ExitCode::usage, "");
+    case mta::ClientError::Kind::denied:
+      return told(ExitCode::no_permission, "run it as root, or as a member of the milter socket's group");
+    default: return told(ExitCode::unavailable, "is sendquotad running, and is " + milter + " its milter socket?");
   }
-
- private:
-  const std::size_t count_;
-  const bool is_terminal_;
-  bool is_shown_ = false;
-  std::chrono::steady_clock::time_point next_ = std::chrono::steady_clock::now() + 1s;
-};
+}
 
 ExitCode try_policy(Session& session, const TryArguments& arguments) {
   auto milter = arguments.milter;
@@ -117,17 +110,11 @@ ExitCode try_policy(Session& session, const TryArguments& arguments) {
       return fail(session, ExitCode::config, "the milter socket is not known: " + format(config.error().front()), "name it: --milter unix:/path");
     milter = config->milter.listen;
   }
-  TryResult result;
-  {
-    ProgressBar bar(arguments.count);
-    result = run_try({milter, message_of(arguments), arguments.count}, [&](std::size_t done) { bar.show(done); });
-  }
-  if (session.options.json)
-    session.console.out << json_of(result) << '\n';
-  else if (!result.rows.empty())
-    session.console.out << table_of(result, session.console.view);
-  if (result.error.empty()) return ExitCode::ok;
-  return fail(session, ExitCode::unavailable, result.error, "is sendquotad running, and may you use " + milter + "?");
+  const auto result = play({milter, message_of(arguments), arguments.count});
+  if (!session.options.json && !result.rows.empty()) session.console.out << table_of(result, session.console.view);
+  if (result.error) return give_up(session, result, milter);
+  if (session.options.json) session.console.out << admin::json_line(json_of(result));
+  return ExitCode::ok;
 }
 
 }  // namespace
@@ -135,13 +122,17 @@ ExitCode try_policy(Session& session, const TryArguments& arguments) {
 void add_try(CLI::App& app, Session& session) {
   auto* command = app.add_subcommand("try", "Play made-up messages to the daemon and show its verdicts; they are charged as real ones");
   const auto arguments = std::make_shared<TryArguments>();
-  command->add_option("--milter", arguments->milter, "The milter socket; else the one of the configuration");
-  command->add_option("--user", arguments->user, "The SMTP-AUTH login");
-  command->add_option("--sender", arguments->sender, "The envelope sender")->capture_default_str();
-  command->add_option("--client", arguments->client, "The client's address")->capture_default_str()->check(CLI::Validator(
+  const auto add = [&](const char* name, std::string& into, const char* description) {
+    return command->add_option(name, into, description)->check(not_empty());
+  };
+  add("--milter", arguments->milter, "The milter socket; else the one of the configuration");
+  auto* user = add("--user", arguments->user, "The SMTP-AUTH login");
+  command->add_option("--sender", arguments->sender, "The envelope sender; '' is the null sender")->capture_default_str();
+  auto* client = add("--client", arguments->client, "The client's address")->capture_default_str()->check(CLI::Validator(
       [](std::string& text) { return quota::IpAddress::parse(text) ? std::string() : text + " is no address"; }, "ADDRESS"));
-  command->add_option("--script", arguments->script, "A PHP script that submits locally, e.g. 1000:form.php");
-  command->add_option("--host", arguments->host, "The MTA's own name")->capture_default_str();
+  // A script submits locally, where there is neither a login nor a client.
+  add("--script", arguments->script, "A PHP script that submits locally, e.g. 1000:form.php")->excludes(user)->excludes(client);
+  add("--host", arguments->host, "The MTA's own name")->capture_default_str();
   command->add_option("--count", arguments->count, "How many messages")->check(CLI::Range(1U, 1000000U));
   command->add_option("--recipients", arguments->recipients, "Recipients of each")->check(CLI::Range(1U, 100000U));
   command->callback([&session, arguments] { session.exit = try_policy(session, *arguments); });

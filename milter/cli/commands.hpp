@@ -3,6 +3,8 @@
 #pragma once
 
 #include <CLI/App.hpp>
+#include <optional>
+#include <string>
 
 #include "milter/cli/ask.hpp"
 
@@ -13,5 +15,10 @@ void add_mode_command(CLI::App& app, Session& session);   // mode
 void add_act_commands(CLI::App& app, Session& session);   // release, block, limit, reload
 void add_check_config(CLI::App& app, Session& session);   // check-config
 void add_try(CLI::App& app, Session& session);            // try
+
+/// Refuses an empty word: it is a shell variable without a value more often than "for ever" or "nobody".
+[[nodiscard]] CLI::Validator not_empty();
+/// `--for DURATION`, empty where it was not given.
+CLI::Option* add_duration(CLI::App& command, std::optional<std::string>& into, const std::string& description);
 
 }  // namespace milter::cli

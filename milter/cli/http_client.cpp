@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "milter/admin/file_descriptor.hpp"
+#include "milter/admin/json_line.hpp"
 
 namespace milter::cli {
 namespace {
@@ -80,7 +81,7 @@ http::request<http::string_body> message_for(const Call& call) {
   message.keep_alive(false);
   if (!call.body.empty()) {
     message.set(http::field::content_type, "application/json");
-    message.body() = boost::json::serialize(call.body);
+    message.body() = admin::json_line(call.body);
   }
   message.prepare_payload();
   return message;

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <optional>
-
 namespace milter::cli {
 namespace {
 
@@ -50,7 +48,7 @@ TryResult run_try(const TryPlan& plan, const std::function<void(std::size_t)>& p
     if (!client || plan.message.origin == mta::Origin::local) {
       auto opened = mta::Client::open(plan.milter);
       if (!opened) {
-        result.error = opened.error().what;
+        result.error = opened.error();
         return result;
       }
       client.emplace(std::move(*opened));
@@ -59,7 +57,7 @@ TryResult run_try(const TryPlan& plan, const std::function<void(std::size_t)>& p
     message.queue_id = fmt::format("TRY{:08X}", number);
     const auto sent = mta::send_message(*client, message);
     if (!sent) {
-      result.error = sent.error().what;
+      result.error = sent.error();
       return result;
     }
     add(result.rows, number, *sent);

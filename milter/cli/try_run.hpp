@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,7 @@ struct TryRow {
 
 struct TryResult {
   std::vector<TryRow> rows;
-  std::string error;  ///< why it ended before its time; empty: it did not
+  std::optional<mta::ClientError> error;  ///< why it ended before its time
 };
 
 /// Plays all messages, one after another; over SMTP on one connection, local ones on a connection each, as Postfix does.

@@ -4,12 +4,14 @@ import json
 import os
 import pty
 import re
+import select
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from rig import Daemon
+from rig import Daemon, Redis, wait_for
 from rig.room import BUILD
 
 ALICE = "alice@example.test"
@@ -131,6 +133,71 @@ def test_mode(daemon):
     assert "mode: as configured\n" in said(daemon, "mode")
 
 
+def test_the_mode_and_a_limit_for_everybody_do_not_end_each_other(daemon):
+    said(daemon, "mode", "observe")
+    for order in (["unlimited"], ["remove"]):
+        text = said(daemon, "limit", "*", "*", *order, exit=1)
+        assert "the entry '* *' holds the mode: observe since=" in text and "hint: to take the mode away first: sendquota mode config\n" in text
+    assert daemon.cli("mode")["live"] == "observe"
+    said(daemon, "mode", "config")
+    said(daemon, "limit", "*", "*", "unlimited")
+    for order in ("observe", "config"):
+        assert "hint: to take the limit away first: sendquota limit '*' '*' remove\n" in said(daemon, "mode", order, exit=1)
+    assert [limit["limit"] for limit in daemon.cli("limits")["limits"]] == ["unlimited"]
+    said(daemon, "limit", "*", "*", "remove")
+    said(daemon, "mode", "observe")
+
+
+def test_what_nobody_understands_in_a_table_is_shown(running):
+    """One byte in another encoding, typed into a table, must not hide all the others."""
+    redis = running(Redis())
+    daemon = running(Daemon(CONFIG, store=redis.url))
+    redis.cli("HSET", "sendquota:blocked", "user:eve@example.test", "caf\udce9")   # Latin-1
+    redis.cli("HSET", "sendquota:blocked", "user:bob@example.test", "until=tomorrow " + 300 * "ü")
+    redis.cli("HSET", "sendquota:override", "* mailbox", "plenty")
+    wait_for(lambda: len(daemon.cli("blocked")["blocked"]) == 2 and daemon.cli("limits")["limits"], "both tables are read")
+    blocks = {block["identity"]: block for block in daemon.cli("blocked")["blocked"]}
+    assert blocks["user:eve@example.test"]["reason"] == "caf\ufffd"
+    assert "\ufffd" not in blocks["user:bob@example.test"]["error"] and blocks["user:bob@example.test"]["error"].endswith("ü)")
+    text = said(daemon, "blocked")
+    assert "caf\ufffd" in text and text.count("ERROR:") == 1, text
+    assert "caf\ufffd" in said(daemon, "show", "eve")
+    (limit,) = daemon.cli("limits")["limits"]
+    assert (limit["identity"], limit["quota"], limit["limit"]) == ("*", "mailbox", None) and limit["error"].endswith("(plenty)")
+    text = said(daemon, "limits")
+    assert "0 live limits\n1 entry not understood" in text, text
+    said(daemon, "limit", "*", "mailbox", "remove")
+    assert daemon.cli("limits")["limits"] == [] and daemon.cli("release", "eve")["released"]
+
+
+def test_whoever_does_not_take_his_answers_makes_nobody_else_wait(running):
+    daemon = running(Daemon({**CONFIG, "admin": {"socket_mode": "0666"}}))
+    daemon.path.chmod(0o755)
+    hog = f"""
+import socket, sys, time
+def ask():
+    caller = socket.socket(socket.AF_UNIX)
+    caller.connect({str(daemon.admin)!r})
+    caller.setblocking(False)
+    try:
+        while caller.send(b"GET /v1/status HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n"):
+            pass
+    except OSError:
+        return caller
+callers = [ask() for _ in range(100)]
+print("ready", flush=True)
+time.sleep(60)
+"""
+    nobody = subprocess.Popen(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "python3", "-c", hog], stdout=subprocess.PIPE, text=True)
+    try:
+        assert nobody.stdout.readline() == "ready\n"
+        for _ in range(3):
+            said(daemon, "status")
+    finally:
+        nobody.kill()
+        nobody.wait()
+
+
 def test_reload_takes_a_configuration_or_refuses_it_whole(daemon):
     tried(daemon, "--user", ALICE, "--count", 2)
     daemon.configure({**CONFIG, "quota": [{**CONFIG["quota"][0], "limits": ["1 messages / 15m"]}, *CONFIG["quota"][1:]]})
@@ -162,10 +229,11 @@ def test_help_says_everything(daemon):
 # What a program reads
 
 MODE_KEYS = {"live", "since", "until", "by", "quotas"}
-BLOCK_KEYS = {"identity", "id", "since", "until", "action", "by_hand", "quota", "step", "reason", "error"}
+BLOCK_KEYS = {"identity", "id", "since", "until", "action", "by_hand", "by", "quota", "step", "reason", "error"}
 LIVE_LIMIT_KEYS = {"identity", "quota", "limit", "since", "until", "by", "error"}
 JSON = [
-    (["status"], {"version", "host", "pid", "started", "uptime_ms", "config", "mode", "store", "mail", "blocked", "live_limits", "warnings"}),
+    (["status"], {"version", "host", "pid", "started", "uptime_ms", "config", "mode", "store", "mail", "signals", "blocked", "live_limits",
+                  "warnings"}),
     (["show", ALICE], {"identity", "account", "exempt", "blocked", "limits", "refusals", "ladder", "held"}),
     (["blocked"], {"blocked"}),
     (["limits"], {"limits"}),
@@ -177,6 +245,9 @@ JSON = [
     (["limit", ALICE, "mailbox", "5 messages / 1d"], LIVE_LIMIT_KEYS),
     (["limit", ALICE, "mailbox", "remove"], {"identity", "quota", "removed"}),
     (["reload"], {"file", "loaded", "quotas", "warnings"}),
+    (["--help"], {"help"}),
+    (["try", "--help"], {"help"}),
+    (["--version"], {"version"}),
 ]
 
 
@@ -215,17 +286,25 @@ EXITS = [
     ([], 64), (["nonsense"], 64), (["status", "--colour"], 64), (["show"], 64), (["show", "*"], 64), (["show", "192.0.2.1"], 64),
     (["show", "planet:mars"], 64), (["block", ALICE, "--for", "soon"], 64), (["limit", ALICE, "mailbox", "5 bananas"], 64), (["mode", "off"], 64),
     (["block", ALICE, "--reason", "two\nlines"], 64), (["block", "user_domain:"], 64),
-    (["check-config", "/no/such/file"], 78),
+    (["check-config", "/no/such/file"], 78), (["check-config", ""], 64),
+    # An empty word is a variable without a value: never "for ever", "nobody" or a default.
+    (["block", ALICE, "--for", ""], 64), (["mode", "observe", "--for", ""], 64), (["limit", ALICE, "mailbox", "none", "--for", ""], 64),
+    (["try", "--user", ""], 64), (["show", "user:caf\udce9"], 64), (["block", ALICE, "--reason", "\udce9"], 64),
+    (["try", "--milter", "nonsense"], 64), (["try", "--milter", "inet:none@localhost"], 64), (["try", "--count", "0"], 64),
+    (["try", "--milter", "unix:/no/such/socket", "--count", "3"], 69), (["--config", "/no/such/file", "try"], 78),
+    (["try", "--user", ALICE, "--script", "1000:form.php"], 64), (["try", "--client", "192.0.2.1", "--script", "1000:form.php"], 64),
 ]
 
 
 @pytest.mark.parametrize("typed, code", EXITS, ids=lambda value: " ".join(value) if isinstance(value, list) else str(value))
 def test_exit_codes(daemon, typed, code):
-    text = said(daemon, *typed, exit=code)
-    assert text
-    if code and typed and typed[0] != "check-config":
-        done = daemon.command("--json", *typed)
-        assert done.returncode == code and (not done.stdout or json.loads(done.stdout)["error"])
+    """With --json always one document, on the standard output alone."""
+    assert said(daemon, *typed, exit=code)
+    done = daemon.command("--json", *typed)
+    assert (done.returncode, done.stderr) == (code, "")
+    assert ("error" in json.loads(done.stdout)) == (code != 0)
+    assert done.stdout.count("\n") == 1
+    assert daemon.cli("blocked")["blocked"] == [] and daemon.cli("mode")["live"] is None
 
 
 def test_a_command_that_is_none_is_named(daemon):
@@ -240,8 +319,14 @@ def test_exit_codes_without_a_daemon(daemon):
     command = BUILD / "bin" / "sendquota"
     assert run(command, "--socket", "/no/such/socket", "status").returncode == 69
     assert run(command, "try", "--milter", "unix:/no/such/socket", "--user", "alice").returncode == 69
-    denied = run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", command, "--socket", daemon.admin, "status")
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", command]
+    denied = run(*nobody, "--socket", daemon.admin, "status")
     assert denied.returncode == 77 and denied.stderr.startswith("sendquota: ")
+    daemon.path.chmod(0o755)
+    daemon.socket.chmod(0o660)
+    denied = run(*nobody, "try", "--milter", daemon.milter)
+    assert denied.returncode == 77 and "hint: run it as root, or as a member of the milter socket's group\n" in denied.stderr, denied.stderr
+    assert run(*nobody, "--json", "try", "--milter", daemon.milter).stdout.startswith('{"messages":[],"error":')
     daemon.kill()
     assert daemon.command("status").returncode == 69
 
@@ -276,19 +361,19 @@ def test_colours_on_a_terminal_only(daemon):
 def test_a_progress_bar_where_it_takes_longer_than_a_second(daemon):
     words = [BUILD / "bin" / "sendquota", "--socket", daemon.admin, "try", "--milter", daemon.milter, "--user", ALICE]
     assert "\r[" not in on_terminal(*words)
-    daemon.process.send_signal(19)   # SIGSTOP: a message that takes as long as we like
+    daemon.process.send_signal(signal.SIGSTOP)   # a message that takes as long as we like
     ours, its = pty.openpty()
     child = subprocess.Popen([str(word) for word in [*words, "--count", "2"]], stdin=its, stdout=subprocess.DEVNULL, stderr=its)
     os.close(its)
     try:
-        child.wait(1.1)
-    except subprocess.TimeoutExpired:
-        pass
-    daemon.process.send_signal(18)   # SIGCONT
-    shown = os.read(ours, 4096).decode()
+        shown = ""
+        while "2s" not in shown and select.select([ours], [], [], 20)[0]:   # it is drawn on while nothing is answered
+            shown += os.read(ours, 4096).decode()
+    finally:
+        daemon.process.send_signal(signal.SIGCONT)
     assert child.wait(60) == 0
     os.close(ours)
-    assert re.match(r"\r\[[#.]{40}\] [12]/2", shown), shown
+    assert re.match(r"\r\[\.{40}\] 0/2, 1s\r", shown) and "] 0/2, 2s" in shown, shown
 
 
 # Checking a configuration

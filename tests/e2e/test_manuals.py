@@ -129,6 +129,26 @@ def test_the_examples_of_sendquota_work(running):
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
 
 
+JSON_COMMANDS = ["status", "show ID", "block ID", "blocked", "limit ID QUOTA LIMIT", "limits", "mode", "release ID", "reload", "try"]
+TYPED = {"ID": "alice@example.com", "QUOTA": "mailbox", "LIMIT": "unlimited"}
+
+
+def test_every_key_of_the_json_of_sendquota_is_described(running):
+    daemon = running(Daemon({"quota": [{"name": "mailbox", "per": "user", "limits": ["250 messages / 15m"]}]}))
+    page = shown("sendquota.1")
+    section = page[page.index("\nJSON"):page.index("\nEXIT STATUS")]
+
+    def described(command):
+        return set(re.findall(r"[a-z_]+", re.search(rf"^ {{7}}{command}\s+(.*)$", section, re.M).group(1)))
+    for command in JSON_COMMANDS:
+        more = ["--milter", daemon.milter] if command == "try" else []
+        answer = daemon.cli(*(TYPED.get(word, word) for word in command.split()), *more)
+        assert set(answer) <= described(command), command
+    report = daemon.cli("check-config", daemon.config_file)
+    keys = {*report, *report["grants"][0], *report["grants"][0]["rows"][0]}
+    assert keys <= described("check-config")
+
+
 # sendquota-store(7): each line is tried where it has something to do. `before` brings the sender there, `after` is the
 # fact that the line makes true.
 

@@ -47,6 +47,15 @@ struct Run {
   };
 };
 
+/// The one JSON document that `out` is, on a line of its own.
+boost::json::object document(const std::string& out) {
+  REQUIRE(out.find('\n') == out.size() - 1);
+  boost::json::error_code error;
+  auto value = boost::json::parse(out, error);
+  REQUIRE_MESSAGE(!error, out);
+  return value.as_object();
+}
+
 }  // namespace
 
 TEST_CASE("each command asks the daemon one thing") {
@@ -107,16 +116,64 @@ TEST_CASE("a command line without meaning asks nothing and is exit 64") {
                                             {"mode", "config", "--for", "1h"},
                                             {"limit", "alice", "mailbox"},
                                             {"status", "--colour"},
+                                            {"status", "--json=false"},
+                                            {"show", "user:caf\xE9"},
+                                            {"block", "alice", "--reason", "\xE9"},
+                                            {"block", "alice", "--for", ""},
+                                            {"block", "alice", "--for="},
+                                            {"limit", "alice", "mailbox", "none", "--for", ""},
+                                            {"mode", "observe", "--for", ""},
+                                            {"status", "--socket", ""},
+                                            {"check-config", ""},
+                                            {"try", "--user", ""},
+                                            {"try", "--script", ""},
+                                            {"try", "--milter", ""},
+                                            {"try", "--milter", "nonsense"},
+                                            {"try", "--milter", "inet:port@localhost"},
+                                            {"try", "--script", "1000:form.php", "--user", "alice"},
+                                            {"try", "--script", "1000:form.php", "--client", "192.0.2.7"},
                                             {"try", "--count", "0"}};
-  for (const auto& arguments : cases) {
+  for (auto arguments : cases) {
     CAPTURE(arguments.size());
     CAPTURE((arguments.empty() ? "" : arguments.front()));
     const Run run(arguments);
     CHECK(run.exit == 64);
     CHECK(run.asked.empty());
     CHECK(run.out == "");
-    CHECK(run.err != "");
+    CHECK(run.err.starts_with("sendquota: "));
+
+    arguments.insert(arguments.begin(), "--json");
+    const Run json(arguments);
+    CHECK(json.exit == 64);
+    CHECK(json.err == "");
+    CHECK(document(json.out).contains("error"));
   }
+}
+
+TEST_CASE("an argument that is no UTF-8 is named, with what to write instead") {
+  const Run run({"show", "user:caf\xE9"});
+  CHECK(run.err == "sendquota: \"user:caf\uFFFD\" is not UTF-8\nhint: in an identity write such a byte as %XX, for example user:caf%E9\n");
+}
+
+TEST_CASE("--json is one document, whatever is asked") {
+  const Run version({"--version", "--json"}), help({"show", "--help", "--json"});
+  CHECK(document(version.out) == boost::json::object{{"version", SENDQUOTA_VERSION}});
+  CHECK(std::string_view(document(help.out).at("help").as_string()).find("kind:value") != std::string_view::npos);
+  // What follows `--` is no option.
+  CHECK(Run({"show", "--", "--json"}).out == Run({"show", "alice"}).out);
+}
+
+TEST_CASE("a try that nobody answers is one document too, and says why") {
+  const Run plain({"try", "--milter", "unix:/no/such/socket"});
+  CHECK(plain.exit == 69);
+  CHECK(plain.out == "");
+  CHECK(plain.err.starts_with("sendquota: unix:/no/such/socket: No such file or directory\nhint: is sendquotad running"));
+  const Run json({"--json", "try", "--milter", "unix:/no/such/socket"});
+  CHECK(json.exit == 69);
+  CHECK(json.err == "");
+  const auto told = document(json.out);
+  CHECK(told.at("messages").as_array().empty());
+  CHECK(told.at("error") == "unix:/no/such/socket: No such file or directory");
 }
 
 TEST_CASE("help and version are answers, not errors") {
