@@ -50,6 +50,11 @@ OrProblem<std::optional<quota::Milliseconds>> duration_of(const std::optional<st
   return std::optional{*duration};
 }
 
+bool shows(const quota::Tables& tables, const quota::OverrideKey& key, const quota::Override& entry) {
+  const auto found = tables.overrides.find(key.text());
+  return found != tables.overrides.end() && found->second == entry;
+}
+
 std::uint64_t read(const Counters::Counter& counter) { return counter.load(std::memory_order_relaxed); }
 
 /// Entries that have ended may stand in a table until they are cleaned up.
@@ -134,13 +139,13 @@ std::optional<admin::Problem> Desk::complaint_about(const std::string& quota) co
   return admin::Problem{admin::Problem::Kind::not_found, "there is no quota '" + quota + "'", "quotas are: " + known + "; or * for all", {}};
 }
 
-/// A table was changed: who gave the order and looks at once sees it obeyed, unless the store is slow.
-void Desk::changed() {
-  const auto before = tools_.keeper.tables();
+/// A table was changed: who gave the order and looks at once sees it obeyed, unless the store is slow. That a reading has
+/// come since is not enough: it may have begun before.
+void Desk::see(const std::function<bool(const quota::Tables&)>& is_there) {
   tools_.forget_refusals();
   tools_.keeper.wake();
   const auto deadline = std::chrono::steady_clock::now() + obeyed_soon;
-  while (tools_.keeper.tables() == before && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(2ms);
+  while (!is_there(*tools_.keeper.tables()) && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(2ms);
 }
 
 Desk::Answer Desk::status() {
@@ -205,7 +210,7 @@ Desk::Answer Desk::set_mode(const admin::ModeOrder& order) {
   if (order.mode != name(mode)) return bad_request("'" + order.mode + "' is no mode: write observe or enforce");
   const auto done = tools_.handles.set_mode(mode, *lasting, order.by.user);
   if (!done) return handle_problem(done.error());
-  changed();
+  see([&](const quota::Tables& tables) { return shows(tables, {}, *done); });
   quota::Tables after;
   after.overrides.emplace("* *", *done);
   return mode_json(*tools_.config()->policy, after, now());
@@ -214,7 +219,7 @@ Desk::Answer Desk::set_mode(const admin::ModeOrder& order) {
 Desk::Answer Desk::clear_mode(const admin::Caller& by) {
   const auto done = tools_.handles.clear_mode(by.user);
   if (!done) return handle_problem(done.error());
-  if (*done) changed();
+  if (*done) see([](const quota::Tables& tables) { return !tables.overrides.contains(quota::OverrideKey{}.text()); });
   return mode_json(*tools_.config()->policy, quota::Tables{}, now());
 }
 
@@ -225,7 +230,7 @@ Desk::Answer Desk::release(const admin::ReleaseOrder& order) {
   if (!done) return handle_problem(done.error());
   const auto& block = *done;
   if (block)
-    changed();
+    see([&](const quota::Tables& tables) { return !tables.blocked.contains(identity->text()); });
   else
     tools_.forget_refusals();  // only the record was changed, and no daemon keeps a copy of that
   return json::object{{"identity", identity->text()},
@@ -241,7 +246,10 @@ Desk::Answer Desk::block(const admin::BlockOrder& order) {
   if (!lasting) return lasting.error();
   const auto done = tools_.handles.block(*identity, *lasting, {order.by.user, order.reason});
   if (!done) return handle_problem(done.error());
-  changed();
+  see([&](const quota::Tables& tables) {
+    const auto found = tables.blocked.find(identity->text());
+    return found != tables.blocked.end() && found->second == *done;
+  });
   return block_json(identity->text(), *done);
 }
 
@@ -255,7 +263,7 @@ Desk::Answer Desk::limit(const admin::LimitOrder& order) {
   if (!allowance) return bad_request(allowance.error());
   const auto done = tools_.handles.set_limit(*key, *allowance, *lasting, order.by.user);
   if (!done) return handle_problem(done.error());
-  changed();
+  see([&](const quota::Tables& tables) { return shows(tables, *key, *done); });
   return override_json(*key, *done);
 }
 
@@ -266,7 +274,7 @@ Desk::Answer Desk::remove_limit(const admin::RemoveLimitOrder& order) {
   if (!done) return handle_problem(done.error());
   // The entry of a quota that a reload took away can still be removed.
   if (const auto unknown = complaint_about(order.quota); unknown && !*done) return *unknown;
-  if (*done) changed();
+  if (*done) see([&](const quota::Tables& tables) { return !tables.overrides.contains(key->text()); });
   return json::object{{"identity", key->identity ? key->identity->text() : "*"}, {"quota", order.quota}, {"removed", done->has_value()}};
 }
 

@@ -49,7 +49,7 @@ class Desk final : public admin::Operations {
   [[nodiscard]] quota::Result<quota::OverrideKey, admin::Problem> key_of(const std::string& identity, const std::string& quota) const;
   /// Why no quota can be meant; empty where one is.
   [[nodiscard]] std::optional<admin::Problem> complaint_about(const std::string& quota) const;
-  void changed();
+  void see(const std::function<bool(const quota::Tables&)>& is_there);
 
   const DeskTools tools_;
   const quota::Timestamp started_;
