@@ -85,9 +85,16 @@ Draft begun(Known before, const TablesText& now, const Means& means) {
   const bool is_same_run = before.history == now.history;
   const bool is_intact = is_same_run && !epoch.empty() && before.epoch == epoch;
   const bool is_lost = !before.history.empty() && (!is_same_run || (!before.epoch.empty() && before.epoch != epoch));
-  Draft draft{.before = std::move(before), .now = now, .means = means, .is_intact = is_intact, .is_lost = is_lost};
+  const bool is_outdated = before.is_recalled && !epoch.empty() && now.now - before.read_at > recalled_for;
+  Draft draft{.before = std::move(before),
+              .now = now,
+              .means = means,
+              .is_intact = is_intact,
+              .is_lost = is_lost,
+              .is_outdated = is_outdated};
   draft.plan.after.history = now.history;
   draft.plan.after.epoch = epoch;
+  draft.plan.after.read_at = now.now;
   return draft;
 }
 
@@ -103,13 +110,23 @@ Plan finished(Draft draft) {
 
 Plan plan(Known before, const TablesText& now, const Means& means) {
   auto draft = upkeep::begun(std::move(before), now, means);
+  const auto blocks_before = draft.before.blocked.size();
   upkeep::read_blocked(draft);
   upkeep::read_overrides(draft);
   upkeep::read_accounts(draft);
   upkeep::ensure_epoch(draft);
   upkeep::announce_loss(draft);
   draft.plan.tables.note_needs();
+  const auto& after = draft.plan.after;
+  draft.plan.has_news = draft.before.is_recalled || draft.before.history != after.history || draft.before.epoch != after.epoch ||
+                        after.blocked.size() != blocks_before || draft.as_before != blocks_before;
   return upkeep::finished(std::move(draft));
+}
+
+Block understood(const std::string& text) {
+  auto block = parse_block(text);
+  if (block) return std::move(*block);
+  return Block{.reason = error_text(block.error(), text), .is_error = true};
 }
 
 std::string id_of(const Block& block) {

@@ -20,8 +20,11 @@
 // A lost history is another run or replication id, or another or no epoch. Then known blocks that have not ended are put
 // back, so a release made meanwhile must be repeated, and event `lost` says so. Overrides and accounts are taken as found:
 // nobody is harmed for long by limits that fall back to the configuration.
-// Known limits: a release made while no daemon was running leaves the record as it is. A block made and released between
-// two readings is not seen at all.
+// What an earlier process knew (recalled) counts as if it had been read by this one, with two differences: a release made
+// in between is told only by whoever empties the record, for others may have told it long ago; and knowledge older than
+// `recalled_for` puts nothing back into a table that somebody has kept meanwhile (one with an epoch).
+// Known limits: a block made and released between two readings is not seen at all. One that was recalled without an id, and
+// released before this daemon ran, leaves its record as it is.
 #pragma once
 
 #include <functional>
@@ -46,6 +49,8 @@ struct KnownBlock {
   std::optional<Timestamp> since{};  ///< likewise
   bool seen = false;    ///< read under Known's history and epoch; false: put back, and not yet seen again
   bool marked = false;  ///< the record is known to hold the id
+
+  bool operator==(const KnownBlock&) const = default;
 };
 
 struct KnownOverride {
@@ -60,7 +65,10 @@ struct Known {
   std::map<std::string, KnownBlock> blocked{};       ///< by identity text
   std::map<std::string, KnownOverride> overrides{};  ///< by OverrideKey::text()
   std::int64_t hours_announced = 0;                  ///< of `* *` observe
+  Timestamp read_at{};                               ///< the store's clock
+  bool is_recalled = false;                          ///< read by an earlier process; only blocks, history and epoch are known
 };
+inline constexpr Milliseconds recalled_for = std::chrono::hours{24};
 
 struct Marking {
   Identity identity;
@@ -85,9 +93,12 @@ struct Change {
 
 /// Empties the record if its block is `id`. Whoever did logs the event. No id: the block was released before it got one.
 struct Release {
+  /// once: a record that is gone already is told of as well, by one daemon. if_done: only whoever empties it tells.
+  enum class Telling : std::uint8_t { once, if_done };
   Identity identity;
   std::string id;
   Event event;
+  Telling telling = Telling::once;
 };
 
 /// Makes sure that the record of a block that this daemon did not make holds its id: its maker may have died in between.
@@ -110,6 +121,7 @@ struct Plan {
   Known after{};
   std::vector<Step> steps{};           ///< in this order: releases, changes, announcements, marks
   std::optional<Timestamp> wake_at{};  ///< when something ends or is due by itself
+  bool has_news = false;               ///< history, epoch or blocks are not as this process knew them before
 };
 
 /// What upkeep needs from outside.
@@ -117,6 +129,9 @@ struct Means {
   std::function<std::string()> new_id;                               ///< a random word
   std::function<Milliseconds(const std::string& quota)> forget;      ///< BlockRule::forget; zero for a quota without
 };
+
+/// A block's text as it counts. Never fails: what cannot be understood is a block that says so.
+[[nodiscard]] Block understood(const std::string& text);
 
 /// What follows from reading `now` after `before`.
 [[nodiscard]] Plan plan(Known before, const TablesText& now, const Means& means);

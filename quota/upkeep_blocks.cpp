@@ -1,24 +1,20 @@
+#include <set>
+
 #include "quota/time_text.hpp"
 #include "quota/upkeep_draft.hpp"
 
 namespace quota::upkeep {
 namespace {
 
-/// Never fails: what cannot be understood is a block that says so.
-Block understood(const std::string& text) {
-  auto block = parse_block(text);
-  if (block) return std::move(*block);
-  return Block{.reason = error_text(block.error(), text), .is_error = true};
-}
-
 Event ended_event(const Identity& identity, const Block& block) {
   return {"ended", "info", identity.text(), "the block ended by itself at " + format_moment(*block.until), "", ""};
 }
 
-Release release_of(const Identity& identity, const KnownBlock& known) {
+Release release_of(const Draft& draft, const Identity& identity, const KnownBlock& known) {
   std::string text =
       "released; the block was: " + (known.block.reason.empty() ? "without a reason" : known.block.reason);
-  return {identity, known.id, Event{"released", "info", identity.text(), std::move(text), "by hand", ""}};
+  const auto telling = draft.before.is_recalled ? Release::Telling::if_done : Release::Telling::once;
+  return {identity, known.id, Event{"released", "info", identity.text(), std::move(text), "by hand", ""}, telling};
 }
 
 Marking marking_of(const Draft& draft, const Identity& identity, const Block& block) {
@@ -40,8 +36,10 @@ Block completed(const Draft& draft, Block block, const std::string& known_id,
 /// What `text` means where `known` stood before.
 KnownBlock followed(Draft& draft, const Identity& identity, KnownBlock known, const std::string& text) {
   if (known.text == text) {
+    const bool is_marked = known.marked && !draft.is_lost;
+    if (known.seen && known.marked == is_marked) ++draft.as_before;
     known.seen = true;
-    known.marked = known.marked && !draft.is_lost;
+    known.marked = is_marked;
     return known;
   }
   KnownBlock entry{.text = text, .block = understood(text), .seen = true};
@@ -51,7 +49,7 @@ KnownBlock followed(Draft& draft, const Identity& identity, KnownBlock known, co
   entry.marked = known.marked && entry.id == known.id && !draft.is_lost;
   const bool is_another = !known.id.empty() && entry.id != known.id && !entry.block.is_error && !known.block.is_error;
   if (is_another && draft.is_intact && known.seen && known.block.holds_at(draft.now.now))
-    draft.releases.push_back(release_of(identity, known));
+    draft.releases.push_back(release_of(draft, identity, known));
   return entry;
 }
 
@@ -100,6 +98,7 @@ bool keep_unchanged(Draft& draft, const std::string& field, const std::string& t
   if (found == draft.before.blocked.end() || draft.is_lost) return false;
   auto& [known_text, block, id, since, seen, marked] = found->second;
   if (known_text != text || !marked || block.id.empty() || !block.since || !block.holds_at(draft.now.now)) return false;
+  if (seen) ++draft.as_before;
   seen = true;
   publish(draft, field, block);
   auto& after = draft.plan.after.blocked;
@@ -109,6 +108,7 @@ bool keep_unchanged(Draft& draft, const std::string& field, const std::string& t
 
 void put_back(Draft& draft, const Identity& identity, KnownBlock known) {
   const auto field = identity.text();
+  if (!known.seen && !known.marked) ++draft.as_before;
   known.seen = known.marked = false;
   Change change{.table = Table::blocked, .field = field, .desired = known.text};
   if (!known.id.empty()) {
@@ -122,13 +122,17 @@ void put_back(Draft& draft, const Identity& identity, KnownBlock known) {
   draft.plan.after.blocked.insert_or_assign(field, std::move(known));
 }
 
-void read_missing(Draft& draft) {
+/// Canonical fields and the texts that stand under another spelling of them.
+using Renamings = std::set<std::pair<std::string_view, std::string_view>>;
+
+void read_missing(Draft& draft, const Renamings& renamings) {
   for (auto& [field, known] : draft.before.blocked) {
     const auto identity = parse_identity(field);
     if (!identity || !known.block.holds_at(draft.now.now)) continue;
+    if (known.id.empty() && renamings.contains({field, known.text})) continue;  // it was never there: still to be renamed
     if (draft.is_intact && known.seen)
-      draft.releases.push_back(release_of(*identity, known));
-    else
+      draft.releases.push_back(release_of(draft, *identity, known));
+    else if (!draft.is_outdated)
       put_back(draft, *identity, std::move(known));
   }
 }
@@ -169,6 +173,9 @@ void read_other(Draft& draft, const Identity& identity, const OtherSpelling& oth
     return read_second(draft, identity, other, holding->second);
   auto block = understood(other.entry.text);
   if (!block.holds_at(draft.now.now)) return draft.end(Table::blocked, other.entry, ended_event(identity, block));
+  // Known from now on, so that a release before the next reading is seen as one. Without an id: another daemon's may win.
+  draft.plan.after.blocked.insert_or_assign(
+      other.canonical, KnownBlock{.text = other.entry.text, .block = block, .since = block.since, .seen = true});
   if (!block.is_error) block = completed(draft, std::move(block), "", {});
   publish(draft, other.canonical, block);
   draft.changes.push_back(Change{.table = Table::blocked,
@@ -195,7 +202,9 @@ void read_blocked(Draft& draft) {
     else
       read_block(draft, *identity, {field, text});
   }
-  read_missing(draft);
+  Renamings renamings;
+  for (const auto& [identity, other] : others) renamings.emplace(other.canonical, other.entry.text);
+  read_missing(draft, renamings);
   for (const auto& [identity, other] : others) read_other(draft, identity, other);
 }
 

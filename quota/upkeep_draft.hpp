@@ -13,8 +13,10 @@ struct Draft {
   Known before;
   const TablesText& now;
   const Means& means;
-  bool is_intact;  ///< what is missing was taken away by somebody
-  bool is_lost;    ///< the data is not what it was
+  bool is_intact;    ///< what is missing was taken away by somebody
+  bool is_lost;      ///< the data is not what it was
+  bool is_outdated;  ///< what was known is too old to be put back
+  std::size_t as_before = 0;  ///< blocks of `after` that are exactly what they were
   Plan plan{};
   std::vector<Step> releases{};
   std::vector<Step> changes{};

@@ -39,9 +39,9 @@ Result<void, std::string> sync_folder(const std::filesystem::path& folder) {
   return {};
 }
 
-Result<DurableFile, std::string> DurableFile::create(const std::filesystem::path& path) {
+Result<DurableFile, std::string> DurableFile::create(const std::filesystem::path& path, mode_t mode) {
   const auto draft = draft_of(path);
-  FileHandle file{::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640)};
+  FileHandle file{::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)};
   if (!file.is_open()) return system_complaint("create", draft);
   return DurableFile{path, std::move(file)};
 }

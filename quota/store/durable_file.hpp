@@ -4,6 +4,8 @@
 // is there, or the new one, never a mixture. Errors say what failed, where and why.
 #pragma once
 
+#include <sys/types.h>
+
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -43,7 +45,8 @@ class FileHandle {
 
 class DurableFile {
  public:
-  [[nodiscard]] static Result<DurableFile, std::string> create(const std::filesystem::path& path);
+  /// `mode`: its permissions, less the umask.
+  [[nodiscard]] static Result<DurableFile, std::string> create(const std::filesystem::path& path, mode_t mode = 0640);
   DurableFile(DurableFile&&) = default;
   DurableFile& operator=(DurableFile&&) = delete;
   ~DurableFile();

@@ -16,12 +16,6 @@ HandleError somebody_else(const std::string& field) {
   return {HandleError::Kind::busy, "somebody else keeps changing the entry of " + field + "; try again"};
 }
 
-Block understood(const std::string& text) {
-  auto block = parse_block(text);
-  if (block) return std::move(*block);
-  return Block{.reason = error_text(block.error(), text), .is_error = true};
-}
-
 /// One line: a table's text is read by people and by line.
 std::string one_line(std::string text) {
   std::replace_if(

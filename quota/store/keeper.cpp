@@ -36,6 +36,7 @@ Keeper::Keeper(Ledger& ledger, KeeperOptions options)
       runner_(ledger, events_),
       pause_after_failure_(first_pause),
       tables_(std::make_shared<const Tables>()) {
+  if (options_.known_blocks) recall();
   thread_ = std::thread([this] { run(); });
 }
 
@@ -81,6 +82,32 @@ void Keeper::stop() {
   }
   lock.unlock();
   thread_.join();
+  if (kept_) kept_->stop();
+}
+
+/// What an earlier process knew holds from now on.
+void Keeper::recall() {
+  const auto host_now = std::chrono::floor<Milliseconds>(std::chrono::system_clock::now());
+  auto recalled = recall_blocks(*options_.known_blocks, host_now);
+  known_ = std::move(recalled.known);
+  auto tables = std::make_shared<Tables>();
+  for (const auto& [field, known] : known_.blocked) tables->blocked.emplace(field, known.block);
+  tables->note_needs();
+  tables_ = std::move(tables);
+  for (const auto& note : recalled.notes) tell(KeeperReport::What::blocks_file_damaged, note);
+  keep_blocks();
+}
+
+void Keeper::keep_blocks() {
+  KnownBlocksOptions options{.path = *options_.known_blocks};
+  options.text = [this] {
+    const std::lock_guard lock(known_mutex_);
+    return text_of(known_);
+  };
+  options.report = [this](const std::string& problem) {
+    tell(problem.empty() ? KeeperReport::What::blocks_kept : KeeperReport::What::blocks_not_kept, problem);
+  };
+  kept_ = std::make_unique<KnownBlocks>(std::move(options));
 }
 
 bool Keeper::is_stopping() const {
@@ -130,6 +157,7 @@ std::vector<Step> Keeper::take_over(const TablesText& read, Moment read_at) {
   const std::lock_guard known_lock(known_mutex_);
   auto planned = plan(std::move(known_), read, options_.means);
   known_ = std::move(planned.after);
+  if (planned.has_news && kept_) kept_->changed();
   wake_at_ = planned.wake_at;
   TablesPtr published = std::make_shared<const Tables>(std::move(planned.tables));
   {
@@ -197,7 +225,9 @@ void Keeper::note_failure(const Step& step, const StoreError& error) {
 void Keeper::note_marked(const Mark& step) {
   const std::lock_guard lock(known_mutex_);
   const auto found = known_.blocked.find(step.marking.identity.text());
-  if (found != known_.blocked.end() && found->second.id == step.marking.mark.id) found->second.marked = true;
+  if (found == known_.blocked.end() || found->second.id != step.marking.mark.id) return;
+  found->second.marked = true;
+  if (kept_) kept_->changed();
 }
 
 void Keeper::wait() {

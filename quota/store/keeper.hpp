@@ -5,6 +5,7 @@
 // long as the last one took, at least 50 ms and never so long that a change would be obeyed later than a second after it
 // was made: a storm of changes costs about a tenth of the keeper's time, and from some 10,000 entries on a reading a second.
 // After a failed reading the old copy stays, with every block in it, and the next follows after 100 ms … 1 s.
+// With a file for them (known_blocks.hpp) the blocks of an earlier process hold from the start, before anything was read.
 // Invariant: each Ledger has one keeper, which is the only one that waits for its changes.
 #pragma once
 
@@ -15,6 +16,7 @@
 #include <optional>
 #include <thread>
 
+#include "quota/store/known_blocks.hpp"
 #include "quota/store/step_runner.hpp"
 #include "quota/tables.hpp"
 #include "quota/upkeep.hpp"
@@ -23,16 +25,25 @@ namespace quota {
 
 /// What the owner may want to log. Each is told when it begins and when it is over, not each time.
 struct KeeperReport {
-  enum class What : std::uint8_t { tables_unreadable, tables_readable, steps_failing, steps_done };
+  enum class What : std::uint8_t {
+    tables_unreadable,
+    tables_readable,
+    steps_failing,
+    steps_done,
+    blocks_not_kept,  ///< a restart without the store would not know every block
+    blocks_kept,
+    blocks_file_damaged,
+  };
   What what;
-  std::string text;  ///< the store's words; empty for the good news
+  std::string text;  ///< the store's words, or the system's; empty for the good news
 };
 
 struct KeeperOptions {
   std::string host{};                                                 ///< who writes the events
   Means means{};
-  std::function<void(const KeeperReport&)> report{};                  ///< called on the keeper's thread
+  std::function<void(const KeeperReport&)> report{};                  ///< called on threads of the keeper, and its maker's
   Milliseconds idle_read = std::chrono::seconds{10};
+  std::optional<std::filesystem::path> known_blocks{};                ///< empty: a restart knows nothing before it has read
 };
 
 class Keeper {
@@ -46,7 +57,7 @@ class Keeper {
   /// Waits until the tables were read once. Returns whether they were.
   [[nodiscard]] bool first_read(Milliseconds at_most);
 
-  /// The latest copy; empty tables before the first reading, never null. Threads: any.
+  /// The latest copy; before the first reading the recalled blocks, or nothing. Never null. Threads: any.
   [[nodiscard]] TablesPtr tables() const;
 
   /// The store's clock by the last reading and the time since: never ahead of it. Empty before the first. Threads: any.
@@ -77,6 +88,8 @@ class Keeper {
   void note_marked(const Mark& step);
   void wait();
   void tell(KeeperReport::What what, std::string text);
+  void recall();
+  void keep_blocks();
 
   // Constant after construction.
   Ledger& ledger_;
@@ -105,6 +118,7 @@ class Keeper {
   mutable std::mutex known_mutex_;  // never taken by a message: planning holds it
   Known known_;                     // guarded by known_mutex_
 
+  std::unique_ptr<KnownBlocks> kept_;  // null without a file
   std::thread thread_;
 };
 

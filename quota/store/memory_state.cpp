@@ -1,13 +1,9 @@
 #include "quota/store/memory_state.hpp"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <fstream>
 
 #include "quota/store/random_id.hpp"
+#include "quota/store/state_folder.hpp"
 #include "quota/text.hpp"
 #include "quota/time_text.hpp"
 
@@ -22,22 +18,6 @@ std::optional<Timestamp> moment_of(std::string_view word) {
   const auto number = parse_number(word);
   if (!number) return std::nullopt;
   return Timestamp{Milliseconds{*number}};
-}
-
-Result<FileHandle, std::string> lock_folder(const std::filesystem::path& folder) {
-  const auto path = folder / "lock";
-  FileHandle file{::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640)};
-  if (!file.is_open()) return system_complaint("open", path);
-  if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) return system_complaint("lock", path);
-    std::string pid;
-    std::getline(std::ifstream(path), pid);
-    return "state_dir " + folder.native() + " is in use by another sendquotad (process " + pid +
-           "); stop that one, or give this one a state_dir of its own";
-  }
-  if (::ftruncate(file.get(), 0) != 0 || !write_all(file, std::to_string(::getpid()) + "\n"))
-    return system_complaint("write", path);
-  return file;
 }
 
 std::optional<Table> table_called(std::string_view called) {
@@ -85,10 +65,7 @@ MemoryState::MemoryState(const std::filesystem::path& folder, FileHandle lock)
 
 Result<std::unique_ptr<MemoryState>, std::string> MemoryState::open(const std::filesystem::path& folder,
                                                                     Timestamp now) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) return "cannot make state_dir " + folder.native() + ": " + error.message();
-  auto lock = lock_folder(folder);
+  auto lock = lock_state_folder(folder);
   if (!lock) return lock.error();
   std::unique_ptr<MemoryState> state{new MemoryState(folder, std::move(*lock))};
   auto content = state->journal_.read(now);

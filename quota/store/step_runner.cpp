@@ -24,9 +24,10 @@ void StepRunner::tell_of(const Release& step) {
 }
 
 Result<Ran, StoreError> StepRunner::run(const Release& step) {
-  if (step.id.empty()) return release_nameless(step);
+  if (step.id.empty()) return step.telling == Release::Telling::if_done ? Ran::lost : release_nameless(step);
   const auto released = ledger_.release(step.identity, step.id);
   if (!released) return released.error();
+  if (!*released && step.telling == Release::Telling::if_done) return Ran::lost;
   if (!*released) return tell_where_gone(step);
   tell_of(step);
   return Ran::won;

@@ -1,5 +1,6 @@
 #include "quota/store/tab_text.hpp"
 
+#include <algorithm>
 #include <array>
 #include <boost/crc.hpp>
 #include <charconv>
@@ -66,11 +67,13 @@ std::string unescaped(std::string_view word) {
 }  // namespace
 
 void append_escaped(std::string& line, std::string_view word) {
-  for (const char c : word) {
-    if (is_plain(c))
-      line += c;
-    else
-      append_escape(line, c);
+  while (!word.empty()) {
+    const auto end = std::find_if_not(word.begin(), word.end(), is_plain);
+    const auto plain = static_cast<std::size_t>(end - word.begin());
+    line += word.substr(0, plain);
+    if (plain == word.size()) return;
+    append_escape(line, word[plain]);
+    word.remove_prefix(plain + 1);
   }
 }
 

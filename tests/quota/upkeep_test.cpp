@@ -204,6 +204,98 @@ TEST_CASE("a block that could not be put back is tried again, and is a release o
   CHECK(said(plan(seen.after, empty, ids.means())) == Steps{"release " + alice + " b2 event released"});
 }
 
+TEST_CASE("a block under another spelling that is taken away before its next reading was released") {
+  Ids ids;
+  const TablesText::Entries mistyped{{"ALICE@example.com", "stolen"}};
+  const auto found = plan(known(read({})), read(mistyped), ids.means());
+  REQUIRE(said(found).size() == 1);
+
+  // Renamed by any daemon, under whatever id, and taken away again.
+  CHECK(said(plan(found.after, read({}), ids.means())) == Steps{"release " + alice + "  event released"});
+  // Not yet renamed: it never stood under its name, and is renamed again.
+  const auto again = plan(found.after, read(mistyped), ids.means());
+  CHECK(said(again) == Steps{alice + ": absent -> 'id=new2 since=2026-11-22T12:00:00Z action=reject stolen' mark new2 "
+                                     "instead of ALICE@example.com event blocked"});
+  // Renamed by another daemon: the same block, whose id is the winner's.
+  const auto renamed = plan(again.after, read({{alice, whole}}), ids.means());
+  CHECK(said(renamed) == Steps{"mark " + alice + " b1"});
+  CHECK(said(plan(renamed.after, read({}), ids.means())) == Steps{"release " + alice + " b1 event released"});
+}
+
+TEST_CASE("a known block that goes while a shorter one stands under another spelling is not forgotten") {
+  Ids ids;
+  const TablesText now{{{"epoch", "e2"}, {"ALICE@example.com", "until=2026-11-22T12:30:00Z x"}}, {}, {}, "run-2", noon};
+  const auto planned = plan(known(read({{alice, automatic}})), now, ids.means());
+  REQUIRE(planned.tables.find_block(alice_identity, noon));
+  CHECK(planned.tables.find_block(alice_identity, noon)->until == noon + 1h);
+}
+
+TEST_CASE("what an earlier process knew counts like what this one has read, but old releases are not told again") {
+  auto recalled = known(read({{alice, automatic}}));
+  recalled.is_recalled = true;
+  const auto put_back = alice + ": absent -> '" + automatic + "' mark b2";
+  using Telling = Release::Telling;
+  const struct {
+    const char* why;
+    Milliseconds age;
+    TablesText now;
+    Steps want;
+  } rows[] = {
+      {"nothing happened", 1min, read({{alice, automatic}}), {}},
+      {"released while no daemon ran", 1min, read({}), {"release " + alice + " b2 event released"}},
+      {"released, and known from long ago", 240h, read({}), {"release " + alice + " b2 event released"}},
+      {"FLUSHALL meanwhile", 1min, {{}, {}, {}, "run-1", noon}, {"epoch: absent -> 'new1'", put_back, "announce lost"}},
+      {"an empty server took over", 1min, {{}, {}, {}, "run-2", noon}, {"epoch: absent -> 'new1'", put_back, "announce lost"}},
+      {"another daemon has begun to put back", 1min, {{{"epoch", "e2"}}, {}, {}, "run-2", noon}, {put_back, "announce lost"}},
+      {"a failover that lost the last writes", 1min, {{{"epoch", "e1"}}, {}, {}, "run-2", noon}, {put_back, "announce lost"}},
+      {"a failover, and known from long ago: others have kept the table", 25h, {{{"epoch", "e1"}}, {}, {}, "run-2", noon}, {}},
+      {"another data set, and known from long ago", 25h, {{{"epoch", "e2"}}, {}, {}, "run-2", noon}, {}},
+      {"an empty store, and known from long ago: nobody has kept it", 240h, {{}, {}, {}, "run-2", noon}, {"epoch: absent -> 'new1'", put_back, "announce lost"}},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.why);
+    Ids ids;
+    recalled.read_at = noon - row.age;
+    const auto planned = plan(recalled, row.now, ids.means());
+    CHECK(said(planned) == row.want);
+    CHECK(planned.has_news);
+    CHECK_FALSE(planned.after.is_recalled);
+    for (const auto& step : planned.steps)
+      if (const auto* release = std::get_if<Release>(&step)) CHECK(release->telling == Telling::if_done);
+  }
+}
+
+TEST_CASE("there are news exactly where a restart would have to know them") {
+  const auto text = read({{alice, whole}});
+  const struct {
+    const char* why;
+    TablesText now;
+    bool want;
+  } rows[] = {
+      {"the same again", text, false},
+      {"a live limit", read({{alice, whole}}, {{alice + " *", "unlimited since=2026-11-22T11:00:00Z"}}), false},
+      {"another block", read({{alice, whole}, {"user:bob@example.com", automatic}}), true},
+      {"one in place of another", read({{"user:bob@example.com", whole}}), true},
+      {"none", read({}), true},
+      {"another text", read({{alice, whole_until_one}}), true},
+      {"another server", {{{"epoch", "e1"}, {alice, whole}}, {}, {}, "run-2", noon}, true},
+      {"another epoch", {{{"epoch", "e2"}, {alice, whole}}, {}, {}, "run-1", noon}, true},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.why);
+    Ids ids;
+    CHECK(plan(known(text), row.now, ids.means()).has_news == row.want);
+  }
+  Ids ids;
+  CHECK(plan({}, read({}), ids.means()).has_news);  // the epoch
+
+  // Put back and not yet seen again: nothing new each time that this does not succeed.
+  const TablesText empty{{{"epoch", "e2"}}, {}, {}, "run-2", noon};
+  const auto once = plan(known(text), empty, ids.means());
+  CHECK(once.has_news);
+  CHECK_FALSE(plan(once.after, empty, ids.means()).has_news);
+}
+
 TEST_CASE("the event of a loss is claimed under one name by all daemons that knew the same data") {
   Ids one, other;
   const TablesText empty{{}, {}, {}, "run-2", noon};
