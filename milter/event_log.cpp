@@ -16,7 +16,7 @@ spdlog::level::level_enum level_of(const quota::Event& event) {
 
 EventLog::OrError<void> EventLog::append(const quota::Event& event) {
   auto done = ledger_.append(event);
-  if (done)
+  if (done && event.what != "degraded" && event.what != "recovered")
     spdlog::log(level_of(event), "event={}, identity={}, by={}, text=\"{}\"", event.what, event.identity, readable(event.by), readable(event.text));
   return done;
 }

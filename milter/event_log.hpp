@@ -1,5 +1,5 @@
 // EventLog: a Ledger that passes everything on and logs each event as it is written. So the log of one daemon, the one that won,
-// tells what the stream of events tells.
+// tells what the stream of events tells. What befell the store itself was logged when it happened, and reaches the stream later.
 #pragma once
 
 #include "quota/store.hpp"
@@ -34,6 +34,10 @@ class EventLog final : public quota::Ledger {
   }
   [[nodiscard]] OrError<bool> claim(const std::string& name, quota::Milliseconds lasting) override { return ledger_.claim(name, lasting); }
   [[nodiscard]] OrError<std::vector<quota::Event>> events(std::size_t count) override { return ledger_.events(count); }
+  [[nodiscard]] OrError<void> write_node(const std::string& name, const std::optional<std::string>& text) override {
+    return ledger_.write_node(name, text);
+  }
+  [[nodiscard]] OrError<quota::NodesText> nodes() override { return ledger_.nodes(); }
   void wait_for_change(quota::Milliseconds at_most) override { ledger_.wait_for_change(at_most); }
   void wake() override { ledger_.wake(); }
 

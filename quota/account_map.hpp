@@ -31,6 +31,8 @@ class AccountMap {
   [[nodiscard]] std::string_view plan_of(const std::string& account) const;
   [[nodiscard]] bool empty() const { return entries_.empty(); }
   [[nodiscard]] std::size_t size() const { return entries_.size(); }
+  /// By the owner's identity text, in no order.
+  [[nodiscard]] const std::unordered_map<std::string, Account>& entries() const { return entries_; }
 
  private:
   std::unordered_map<std::string, Account> entries_;

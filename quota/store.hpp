@@ -96,6 +96,12 @@ struct EntryText {
   Timestamp now{};                    ///< the store's clock
 };
 
+/// The table of nodes as it is written, at one moment: each daemon's name and what it says of itself (quota/nodes.hpp).
+struct NodesText {
+  std::vector<std::pair<std::string, std::string>> entries{};
+  Timestamp now{};
+};
+
 /// Refusals that were answered from memory, to be counted in a batch.
 struct RefusalBatch {
   Identity identity;
@@ -165,6 +171,10 @@ class Ledger {
 
   /// The newest events, newest first, at most `count`.
   [[nodiscard]] virtual Result<std::vector<Event>, StoreError> events(std::size_t count) = 0;
+
+  /// Writes what the daemon `name` says of itself; without a text it is taken away.
+  [[nodiscard]] virtual Result<void, StoreError> write_node(const std::string& name, const std::optional<std::string>& text) = 0;
+  [[nodiscard]] virtual Result<NodesText, StoreError> nodes() = 0;
 
   /// Waits until a table may have changed, `at_most` has passed, or wake() was called. Returns at once after a lost connection.
   virtual void wait_for_change(Milliseconds at_most) = 0;

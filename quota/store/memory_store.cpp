@@ -160,6 +160,11 @@ Result<void, StoreError> MemoryStore::append(const Event& event) {
   return {};
 }
 
+Result<void, StoreError> MemoryStore::write_node(const std::string& name, const std::optional<std::string>& text) {
+  nodes_.put(name, text);
+  return {};
+}
+
 Result<std::vector<Event>, StoreError> MemoryStore::events(std::size_t count) { return events_.newest(count); }
 
 }  // namespace quota

@@ -68,6 +68,8 @@ class MemoryStore final : public Store, public Ledger {
   [[nodiscard]] Result<bool, StoreError> claim(const std::string& name, Milliseconds lasting) override;
   [[nodiscard]] Result<void, StoreError> append(const Event& event) override;
   [[nodiscard]] Result<std::vector<Event>, StoreError> events(std::size_t count) override;
+  [[nodiscard]] Result<void, StoreError> write_node(const std::string& name, const std::optional<std::string>& text) override;
+  [[nodiscard]] Result<NodesText, StoreError> nodes() override { return NodesText{nodes_.all(), clock_.now()}; }
   void wait_for_change(Milliseconds at_most) override { tables_.wait_for_change(at_most); }
   void wake() override { tables_.wake(); }
 
@@ -91,6 +93,7 @@ class MemoryStore final : public Store, public Ledger {
   MemoryTables tables_{};
   MemoryClaims claims_{};
   EventRing events_;
+  MemoryNodes nodes_{};
 
   std::mutex changing_{};  // held from the check of a change over its line in the journal to its effect; guards *state_
   std::mutex saving_{};    // one snapshot at a time; taken before changing_

@@ -59,6 +59,19 @@ bool MemoryClaims::claim(const std::string& name, Milliseconds lasting, Timestam
   return claims_.emplace(name, Claim{now, lasting}).second;
 }
 
+void MemoryNodes::put(const std::string& name, const std::optional<std::string>& text) {
+  const std::lock_guard lock(mutex_);
+  if (text)
+    nodes_.insert_or_assign(name, *text);
+  else
+    nodes_.erase(name);
+}
+
+std::vector<std::pair<std::string, std::string>> MemoryNodes::all() const {
+  const std::lock_guard lock(mutex_);
+  return {nodes_.begin(), nodes_.end()};
+}
+
 void EventRing::append(const Event& event) {
   const std::lock_guard lock(mutex_);
   events_.push_back(event);

@@ -1,4 +1,4 @@
-// What memory keeps beside the records: the three tables, the signal that they changed, claims, and the last events.
+// What memory keeps beside the records: the three tables, the signal that they changed, claims, nodes, and the last events.
 // Each is safe to call from any thread; none knows a file.
 #pragma once
 
@@ -47,6 +47,17 @@ class MemoryClaims {
   };
   std::mutex mutex_{};
   std::map<std::string, Claim> claims_{};  // guarded by mutex_
+};
+
+/// The daemons that write themselves here: this one.
+class MemoryNodes {
+ public:
+  void put(const std::string& name, const std::optional<std::string>& text);
+  [[nodiscard]] std::vector<std::pair<std::string, std::string>> all() const;
+
+ private:
+  mutable std::mutex mutex_{};
+  std::map<std::string, std::string> nodes_{};  // guarded by mutex_
 };
 
 /// The newest events; older ones make room for them.

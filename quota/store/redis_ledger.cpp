@@ -125,4 +125,23 @@ Result<std::vector<Event>, StoreError> RedisLedger::events(std::size_t count) {
   return events;
 }
 
+Result<void, StoreError> RedisLedger::write_node(const std::string& name, const std::optional<std::string>& text) {
+  const auto reply = text ? ask({"HSET", context_.key("nodes"), name, *text}) : ask({"HDEL", context_.key("nodes"), name});
+  if (!reply) return reply.error();
+  return {};
+}
+
+Result<NodesText, StoreError> RedisLedger::nodes() {
+  const auto reply = ask({"HGETALL", context_.key("nodes")});
+  if (!reply) return reply.error();
+  NodesText nodes{.entries = {}, .now = context_.now()};
+  for (std::size_t i = 0; i + 1 < reply->size(); i += 2) {
+    const auto name = (*reply)[i].text();
+    const auto text = (*reply)[i + 1].text();
+    if (!name || !text) return unexpected("HGETALL");
+    nodes.entries.emplace_back(*name, *text);
+  }
+  return nodes;
+}
+
 }  // namespace quota

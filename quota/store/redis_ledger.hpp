@@ -27,6 +27,8 @@ class RedisLedger final : public Ledger {
   [[nodiscard]] Result<bool, StoreError> claim(const std::string& name, Milliseconds lasting) override;
   [[nodiscard]] Result<void, StoreError> append(const Event& event) override;
   [[nodiscard]] Result<std::vector<Event>, StoreError> events(std::size_t count) override;
+  [[nodiscard]] Result<void, StoreError> write_node(const std::string& name, const std::optional<std::string>& text) override;
+  [[nodiscard]] Result<NodesText, StoreError> nodes() override;
   void wait_for_change(Milliseconds at_most) override { tables_.wait_for_change(at_most); }
   void wake() override { tables_.wake(); }
 

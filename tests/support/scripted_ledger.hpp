@@ -72,6 +72,7 @@ class SharedLedger {
   Entries blocked, overrides, accounts;
   std::map<std::string, Record> records;
   std::map<std::string, Timestamp> claims;
+  Entries nodes;
   std::vector<Event> events;
   std::size_t refills = 0;   // records emptied by a release or a refill
   std::uint64_t version = 0;
@@ -89,6 +90,7 @@ class ScriptedLedger final : public Ledger {
     int replaces = 0;
     int marks = 0;
     int appends = 0;
+    int nodes = 0;  // writing one, and reading them
     Executed executed = Executed::no;
     StoreErrorKind kind = StoreErrorKind::unreachable;
   };
@@ -206,6 +208,20 @@ class ScriptedLedger final : public Ledger {
     std::vector<Event> newest(shared_.events.rbegin(), shared_.events.rend());
     if (newest.size() > count) newest.resize(count);
     return newest;
+  }
+
+  Result<void, StoreError> write_node(const std::string& name, const std::optional<std::string>& text) override {
+    const std::lock_guard lock(shared_.mutex);
+    if (take(failures_.nodes)) return error();
+    if (text) shared_.nodes[name] = *text;
+    else shared_.nodes.erase(name);
+    return {};
+  }
+
+  Result<NodesText, StoreError> nodes() override {
+    const std::lock_guard lock(shared_.mutex);
+    if (take(failures_.nodes)) return error();
+    return NodesText{{shared_.nodes.begin(), shared_.nodes.end()}, shared_.now()};
   }
 
   void wait_for_change(Milliseconds at_most) override {

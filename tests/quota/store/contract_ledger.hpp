@@ -1,6 +1,8 @@
 // The contract of every Ledger, and of the held-mail bound: records, blocks, tables, claims and events.
 #pragma once
 
+#include <algorithm>
+
 #include "tests/quota/store/contract.hpp"
 
 namespace quota::test {
@@ -156,6 +158,23 @@ TEST_CASE_TEMPLATE_DEFINE("events come back newest first", Fixture, ledger_event
   CHECK(events[0].host == "mx1");
 }
 
+TEST_CASE_TEMPLATE_DEFINE("each daemon writes itself into the table of nodes, and can be taken away", Fixture, ledger_nodes) {
+  Fixture fixture;
+  CHECK(answered(fixture.ledger().nodes()).entries.empty());
+  const std::optional<std::string> none;
+  REQUIRE(fixture.ledger().write_node("mx1", "version=1").has_value());
+  REQUIRE(fixture.ledger().write_node("mx2/3f9c2a", "version=2 odd=\"tab\t, 100 %\"").has_value());
+  REQUIRE(fixture.ledger().write_node("mx1", "version=3").has_value());
+  REQUIRE(fixture.ledger().write_node("mx3", none).has_value());
+  auto nodes = answered(fixture.ledger().nodes());
+  std::ranges::sort(nodes.entries);
+  using Entries = std::vector<std::pair<std::string, std::string>>;
+  CHECK(nodes.entries == Entries{{"mx1", "version=3"}, {"mx2/3f9c2a", "version=2 odd=\"tab\t, 100 %\""}});
+  CHECK(nodes.now == start);
+  REQUIRE(fixture.ledger().write_node("mx1", none).has_value());
+  CHECK(answered(fixture.ledger().nodes()).entries.size() == 1);
+}
+
 /// Runs the whole contract on one kind of store.
 #define STORE_CONTRACT(Fixture)                                                                                             \
   TEST_CASE_TEMPLATE_INVOKE(store_bucket, Fixture);                                                                         \
@@ -178,6 +197,7 @@ TEST_CASE_TEMPLATE_DEFINE("events come back newest first", Fixture, ledger_event
   TEST_CASE_TEMPLATE_INVOKE(ledger_replace, Fixture);                                                                       \
   TEST_CASE_TEMPLATE_INVOKE(ledger_wait, Fixture);                                                                          \
   TEST_CASE_TEMPLATE_INVOKE(ledger_claim, Fixture);                                                                         \
-  TEST_CASE_TEMPLATE_INVOKE(ledger_events, Fixture)
+  TEST_CASE_TEMPLATE_INVOKE(ledger_events, Fixture);                                                                        \
+  TEST_CASE_TEMPLATE_INVOKE(ledger_nodes, Fixture)
 
 }  // namespace quota::test
