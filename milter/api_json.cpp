@@ -150,6 +150,23 @@ json::object mode_json(const quota::Policy& policy, const quota::Tables& tables,
           {"quotas", std::move(quotas)}};
 }
 
+json::object node_json(const quota::Node& node, const quota::NodeList& list, const std::string& self) {
+  return {{"node", node.name},
+          {"version", node.version},
+          {"config", node.config},
+          {"config_since", quota::format_moment(node.config_since)},
+          {"seen", quota::format_moment(node.seen)},
+          {"state", text(name(node.state))},
+          {"since", quota::format_moment(node.since)},
+          {"alive", list.is_alive(node)},
+          {"differs", list.is_odd(node)},
+          {"self", node.name == self}};
+}
+
+json::object nodes_json(const quota::NodeList& list) {
+  return {{"alive", list.alive()}, {"counted", list.count()}, {"differ", list.has_odd()}};
+}
+
 json::object identity_json(const quota::Identity& identity, const IdentityFacts& facts) {
   const std::array accounts{&facts.tables.accounts, &facts.policy.parts().accounts};
   const auto* account = quota::account_of(accounts, identity);

@@ -3,6 +3,7 @@
 
 #include <boost/json.hpp>
 
+#include "quota/nodes.hpp"
 #include "quota/policy.hpp"
 
 namespace milter {
@@ -17,6 +18,11 @@ namespace milter {
 /// An entry of the table that cannot be understood.
 [[nodiscard]] boost::json::object override_error_json(const std::string& field, const std::string& text);
 [[nodiscard]] boost::json::object mode_json(const quota::Policy& policy, const quota::Tables& tables, quota::Timestamp now);
+
+/// `self`: our own name among them.
+[[nodiscard]] boost::json::object node_json(const quota::Node& node, const quota::NodeList& list, const std::string& self);
+/// How many run and how many count, and whether their configurations differ.
+[[nodiscard]] boost::json::object nodes_json(const quota::NodeList& list);
 
 /// One identity: what every quota that can charge it grants, and how much of it is used.
 struct IdentityFacts {

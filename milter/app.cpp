@@ -16,6 +16,7 @@
 #include "milter/config_report.hpp"
 #include "milter/current.hpp"
 #include "milter/desk.hpp"
+#include "milter/fingerprint.hpp"
 #include "milter/log.hpp"
 #include "milter/log_line.hpp"
 #include "milter/server.hpp"
@@ -48,6 +49,7 @@ class Daemon {
         blocker_(setup_->ledger(), keeper_, blocker_options()),
         backstage_(setup_->ledger(), blocker_, counters_, host_),
         handles_(setup_->ledger(), host_, quota::random_id),
+        nodes_(setup_->ledger(), node_options()),
         desk_(desk_tools()),
         services_{setup_->store(), backstage_, [this] { return config_.get(); }, [this] { return tables(); }, refusals_, scripts_, counters_} {}
 
@@ -61,6 +63,7 @@ class Daemon {
  private:
   quota::KeeperOptions keeper_options();
   quota::BlockerOptions blocker_options();
+  quota::NodeRegistryOptions node_options();
   DeskTools desk_tools();
   quota::TablesPtr tables();
   void drain() const;
@@ -78,6 +81,8 @@ class Daemon {
   quota::Blocker blocker_;
   Backstage backstage_;
   quota::Handles handles_;
+  Current<std::string> fingerprint_{std::make_shared<const std::string>(fingerprint_of(*config_.get()))};
+  quota::NodeRegistry nodes_;
   Desk desk_;
   Services services_;
   std::unique_ptr<admin::Listener> admin_;
@@ -92,10 +97,14 @@ quota::KeeperOptions Daemon::keeper_options() {
     const auto* quota = config->policy->find(name);
     return quota && quota->block ? quota->block->forget : quota::Milliseconds{0};
   };
+  const auto& store = config_.get()->store;
+  if (store.url != "memory:") options.known_blocks = std::filesystem::path(store.state_dir) / "known-blocks";
   options.report = [this](const quota::KeeperReport& report) {
     using What = quota::KeeperReport::What;
     if (report.what == What::tables_unreadable) setup_->note_health(report.text);
     if (report.what == What::tables_readable) setup_->note_health("");
+    if (report.what == What::blocks_not_kept || report.what == What::blocks_kept) setup_->note_state(report.text);
+    if (report.what == What::blocks_file_damaged) spdlog::error("{}", readable(report.text));
     if (report.what == What::steps_failing) spdlog::error("upkeep of the live tables fails: {}", readable(report.text));
     if (report.what == What::steps_done) spdlog::info("upkeep of the live tables works again");
   };
@@ -115,6 +124,18 @@ quota::BlockerOptions Daemon::blocker_options() {
   return options;
 }
 
+quota::NodeRegistryOptions Daemon::node_options() {
+  const auto store = config_.get()->store;
+  quota::NodeRegistryOptions options;
+  options.name = node_name(host_, store);
+  options.host = host_;
+  options.version = SENDQUOTA_VERSION;
+  options.setting = [this] { return quota::NodeSetting{*fingerprint_.get(), config_.get()->store.nodes}; };
+  options.on_count = [this](std::int64_t nodes) { setup_->share_by(nodes); };
+  if (store.url != "memory:") options.count_file = std::filesystem::path(store.state_dir) / "nodes";
+  return options;
+}
+
 DeskTools Daemon::desk_tools() {
   return {*setup_,
           keeper_,
@@ -124,7 +145,9 @@ DeskTools Daemon::desk_tools() {
           [this] { return config_loaded_at_.load(); },
           [this](const std::string& by) { return reload(by); },
           [this] { refusals_.forget_all(); },
-          host_};
+          host_,
+          nodes_,
+          node_name(host_, config_.get()->store)};
 }
 
 /// The live tables; where they have changed, what was refused a moment ago is asked anew.
@@ -136,8 +159,10 @@ quota::TablesPtr Daemon::tables() {
 
 quota::Result<void, std::string> Daemon::open() {
   const auto config = config_.get();
+  setup_->listen_to_health([this](const std::string& error, quota::Timestamp since) { nodes_.note_health(error, since); });
   if (!keeper_.first_read(first_read_at_most))
-    spdlog::error("the live tables could not be read yet from {}: blocks and live limits are not known; store.on_failure decides", setup_->health().url);
+    spdlog::error("the live tables could not be read yet from {}: {} blocks are known from before, live limits are not; store.on_failure decides",
+                  setup_->health().url, keeper_.tables()->blocked.size());
   if (!register_callbacks(services_)) return {boost::system::in_place_error, "libmilter did not take the filter"};
   const admin::ListenerSettings settings{.socket = {config->admin.path(), static_cast<mode_t>(config->admin.socket_mode), config->admin.socket_group}};
   auto service = [router = admin::Router(admin::routes_for(desk_))](const admin::RawRequest& request) { return router.handle(request); };
@@ -181,6 +206,7 @@ int Daemon::serve_until_stopped() {
   backstage_.stop();
   blocker_.stop();
   keeper_.stop();
+  nodes_.stop();
   setup_->save();
   spdlog::info("stopped");
   // libmilter may still run callbacks on its own threads: nothing they use is destroyed, the logger included.
@@ -210,6 +236,8 @@ Reloaded Daemon::reload(const std::string& by) {
   auto fresh = std::make_shared<const Config>(std::move(*loaded));
   config_.set(fresh);
   config_loaded_at_ = std::chrono::floor<quota::Milliseconds>(std::chrono::system_clock::now());
+  fingerprint_.set(std::make_shared<const std::string>(fingerprint_of(*fresh)));
+  nodes_.changed();
   refusals_.forget_all();
   set_up_log(fresh->log);
   spdlog::info("reloaded {} (asked by {}): {} quotas", fresh->file_name, readable(by), fresh->policy->parts().quotas.size());

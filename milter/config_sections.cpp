@@ -23,7 +23,8 @@ constexpr Word<LogSettings::Level> level_words[] = {{"debug", LogSettings::Level
                                                     {"warning", LogSettings::Level::warning},
                                                     {"error", LogSettings::Level::error}};
 constexpr std::string_view event_names[] = {"blocked",    "released", "warned",    "first_hold", "hold_full",
-                                            "new_script", "degraded", "recovered", "reloaded",   "mode"};
+                                            "new_script", "degraded", "recovered", "reloaded",   "mode",
+                                            "config_differs", "nodes_too_small"};
 
 constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 constexpr std::string_view digits = "0123456789";

@@ -8,6 +8,7 @@
 
 #include "milter/api_json.hpp"
 #include "milter/config_report.hpp"
+#include "milter/fingerprint.hpp"
 #include "quota/time_text.hpp"
 
 namespace milter {
@@ -97,8 +98,10 @@ json::object signals_json(const Counters& counters) {
           {"open_connections", counters.open_connections.load(std::memory_order_relaxed)}};
 }
 
-json::array warnings_json(const Config& config, const Counters& counters) {
+json::array warnings_json(const Config& config, const Counters& counters, const StoreSetup::Health& health) {
   json::array warnings;
+  if (!health.state_error.empty())
+    warnings.emplace_back("the known blocks are not kept, a restart while the store is away would forget some: " + health.state_error);
   for (const auto& warning : warnings_about(config)) warnings.emplace_back(warning);
   if (read(counters.without_login) > 0)
     warnings.emplace_back("the MTA sends no {auth_authen} for authenticated mail: add it to milter_mail_macros; that mail is uncovered");
@@ -106,6 +109,20 @@ json::array warnings_json(const Config& config, const Counters& counters) {
     warnings.emplace_back("some outgoing mail is covered by no quota; see 'uncovered'");
   return warnings;
 }
+
+json::object store_json(const StoreSetup::Health& health) {
+  json::value outage = nullptr;
+  if (const auto& last = health.last_outage)
+    outage = json::object{{"from", quota::format_moment(last->from)}, {"to", quota::format_moment(last->to)}, {"error", last->error}};
+  return {{"url", health.url},
+          {"state", health.bad_since ? "degraded" : "ok"},
+          {"since", moment_json(health.bad_since)},
+          {"error", text_json(health.error)},
+          {"state_error", text_json(health.state_error)},
+          {"last_outage", std::move(outage)}};
+}
+
+json::value setting_json(const std::optional<std::int64_t>& nodes) { return nodes ? json::value(*nodes) : json::value("auto"); }
 
 }  // namespace
 
@@ -160,17 +177,16 @@ Desk::Answer Desk::status() {
                       {"uptime_ms", (at - started_).count()},
                       {"config", json::object{{"file", config->file_name},
                                               {"loaded", quota::format_moment(tools_.config_loaded_at())},
-                                              {"quotas", config->policy->parts().quotas.size()}}},
+                                              {"quotas", config->policy->parts().quotas.size()},
+                                              {"fingerprint", fingerprint_of(*config)}}},
                       {"mode", mode_json(*config->policy, *tables, at)},
-                      {"store", json::object{{"url", health.url},
-                                             {"state", health.bad_since ? "degraded" : "ok"},
-                                             {"since", moment_json(health.bad_since)},
-                                             {"error", text_json(health.error)}}},
+                      {"store", store_json(health)},
+                      {"nodes", summary_of_nodes()},
                       {"mail", mail_json(tools_.counters)},
                       {"signals", signals_json(tools_.counters)},
                       {"blocked", count_held(tables->blocked, at)},
                       {"live_limits", count_held(tables->overrides, at)},
-                      {"warnings", warnings_json(*config, tools_.counters)}};
+                      {"warnings", warnings_json(*config, tools_.counters, health)}};
 }
 
 Desk::Answer Desk::show(const std::string& typed) {
@@ -199,6 +215,25 @@ Desk::Answer Desk::limits() {
     if (const auto key = quota::parse_override_key(field); key && entry.holds_at(now())) rows.push_back(override_json(*key, entry));
   for (const auto& [field, text] : tables->override_errors) rows.push_back(override_error_json(field, text));
   return json::object{{"limits", std::move(rows)}};
+}
+
+json::object Desk::summary_of_nodes() const {
+  auto summary = nodes_json(tools_.nodes.last());
+  summary["shared_by"] = tools_.nodes.count();
+  summary["setting"] = setting_json(tools_.config()->store.nodes);
+  return summary;
+}
+
+Desk::Answer Desk::nodes() {
+  const auto look = tools_.nodes.look();
+  json::array rows;
+  for (const auto& node : look.list.nodes) rows.push_back(node_json(node, look.list, tools_.node));
+  return json::object{{"nodes", std::move(rows)},
+                      {"alive", look.list.alive()},
+                      {"counted", look.list.count()},
+                      {"shared_by", tools_.nodes.count()},
+                      {"setting", setting_json(tools_.config()->store.nodes)},
+                      {"error", text_json(look.error)}};
 }
 
 Desk::Answer Desk::mode() { return mode_json(*tools_.config()->policy, *tools_.keeper.tables(), now()); }

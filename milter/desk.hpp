@@ -7,6 +7,7 @@
 #include "milter/store_setup.hpp"
 #include "quota/store/handles.hpp"
 #include "quota/store/keeper.hpp"
+#include "quota/store/node_registry.hpp"
 
 namespace milter {
 
@@ -24,6 +25,8 @@ struct DeskTools {
   std::function<Reloaded(const std::string& by)> reload;
   std::function<void()> forget_refusals;  ///< so that a release is obeyed at once on this host
   std::string host;
+  quota::NodeRegistry& nodes;
+  std::string node;  ///< our own name among them
 };
 
 class Desk final : public admin::Operations {
@@ -34,6 +37,7 @@ class Desk final : public admin::Operations {
   [[nodiscard]] Answer show(const std::string& identity) override;
   [[nodiscard]] Answer blocked() override;
   [[nodiscard]] Answer limits() override;
+  [[nodiscard]] Answer nodes() override;
   [[nodiscard]] Answer mode() override;
   [[nodiscard]] Answer set_mode(const admin::ModeOrder& order) override;
   [[nodiscard]] Answer clear_mode(const admin::Caller& by) override;
@@ -50,6 +54,7 @@ class Desk final : public admin::Operations {
   /// Why no quota can be meant; empty where one is.
   [[nodiscard]] std::optional<admin::Problem> complaint_about(const std::string& quota) const;
   void see(const std::function<bool(const quota::Tables&)>& is_there);
+  [[nodiscard]] boost::json::object summary_of_nodes() const;
 
   const DeskTools tools_;
   const quota::Timestamp started_;

@@ -93,7 +93,13 @@ void StoreSetup::share_by(std::int64_t nodes) {
 
 StoreSetup::Health StoreSetup::health() const {
   const std::lock_guard lock(mutex_);
-  return {url_, bad_since_, error_};
+  return {url_, bad_since_, error_, state_error_, last_outage_};
+}
+
+void StoreSetup::listen_to_health(HealthListener listener) {
+  const std::lock_guard lock(mutex_);
+  health_listener_ = std::move(listener);
+  if (bad_since_) health_listener_(error_, *bad_since_);
 }
 
 void StoreSetup::note_health(const std::string& error) {
@@ -103,13 +109,27 @@ void StoreSetup::note_health(const std::string& error) {
       error_ = error;
       return;
     }
-    bad_since_ = error.empty() ? std::nullopt : std::optional(clock_.now());
+    const auto now = clock_.now();
+    if (error.empty()) last_outage_ = Health::Outage{*bad_since_, now, error_};
+    bad_since_ = error.empty() ? std::nullopt : std::optional(now);
     error_ = error;
+    if (health_listener_) health_listener_(error, now);
   }
   if (error.empty())
     spdlog::warn("event=recovered, the store answers again: {}", url_);
   else
     spdlog::error("event=degraded, the store has no answer: {}: {}; on_failure decides", url_, readable(error));
+}
+
+void StoreSetup::note_state(const std::string& error) {
+  {
+    const std::lock_guard lock(mutex_);
+    state_error_ = error;
+  }
+  if (error.empty())
+    spdlog::warn("the known blocks are kept again");
+  else
+    spdlog::error("the known blocks are not kept, a restart while the store is away would forget some: {}", readable(error));
 }
 
 void StoreSetup::save() {

@@ -1,6 +1,8 @@
 // StoreSetup: the store that `store.url` names, with all that it is made of, and what is known of its health.
 #pragma once
 
+#include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 
@@ -19,7 +21,17 @@ class StoreSetup {
     std::string url;                            ///< without a password
     std::optional<quota::Timestamp> bad_since;  ///< empty: it answers
     std::string error;
+    std::string state_error;                    ///< why state_dir cannot keep what it should; empty: it does
+    /// The last time that it had no answer, once that was over.
+    struct Outage {
+      quota::Timestamp from{};
+      quota::Timestamp to{};
+      std::string error{};
+    };
+    std::optional<Outage> last_outage{};
   };
+  /// Told of each change: why the store has no answer (empty: it answers again), and since when. It must not wait.
+  using HealthListener = std::function<void(const std::string& error, quota::Timestamp since)>;
 
   /// Errors: a sentence; the daemon cannot start. A Redis that does not answer yet is no error: `on_failure` decides.
   [[nodiscard]] static quota::Result<std::unique_ptr<StoreSetup>, std::string> open(const Config& config);
@@ -29,7 +41,7 @@ class StoreSetup {
   [[nodiscard]] quota::Ledger& ledger() { return *ledger_; }
   [[nodiscard]] Health health() const;
 
-  /// The store has stopped (non-empty) or begun to answer. Threads: any.
+  /// The store has stopped (non-empty) or begun to answer. The one place that logs it. Threads: any.
   void note_health(const std::string& error);
 
   /// Takes certificates that were renewed into use, for connections made from now on. Errors: a sentence; the old ones stay.
@@ -37,6 +49,12 @@ class StoreSetup {
 
   /// How many daemons share the limits while the store has no answer. Threads: any.
   void share_by(std::int64_t nodes);
+
+  /// From now on `listener` is told, at once if the store has no answer just now. It outlives the calls of note_health().
+  void listen_to_health(HealthListener listener);
+
+  /// What must outlive the daemon can be kept in state_dir no longer (non-empty), or again. Threads: any.
+  void note_state(const std::string& error);
 
   /// Keeps what must survive the process. What is judged after it is not kept; the store goes on to serve.
   void save();
@@ -64,6 +82,9 @@ class StoreSetup {
   mutable std::mutex mutex_;
   std::optional<quota::Timestamp> bad_since_;  // guarded by mutex_
   std::string error_;                          // guarded by mutex_
+  std::string state_error_;                    // guarded by mutex_
+  std::optional<Health::Outage> last_outage_;  // guarded by mutex_
+  HealthListener health_listener_;             // guarded by mutex_
 };
 
 }  // namespace milter

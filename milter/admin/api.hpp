@@ -11,6 +11,7 @@
 //   GET    /v1/identities/{id}                   → Identity; one that never sent is full, not unknown
 //   GET    /v1/blocked                           → {"blocked": [Block…]}
 //   GET    /v1/limits                            → {"limits": [LiveLimit…]}: the table of overrides
+//   GET    /v1/nodes                             → Nodes: the daemons that share the store
 //   GET    /v1/mode                              → Mode
 //   PUT    /v1/mode                              {"mode": "observe|enforce", "for"?} → Mode
 //   DELETE /v1/mode                              → Mode: again what the configuration says
@@ -23,9 +24,12 @@
 // The mode and everybody's limit on every quota (both `*`) share one entry: while it holds one, orders about the other are 409.
 //
 // Status    {"version", "host", "pid", "started": time, "uptime_ms",
-//            "config": {"file", "loaded": time, "quotas": n},
+//            "config": {"file", "loaded": time, "quotas": n, "fingerprint"},
 //            "mode": Mode,
-//            "store": {"url" (without a password), "state": "ok|degraded", "since": time|null, "error": text|null},
+//            "store": {"url" (without a password), "state": "ok|degraded", "since": time|null, "error": text|null,
+//                      "state_error": text|null (what state_dir must keep is not kept),
+//                      "last_outage": {"from": time, "to": time, "error"}|null},
+//            "nodes": {"alive": n, "counted": n, "shared_by": n, "setting": "auto"|n, "differ": bool}: as of the last heartbeat,
 //            "mail": {"accepted", "tempfailed", "rejected", "held", "discarded", "observed", "inbound", "uncovered"}: since the start,
 //            "signals": Signals, "blocked": n, "live_limits": n, "warnings": [text…]}
 // Signals   what happened since the start that somebody should look into, or explains other numbers:
@@ -51,6 +55,11 @@
 // Limit     {"quota", "limit": "250 messages / 15m", "unit": "messages", "amount": 250, "period": "15m"|"message"|null, "burst": 250,
 //            "used": 33|null, "full_at": time|null (is full), "observed": bool, "source": "quota|config override|live override"}
 //            `unlimited` and `none` are a limit's whole text: unit, amount, period, burst, used are null then.
+// Nodes     {"nodes": [Node…], "alive": n, "counted": n (seen within a day), "shared_by": n (the limits while the store is away),
+//            "setting": "auto"|n, "error": text|null (the store has no answer; this is what was read last)}
+// Node      {"node": host or host/mark, "version", "config": fingerprint, "config_since": time, "seen": time,
+//            "state": "normal|degraded|stopped", "since": time, "alive": bool,
+//            "differs": bool (from the configuration of most that are alive), "self": bool}
 // LiveLimit {"identity", "quota", "limit": text|null, "since": time|null, "until": time|null, "by": text|null,
 //            "error": text|null (what stands in the table; cannot be understood, and counts for nothing: limit is null then)}
 //            Where the entry's field cannot be understood either, identity is the whole field and quota is null.

@@ -87,6 +87,7 @@ std::vector<Route> look_routes(Operations& to) {
       look("/v1/identities/{id}", [&to](const Parameters& at) { return to.show(at.at("id")); }),
       look("/v1/blocked", [&to](const Parameters&) { return to.blocked(); }),
       look("/v1/limits", [&to](const Parameters&) { return to.limits(); }),
+      look("/v1/nodes", [&to](const Parameters&) { return to.nodes(); }),
       look("/v1/mode", [&to](const Parameters&) { return to.mode(); }),
   };
 }

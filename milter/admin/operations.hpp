@@ -62,6 +62,7 @@ class Operations {
   [[nodiscard]] virtual Answer show(const std::string& identity) = 0;
   [[nodiscard]] virtual Answer blocked() = 0;
   [[nodiscard]] virtual Answer limits() = 0;
+  [[nodiscard]] virtual Answer nodes() = 0;
   [[nodiscard]] virtual Answer mode() = 0;
   [[nodiscard]] virtual Answer set_mode(const ModeOrder& order) = 0;
   [[nodiscard]] virtual Answer clear_mode(const Caller& by) = 0;

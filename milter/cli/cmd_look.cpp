@@ -1,4 +1,4 @@
-// status, show, blocked, limits: commands that change nothing.
+// status, show, blocked, limits, nodes: commands that change nothing.
 #include <CLI/CLI.hpp>
 #include <memory>
 
@@ -19,6 +19,7 @@ struct Look {
 constexpr Look looks[] = {
     {"status", "The daemon, its store, its mode, its counts", "/v1/status", render_status},
     {"blocked", "Who is blocked, until when and why", "/v1/blocked", render_blocked},
+    {"nodes", "The daemons that share the store, and who is the odd one out", "/v1/nodes", render_nodes},
     {"limits", "The live limits, with age and end", "/v1/limits", render_limits},
 };
 

@@ -15,6 +15,7 @@ using Render = std::string (*)(const boost::json::object& answer, const View& vi
 [[nodiscard]] std::string render_identity(const boost::json::object& identity, const View& view);
 [[nodiscard]] std::string render_blocked(const boost::json::object& answer, const View& view);
 [[nodiscard]] std::string render_limits(const boost::json::object& answer, const View& view);
+[[nodiscard]] std::string render_nodes(const boost::json::object& answer, const View& view);
 [[nodiscard]] std::string render_released(const boost::json::object& answer, const View& view);
 [[nodiscard]] std::string render_block(const boost::json::object& block, const View& view);
 [[nodiscard]] std::string render_limit(const boost::json::object& limit, const View& view);

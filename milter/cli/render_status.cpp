@@ -14,12 +14,26 @@ std::string number_text(const object& from, std::string_view key) {
   return std::to_string(number_at(from, key).value_or(0));
 }
 
+std::string last_outage(const object& store, const View& view) {
+  const auto& outage = object_at(store, "last_outage");
+  if (outage.empty()) return "";
+  return "; had no answer from " + moment_text(text_at(outage, "from"), view) + " until " + when_text(text_at(outage, "to"), view);
+}
+
 Cell store_cell(const object& store, const View& view) {
   const auto url = text_at(store, "url"), since = text_at(store, "since"), error = text_at(store, "error");
-  if (text_at(store, "state") == "ok") return {url + ", ok", Style::plain};
+  if (text_at(store, "state") == "ok") return {url + ", ok" + last_outage(store, view), Style::plain};
   return {url + ", " + text_at(store, "state") + (since.empty() ? "" : " since " + when_text(since, view)) +
               (error.empty() ? "" : ": " + error),
           Style::bad};
+}
+
+Cell nodes_cell(const object& nodes) {
+  const auto fixed = number_at(nodes, "setting");
+  const auto text = number_text(nodes, "alive") + " running, " + number_text(nodes, "counted") + " within a day; shares of 1/" +
+                    number_text(nodes, "shared_by") + " (" + (fixed ? "fixed" : "auto") + ")";
+  if (flag_at(nodes, "differ")) return {text + "; their configurations differ, see sendquota nodes", Style::bad};
+  return {text, Style::plain};
 }
 
 std::string mail_text(const object& mail) {
@@ -54,6 +68,7 @@ std::string render_status(const object& status, const View& view) {
               ", quotas: " + number_text(config, "quotas")}});
   table.add({{"mode"}, {mode_line(mode, view), text_at(mode, "live") == "observe" ? Style::warning : Style::plain}});
   table.add({{"store"}, store_cell(object_at(status, "store"), view)});
+  if (!object_at(status, "nodes").empty()) table.add({{"nodes"}, nodes_cell(object_at(status, "nodes"))});
   table.add({{"blocked"}, {number_text(status, "blocked")}});
   table.add({{"live limits"}, {number_text(status, "live_limits")}});
   table.add({{"mail"}, {mail_text(object_at(status, "mail"))}});

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "milter/fingerprint.hpp"
 #include "tests/support/counted_log.hpp"
 #include "tests/support/example_config.hpp"
 #include "tests/support/must_own.hpp"
@@ -45,10 +46,11 @@ class Office {
   quota::Keeper keeper{setup->ledger(), {.host = "mx1", .means = {.new_id = [] { return "id"; }, .forget = [](const std::string&) { return 1h; }}}};
   quota::Handles handles{setup->ledger(), "mx1", [] { return "id"; }};
   Counters counters{};
+  quota::NodeRegistry nodes{setup->ledger(), {.name = "mx1", .host = "mx1", .version = "0.1.0", .setting = [this] { return quota::NodeSetting{fingerprint_of(*config), {}}; }}};
   std::optional<std::vector<std::string>> reload_problems{};
   int forgotten = 0;
   Desk desk{{*setup, keeper, handles, counters, [this] { return config; }, [] { return quota::Timestamp{1'763'790'000'000ms}; },
-             [this](const std::string&) { return reloaded(); }, [this] { ++forgotten; }, "mx1"}};
+             [this](const std::string&) { return reloaded(); }, [this] { ++forgotten; }, "mx1", nodes, "mx1"}};
 
   [[nodiscard]] Reloaded reloaded() const {
     if (reload_problems) return {boost::system::in_place_error, *reload_problems};
@@ -82,13 +84,14 @@ std::set<std::string> keys(const json::value& value) {
 TEST_CASE("the status holds everything that its readers are promised") {
   Office office;
   const auto status = done(office.desk.status());
-  CHECK(keys(status) == std::set<std::string>{"version", "host", "pid", "started", "uptime_ms", "config", "mode", "store", "mail", "signals",
-                                              "blocked", "live_limits", "warnings"});
-  CHECK(keys(status.at("config")) == std::set<std::string>{"file", "loaded", "quotas"});
+  CHECK(keys(status) == std::set<std::string>{"version", "host", "pid", "started", "uptime_ms", "config", "mode", "store", "nodes", "mail",
+                                              "signals", "blocked", "live_limits", "warnings"});
+  CHECK(keys(status.at("config")) == std::set<std::string>{"file", "loaded", "quotas", "fingerprint"});
+  CHECK(keys(status.at("nodes")) == std::set<std::string>{"alive", "counted", "shared_by", "setting", "differ"});
   CHECK(status.at("config").at("quotas") == 2);
   CHECK(status.at("config").at("loaded") == "2025-11-22T05:40:00Z");
   CHECK(keys(status.at("mode")) == std::set<std::string>{"live", "since", "until", "by", "quotas"});
-  CHECK(status.at("store") == json::value{{"url", "memory:"}, {"state", "ok"}, {"since", nullptr}, {"error", nullptr}});
+  CHECK(status.at("store") == json::value{{"url", "memory:"}, {"state", "ok"}, {"since", nullptr}, {"error", nullptr}, {"state_error", nullptr}, {"last_outage", nullptr}});
   CHECK(keys(status.at("mail")) ==
         std::set<std::string>{"accepted", "tempfailed", "rejected", "held", "discarded", "observed", "inbound", "uncovered"});
   CHECK(status.at("host") == "mx1");
@@ -113,6 +116,24 @@ TEST_CASE("the status counts mail by what happened to it") {
   CHECK(status.at("warnings").as_array().size() >= 2);  // uncovered mail, and macros that are missing
 }
 
+TEST_CASE("with memory a daemon is the only node") {
+  Office office;
+  REQUIRE(quota::eventually([&] { return office.nodes.last().count() == 1; }));
+  const auto answer = done(office.desk.nodes());
+  CHECK(keys(answer) == std::set<std::string>{"nodes", "alive", "counted", "shared_by", "setting", "error"});
+  CHECK(answer.at("alive") == 1);
+  CHECK(answer.at("shared_by") == 1);
+  CHECK(answer.at("setting") == "auto");
+  REQUIRE(answer.at("nodes").as_array().size() == 1);
+  const auto& node = answer.at("nodes").as_array()[0];
+  CHECK(keys(node) == std::set<std::string>{"node", "version", "config", "config_since", "seen", "state", "since", "alive", "differs", "self"});
+  CHECK(node.at("node") == "mx1");
+  CHECK(node.at("config") == fingerprint_of(*office.config));
+  CHECK(node.at("state") == "normal");
+  CHECK(node.at("self") == true);
+  CHECK(node.at("differs") == false);
+}
+
 TEST_CASE("a store without an answer is told as degraded, since when and why") {
   Office office;
   office.setup->note_health("connection refused");
@@ -121,7 +142,35 @@ TEST_CASE("a store without an answer is told as degraded, since when and why") {
   CHECK(store.at("since").is_string());
   CHECK(store.at("error") == "connection refused");
   office.setup->note_health("");
-  CHECK(done(office.desk.status()).at("store").at("state") == "ok");
+  const auto after = done(office.desk.status()).at("store").as_object();
+  CHECK(after.at("state") == "ok");
+  CHECK(after.at("last_outage").at("error") == "connection refused");
+  CHECK(after.at("last_outage").at("from") == store.at("since"));
+}
+
+TEST_CASE("who listens to the store's health is told each change once, and how it is when he begins") {
+  Office office;
+  std::vector<std::string> told;
+  office.setup->note_health("connection refused");
+  office.setup->listen_to_health([&](const std::string& error, quota::Timestamp) { told.push_back(error); });
+  office.setup->note_health("timed out");
+  office.setup->note_health("");
+  office.setup->note_health("");
+  office.setup->note_health("timed out");
+  CHECK(told == std::vector<std::string>{"connection refused", "", "timed out"});
+  CHECK(office.log.errors() == 2);
+  CHECK(office.log.warnings() == 1);
+}
+
+TEST_CASE("what befell the store is logged once, and told to the stream as well") {
+  Office office;
+  const auto before = office.log.errors() + office.log.warnings();
+  office.setup->listen_to_health([&](const std::string& error, quota::Timestamp at) { office.nodes.note_health(error, at); });
+  office.setup->note_health("connection refused");
+  office.setup->note_health("");
+  REQUIRE(quota::eventually([&] { return office.events().size() == 2; }));
+  CHECK(office.events() == std::vector<std::string>{"recovered  by sendquotad", "degraded  by sendquotad"});
+  CHECK(office.log.errors() + office.log.warnings() == before + 2);
 }
 
 TEST_CASE("a block is made, listed, shown and released, and the daemon forgets who was refused") {

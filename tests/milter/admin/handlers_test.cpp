@@ -18,6 +18,7 @@ TEST_CASE("each request of the API becomes one call of one operation") {
       {"GET", "/v1/identities/user%3Abob%40example.com", "", "show user:bob@example.com"},
       {"GET", "/v1/blocked", "", "blocked"},
       {"GET", "/v1/limits", "", "limits"},
+      {"GET", "/v1/nodes", "", "nodes"},
       {"GET", "/v1/mode", "", "mode"},
       {"PUT", "/v1/mode", R"({"mode":"observe"})", "set_mode observe by=alice"},
       {"PUT", "/v1/mode", R"({"mode":"enforce","for":"2h"})", "set_mode enforce for=2h by=alice"},

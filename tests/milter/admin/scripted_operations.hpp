@@ -19,6 +19,7 @@ class ScriptedOperations final : public milter::admin::Operations {
   Answer show(const std::string& identity) override { return say("show " + identity); }
   Answer blocked() override { return say("blocked"); }
   Answer limits() override { return say("limits"); }
+  Answer nodes() override { return say("nodes"); }
   Answer mode() override { return say("mode"); }
   Answer set_mode(const milter::admin::ModeOrder& o) override {
     return say("set_mode " + o.mode + lasting(o.lasting) + by(o.by));

@@ -68,6 +68,7 @@ TEST_CASE("each command asks the daemon one thing") {
       {{"show", "script:mx1/1000:form.php"}, "GET /v1/identities/script%3Amx1%2F1000%3Aform.php"},
       {{"blocked"}, "GET /v1/blocked"},
       {{"limits"}, "GET /v1/limits"},
+      {{"nodes"}, "GET /v1/nodes"},
       {{"mode"}, "GET /v1/mode"},
       {{"mode", "observe"}, R"(PUT /v1/mode {"mode":"observe"})"},
       {{"mode", "enforce", "--for", "2h"}, R"(PUT /v1/mode {"mode":"enforce","for":"2h"})"},
@@ -184,7 +185,7 @@ TEST_CASE("help and version are answers, not errors") {
 }
 
 TEST_CASE("the help of every command fits 80 columns") {
-  for (const char* command : {"", "status", "show", "blocked", "limits", "mode", "release", "block", "limit", "reload",
+  for (const char* command : {"", "status", "show", "blocked", "limits", "nodes", "mode", "release", "block", "limit", "reload",
                               "check-config", "try"}) {
     std::istringstream lines(*command ? Run({command, "--help"}).out : Run({"--help"}).out);
     for (std::string line; std::getline(lines, line);) CHECK_MESSAGE(line.size() <= 80, line);

@@ -111,6 +111,36 @@ TEST_CASE("mode says what was switched live and what each quota does now") {
       "  2h)\n");
 }
 
+TEST_CASE("nodes lists the daemons, marks the odd one out, and says what each gives without the store") {
+  CHECK(rendered(render_nodes, R"({"nodes":[
+      {"node":"mx1","version":"0.1.0","config":"3f9c2a71b0de","seen":"2026-11-22T13:59:55Z","state":"normal","since":"2026-11-22T09:00:00Z","alive":true,"differs":false,"self":true},
+      {"node":"mx2","version":"0.1.0","config":"77aa00bb11cc","seen":"2026-11-22T13:59:50Z","state":"degraded","since":"2026-11-22T13:59:00Z","alive":true,"differs":true},
+      {"node":"mx3","version":"0.0.9","config":"3f9c2a71b0de","seen":"2026-11-22T11:00:00Z","state":"normal","since":"2026-11-20T09:00:00Z","alive":false},
+      {"node":"mx4","version":"0.1.0","config":"3f9c2a71b0de","seen":"2026-11-22T12:00:00Z","state":"stopped","since":"2026-11-22T12:00:00Z","alive":false}],
+      "alive":2,"counted":4,"shared_by":4,"setting":"auto","error":null})") ==
+        "NODE  VERSION  CONFIG                SEEN             STATE\n"
+        "mx1   0.1.0    3f9c2a71b0de          13:59 (5s ago)   normal since 09:00 (5h\n"
+        "                                                      ago)\n"
+        "mx2   0.1.0    77aa00bb11cc differs  13:59 (10s ago)  degraded since 13:59 (1m\n"
+        "                                                      ago)\n"
+        "mx3   0.0.9    3f9c2a71b0de          11:00 (3h ago)   silent\n"
+        "mx4   0.1.0    3f9c2a71b0de          12:00 (2h ago)   stopped since 12:00 (2h\n"
+        "                                                      ago)\n"
+        "2 daemons run, 4 were seen within a day.\n"
+        "Without the store each gives 1/4 of every limit (store.nodes = \"auto\").\n");
+  CHECK(rendered(render_nodes, R"({"nodes":[],"alive":1,"counted":1,"shared_by":2,"setting":2,"error":"connection refused"})").ends_with(
+        "1 daemon runs, 1 was seen within a day.\n"
+        "Without the store each gives 1/2 of every limit (store.nodes = 2).\n"
+        "the store has no answer, this is what was read last: connection refused\n"));
+}
+
+TEST_CASE("status names the nodes, and the last outage") {
+  const auto text = rendered(render_status, R"({"nodes":{"alive":2,"counted":3,"shared_by":3,"setting":"auto","differ":true},
+      "store":{"url":"unix:/run/redis","state":"ok","last_outage":{"from":"2026-11-22T13:00:00Z","to":"2026-11-22T13:10:00Z","error":"x"}}})");
+  CHECK(text.find("store        unix:/run/redis, ok; had no answer from 13:00 until 13:10 (50m ago)\n") != std::string::npos);
+  CHECK(text.find("nodes        2 running, 3 within a day; shares of 1/3 (auto); their\n") != std::string::npos);
+}
+
 TEST_CASE("status is the daemon in seven lines and its warnings") {
   CHECK(
       rendered(
@@ -179,7 +209,7 @@ TEST_CASE("a sentence breaks at spaces only, and the problems of a configuration
 TEST_CASE("an answer of another version, with keys missing or of other types, is shown as far as it is understood") {
   const Render renders[] = {render_status,        render_mode,     render_identity, render_blocked,
                             render_limits,        render_released, render_block,    render_limit,
-                            render_limit_removed, render_reloaded, render_error};
+                            render_limit_removed, render_reloaded, render_error,    render_nodes};
   const std::string answers[] = {
       "{}",
       R"({"blocked":[1,null,{}],"limits":[[],{"used":"x","amount":-1}],"quotas":3,"identity":7,"error":{},"warnings":[1]})",
