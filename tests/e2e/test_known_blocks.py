@@ -6,20 +6,11 @@ import time
 
 import pytest
 
-from rig import Daemon, Redis, wait_for
-from test_blocks import ALICE, BLOCKED, RECORD, events, mailbox
+from rig import wait_for
+from rig.blocks import ALICE, BLOCKED, RECORD, events, mailbox
 
 
-@pytest.fixture
-def redis(running):
-    return running(Redis())
-
-
-@pytest.fixture
-def node(running, redis):
-    def start(**tables):
-        return running(Daemon({"quota": [mailbox("50 messages / 30d")], **tables}, store=redis.url))
-    return start
+ENOUGH = mailbox("50 messages / 30d")
 
 
 def file_of(daemon):
@@ -39,7 +30,7 @@ def attempts(daemon, count=20):
 
 
 def test_a_block_is_in_a_file_of_the_daemons_own_within_a_second(node, redis):
-    daemon = node()
+    daemon = node(ENOUGH)
     wait_for(file_of(daemon).exists, "the file is there")
     redis.cli("HSET", BLOCKED, ALICE, "password stolen")
     wait_for(lambda: "password stolen" in file_of(daemon).read_text(), "it is in the file", deadline=1.0)
@@ -47,7 +38,7 @@ def test_a_block_is_in_a_file_of_the_daemons_own_within_a_second(node, redis):
 
 
 def test_a_daemon_killed_and_started_while_redis_is_away_refuses_whom_it_refused(node, redis):
-    daemon = node()
+    daemon = node(ENOUGH)
     block_alice(daemon, redis)
     redis.kill()
     assert attempts(daemon) == 0
@@ -66,7 +57,7 @@ def test_a_daemon_killed_and_started_while_redis_is_away_refuses_whom_it_refused
 
 @pytest.mark.parametrize("fault", ["FLUSHALL", "restart without data", "DEL of the table"])
 def test_what_redis_lost_while_no_daemon_ran_is_put_back(node, redis, fault):
-    daemon = node()
+    daemon = node(ENOUGH)
     block_alice(daemon, redis)
     daemon.kill()
     if fault == "restart without data":
@@ -83,7 +74,7 @@ def test_what_redis_lost_while_no_daemon_ran_is_put_back(node, redis, fault):
 
 
 def test_a_release_made_while_no_daemon_ran_is_one(node, redis):
-    daemon = node()
+    daemon = node(ENOUGH)
     daemon.play(50, user="alice")
     block_alice(daemon, redis)
     daemon.kill()
@@ -95,7 +86,7 @@ def test_a_release_made_while_no_daemon_ran_is_one(node, redis):
 
 
 def test_another_daemons_release_is_not_told_again_by_one_that_was_down(running, node, redis):
-    first, second = node(), node()
+    first, second = node(ENOUGH), node(ENOUGH)
     block_alice(first, redis)
     wait_for(lambda: "seen,marked" in file_of(second).read_text(), "both know it")
     second.kill()
@@ -109,7 +100,7 @@ def test_another_daemons_release_is_not_told_again_by_one_that_was_down(running,
 
 
 def test_a_damaged_file_is_set_aside_with_a_message_and_its_whole_lines_hold(node, redis):
-    daemon = node()
+    daemon = node(ENOUGH)
     block_alice(daemon, redis)
     daemon.kill()
     redis.kill()
@@ -122,7 +113,7 @@ def test_a_damaged_file_is_set_aside_with_a_message_and_its_whole_lines_hold(nod
 
 
 def test_a_state_dir_that_cannot_be_written_is_said_once_shown_and_does_not_stop_the_daemon(node, redis):
-    daemon = node(store={"state_dir": "/proc/sendquota"})
+    daemon = node(ENOUGH, store={"state_dir": "/proc/sendquota"})
     redis.cli("HSET", BLOCKED, ALICE, "stolen")
     wait_for(lambda: not daemon.play(user="alice")[0].accepted, "alice is refused")
     status = wait_for(lambda: daemon.cli("status")["store"]["state_error"] and daemon.cli("status"), "the status shows it")
@@ -135,7 +126,7 @@ def test_a_state_dir_that_cannot_be_written_is_said_once_shown_and_does_not_stop
 
 
 def test_a_block_under_another_spelling_released_at_once_is_told_and_fills_the_buckets(node, redis):
-    daemon = node()
+    daemon = node(ENOUGH)
     daemon.play(50, user="alice")
     for _ in range(10):
         redis.cli("HSET", BLOCKED, "Alice@EXAMPLE.test", "stolen")

@@ -5,25 +5,10 @@ import re
 import socket
 import time
 
-import pytest
-
-from rig import Daemon, Redis, wait_for
-from test_blocks import events, mailbox, moment
+from rig import Daemon, wait_for
+from rig.blocks import events, mailbox, moment
 
 NODES = "sendquota:nodes"
-
-
-@pytest.fixture
-def redis(running):
-    return running(Redis())
-
-
-@pytest.fixture
-def node(running, redis):
-    """node(LIMIT, tables) is one more daemon."""
-    def start(limit="50 messages / 30d", **tables):
-        return running(Daemon({"quota": [mailbox(limit)], **tables}, store=redis.url))
-    return start
 
 
 def listed(daemon):
@@ -91,7 +76,7 @@ def age_config(redis, name, **delta):
 
 
 def test_different_configurations_are_marked_at_once_and_an_event_after_five_minutes_once(node, redis):
-    daemons = [node(), node(), node("51 messages / 30d")]
+    daemons = [node(), node(), node(mailbox("51 messages / 30d"))]
     wait_for(lambda: daemons[0].cli("nodes")["alive"] == 3, "all are listed")
     odd = own(daemons[2])
     assert [name for name, row in listed(daemons[0]).items() if row["differs"]] == [odd]
@@ -114,7 +99,7 @@ def test_different_configurations_are_marked_at_once_and_an_event_after_five_min
     wait_for(lambda: all(moment(row["seen"]) > moment(ago(seconds=5)) for row in listed(daemons[0]).values()), "all looked again")
     assert len(events(redis, "config_differs")) == 1
 
-    daemons[2].configure({"quota": [mailbox("50 messages / 30d")]})
+    daemons[2].configure({"quota": [mailbox()]})
     daemons[2].reload()
     wait_for(lambda: not any(row["differs"] for row in listed(daemons[0]).values()), "the odd one has come round")
 
