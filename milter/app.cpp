@@ -101,8 +101,7 @@ quota::KeeperOptions Daemon::keeper_options() {
   if (store.url != "memory:") options.known_blocks = std::filesystem::path(store.state_dir) / "known-blocks";
   options.report = [this](const quota::KeeperReport& report) {
     using What = quota::KeeperReport::What;
-    if (report.what == What::tables_unreadable) setup_->note_health(report.text);
-    if (report.what == What::tables_readable) setup_->note_health("");
+    if (report.what == What::tables_unreadable || report.what == What::tables_readable) setup_->note_tables(report.text);
     if (report.what == What::blocks_not_kept || report.what == What::blocks_kept) setup_->note_state(report.text);
     if (report.what == What::blocks_file_damaged) spdlog::error("{}", readable(report.text));
     if (report.what == What::steps_failing) spdlog::error("upkeep of the live tables fails: {}", readable(report.text));

@@ -100,6 +100,8 @@ json::object signals_json(const Counters& counters) {
 
 json::array warnings_json(const Config& config, const Counters& counters, const StoreSetup::Health& health) {
   json::array warnings;
+  if (!health.tables_error.empty() && !health.bad_since)
+    warnings.emplace_back("the live tables cannot be read, what is known of them holds: " + health.tables_error);
   if (!health.state_error.empty())
     warnings.emplace_back("the known blocks are not kept, a restart while the store is away would forget some: " + health.state_error);
   for (const auto& warning : warnings_about(config)) warnings.emplace_back(warning);
@@ -118,6 +120,7 @@ json::object store_json(const StoreSetup::Health& health) {
           {"state", health.bad_since ? "degraded" : "ok"},
           {"since", moment_json(health.bad_since)},
           {"error", text_json(health.error)},
+          {"tables_error", text_json(health.tables_error)},
           {"state_error", text_json(health.state_error)},
           {"last_outage", std::move(outage)}};
 }

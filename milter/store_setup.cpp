@@ -93,7 +93,7 @@ void StoreSetup::share_by(std::int64_t nodes) {
 
 StoreSetup::Health StoreSetup::health() const {
   const std::lock_guard lock(mutex_);
-  return {url_, bad_since_, error_, state_error_, last_outage_};
+  return {url_, bad_since_, error_, tables_error_, state_error_, last_outage_};
 }
 
 void StoreSetup::listen_to_health(HealthListener listener) {
@@ -103,22 +103,30 @@ void StoreSetup::listen_to_health(HealthListener listener) {
 }
 
 void StoreSetup::note_health(const std::string& error) {
+  // Under the lock to the end: who listens, and who reads the log, must not take the end for the beginning.
+  const std::lock_guard lock(mutex_);
+  const bool is_news = error.empty() == bad_since_.has_value();
+  const auto now = clock_.now();
+  if (is_news && bad_since_) last_outage_ = Health::Outage{*bad_since_, now, error_};
+  error_ = error;
+  if (!is_news) return;
+  bad_since_ = error.empty() ? std::nullopt : std::optional(now);
+  if (bad_since_)
+    spdlog::error("event=degraded, the store has no answer: {}: {}; on_failure decides", url_, readable(error));
+  else
+    spdlog::warn("event=recovered, the store answers again: {}", url_);
+  if (health_listener_) health_listener_(error, now);
+}
+
+void StoreSetup::note_tables(const std::string& error) {
   {
     const std::lock_guard lock(mutex_);
-    if (error.empty() == !bad_since_) {
-      error_ = error;
-      return;
-    }
-    const auto now = clock_.now();
-    if (error.empty()) last_outage_ = Health::Outage{*bad_since_, now, error_};
-    bad_since_ = error.empty() ? std::nullopt : std::optional(now);
-    error_ = error;
-    if (health_listener_) health_listener_(error, now);
+    tables_error_ = error;
   }
   if (error.empty())
-    spdlog::warn("event=recovered, the store answers again: {}", url_);
+    spdlog::info("the live tables are read again");
   else
-    spdlog::error("event=degraded, the store has no answer: {}: {}; on_failure decides", url_, readable(error));
+    spdlog::warn("the live tables cannot be read, what is known of them holds: {}", readable(error));
 }
 
 void StoreSetup::note_state(const std::string& error) {

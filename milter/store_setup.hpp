@@ -1,7 +1,6 @@
 // StoreSetup: the store that `store.url` names, with all that it is made of, and what is known of its health.
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -21,6 +20,7 @@ class StoreSetup {
     std::string url;                            ///< without a password
     std::optional<quota::Timestamp> bad_since;  ///< empty: it answers
     std::string error;
+    std::string tables_error;                   ///< why the live tables cannot be read; empty: they can
     std::string state_error;                    ///< why state_dir cannot keep what it should; empty: it does
     /// The last time that it had no answer, once that was over.
     struct Outage {
@@ -41,8 +41,11 @@ class StoreSetup {
   [[nodiscard]] quota::Ledger& ledger() { return *ledger_; }
   [[nodiscard]] Health health() const;
 
-  /// The store has stopped (non-empty) or begun to answer. The one place that logs it. Threads: any.
+  /// The store, or a part of it, has stopped (non-empty) or begun to answer. The one place that logs it. Threads: any.
   void note_health(const std::string& error);
+
+  /// The live tables cannot be read (non-empty), or again. Threads: any.
+  void note_tables(const std::string& error);
 
   /// Takes certificates that were renewed into use, for connections made from now on. Errors: a sentence; the old ones stay.
   [[nodiscard]] quota::Result<void, std::string> renew_tls();
@@ -67,6 +70,17 @@ class StoreSetup {
   [[nodiscard]] quota::RedisTopologyOptions topology_options(const StoreSettings& settings);
 
   quota::SystemClock clock_;
+
+  // Before all that reports to it.
+  mutable std::mutex mutex_;
+  // Guarded by mutex_.
+  std::optional<quota::Timestamp> bad_since_;
+  std::string error_;
+  std::string tables_error_;
+  std::string state_error_;
+  std::optional<Health::Outage> last_outage_;
+  HealthListener health_listener_;
+
   std::string url_;
   std::unique_ptr<quota::MemoryStore> memory_;
   std::shared_ptr<quota::TlsContext> tls_;  // none: plain
@@ -79,12 +93,6 @@ class StoreSetup {
   quota::Store* store_ = nullptr;
   std::unique_ptr<EventLog> ledger_;
 
-  mutable std::mutex mutex_;
-  std::optional<quota::Timestamp> bad_since_;  // guarded by mutex_
-  std::string error_;                          // guarded by mutex_
-  std::string state_error_;                    // guarded by mutex_
-  std::optional<Health::Outage> last_outage_;  // guarded by mutex_
-  HealthListener health_listener_;             // guarded by mutex_
 };
 
 }  // namespace milter

@@ -95,6 +95,7 @@ Draft begun(Known before, const TablesText& now, const Means& means) {
   draft.plan.after.history = now.history;
   draft.plan.after.epoch = epoch;
   draft.plan.after.read_at = now.now;
+  draft.plan.after.accounts = now.accounts;
   return draft;
 }
 
@@ -102,11 +103,35 @@ Plan finished(Draft draft) {
   auto& steps = draft.plan.steps;
   for (auto* part : {&draft.releases, &draft.changes, &draft.announcements, &draft.marks})
     std::move(part->begin(), part->end(), std::back_inserter(steps));
+  draft.plan.after.is_settled = steps.empty();
+  draft.plan.after.wake_at = draft.plan.wake_at;
   return std::move(draft.plan);
+}
+
+bool are_as_known(const Known& before, const TablesText::Entries& blocked) {
+  if (blocked.size() != before.blocked.size() + 1) return false;  // the epoch
+  auto known = before.blocked.begin();
+  for (const auto& [field, text] : blocked) {
+    if (field == epoch_field && text == before.epoch) continue;
+    if (known == before.blocked.end() || known->first != field || known->second.text != text || !known->second.seen) return false;
+    ++known;
+  }
+  return true;
+}
+
+bool are_as_known(const std::map<std::string, KnownOverride>& before, const TablesText::Entries& overrides) {
+  return std::equal(before.begin(), before.end(), overrides.begin(), overrides.end(),
+                    [](const auto& known, const auto& read) { return known.first == read.first && known.second.text == read.second; });
 }
 
 }  // namespace
 }  // namespace upkeep
+
+bool is_as_known(const Known& before, const TablesText& now) {
+  if (!before.is_settled || before.history != now.history || (before.wake_at && now.now >= *before.wake_at)) return false;
+  return upkeep::are_as_known(before, now.blocked) && upkeep::are_as_known(before.overrides, now.overrides) &&
+         before.accounts == now.accounts;
+}
 
 Plan plan(Known before, const TablesText& now, const Means& means) {
   auto draft = upkeep::begun(std::move(before), now, means);

@@ -67,6 +67,9 @@ struct Known {
   std::int64_t hours_announced = 0;                  ///< of `* *` observe
   Timestamp read_at{};                               ///< the store's clock
   bool is_recalled = false;                          ///< read by an earlier process; only blocks, history and epoch are known
+  bool is_settled = false;                           ///< nothing was left to do
+  TablesText::Entries accounts{};                    ///< as they were read
+  std::optional<Timestamp> wake_at{};                ///< Plan::wake_at
 };
 inline constexpr Milliseconds recalled_for = std::chrono::hours{24};
 
@@ -132,6 +135,10 @@ struct Means {
 
 /// A block's text as it counts. Never fails: what cannot be understood is a block that says so.
 [[nodiscard]] Block understood(const std::string& text);
+
+/// Whether nothing follows from reading `now` after `before`, tables included. Quick, for large tables that are read again
+/// and again: the answer may be no where plan() finds nothing to do.
+[[nodiscard]] bool is_as_known(const Known& before, const TablesText& now);
 
 /// What follows from reading `now` after `before`.
 [[nodiscard]] Plan plan(Known before, const TablesText& now, const Means& means);

@@ -6,6 +6,9 @@
 namespace quota::upkeep {
 namespace {
 
+/// The rest follows from the next reading: between two of them there is not time for more.
+constexpr std::size_t most_marks_at_once = 1000;
+
 Event ended_event(const Identity& identity, const Block& block) {
   return {"ended", "info", identity.text(), "the block ended by itself at " + format_moment(*block.until), "", ""};
 }
@@ -86,7 +89,7 @@ void read_block(Draft& draft, const Identity& identity, const TableEntry& read) 
       rewrite_as_error(draft, identity, read, entry.block);
     else if (!entry.block.is_error && (entry.block.id.empty() || !entry.block.since))
       complete(draft, identity, entry);
-    else if (!entry.marked)
+    else if (!entry.marked && draft.marks.size() < most_marks_at_once)
       draft.marks.push_back(Mark{read.text, marking_of(draft, identity, entry.block)});
   }
   draft.plan.after.blocked.emplace(read.field, std::move(entry));
@@ -94,8 +97,11 @@ void read_block(Draft& draft, const Identity& identity, const TableEntry& read) 
 
 /// Most of a large table is as it was: kept without looking further. Returns whether it was.
 bool keep_unchanged(Draft& draft, const std::string& field, const std::string& text) {
-  const auto found = draft.before.blocked.find(field);
+  // Tables are mostly read in the order in which they are known.
+  auto found = draft.before.blocked.begin();
   if (found == draft.before.blocked.end() || draft.is_lost) return false;
+  if (found->first != field) found = draft.before.blocked.find(field);
+  if (found == draft.before.blocked.end()) return false;
   auto& [known_text, block, id, since, seen, marked] = found->second;
   if (known_text != text || !marked || block.id.empty() || !block.since || !block.holds_at(draft.now.now)) return false;
   if (seen) ++draft.as_before;

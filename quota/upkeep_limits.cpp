@@ -38,6 +38,20 @@ Change written(const Draft& draft, const OverrideKey& key, std::optional<std::st
           .event = override_event(key, entry)};
 }
 
+/// Most of a large table is as it was: kept without looking further. Returns whether it was.
+bool keep_unchanged(Draft& draft, const std::string& field, const std::string& text) {
+  auto& before = draft.before.overrides;
+  auto found = before.begin();
+  if (found != before.end() && found->first != field) found = before.find(field);
+  if (found == before.end() || found->second.text != text) return false;
+  const auto& entry = found->second.entry;
+  if (!entry.since || !entry.holds_at(draft.now.now)) return false;
+  publish(draft, field, entry);
+  auto& after = draft.plan.after.overrides;
+  after.insert(after.end(), before.extract(found));
+  return true;
+}
+
 void read_override(Draft& draft, const OverrideKey& key, const TableEntry& read) {
   const auto node = draft.before.overrides.extract(read.field);
   const bool is_known = !node.empty() && node.mapped().text == read.text;
@@ -124,7 +138,9 @@ void read_other(Draft& draft, const Identity& owner, const OtherSpelling& other)
 
 void read_overrides(Draft& draft) {
   std::vector<std::pair<OverrideKey, OtherSpelling>> others;
+  draft.plan.tables.overrides.reserve(draft.now.overrides.size());
   for (const auto& [field, text] : draft.now.overrides) {
+    if (keep_unchanged(draft, field, text)) continue;
     const auto key = parse_override_key(field);
     if (!key)
       reject(draft, {field, text}, key.error(), "");

@@ -27,6 +27,7 @@
 //            "config": {"file", "loaded": time, "quotas": n, "fingerprint"},
 //            "mode": Mode,
 //            "store": {"url" (without a password), "state": "ok|degraded", "since": time|null, "error": text|null,
+//                      "tables_error": text|null (the live tables cannot be read, what is known of them holds),
 //                      "state_error": text|null (what state_dir must keep is not kept),
 //                      "last_outage": {"from": time, "to": time, "error"}|null},
 //            "nodes": {"alive": n, "counted": n, "shared_by": n, "setting": "auto"|n, "differ": bool}: as of the last heartbeat,

@@ -66,6 +66,16 @@ std::optional<std::string> Keeper::ended_text(const Identity& identity) const {
   return found->second.text;
 }
 
+std::uint64_t Keeper::readings() const {
+  const std::lock_guard lock(mutex_);
+  return readings_;
+}
+
+bool Keeper::is_settled() const {
+  const std::lock_guard lock(known_mutex_);
+  return known_.is_settled;
+}
+
 void Keeper::wake() { ledger_.wake(); }
 
 void Keeper::stop() {
@@ -155,21 +165,29 @@ std::optional<TablesText> Keeper::read() {
 
 std::vector<Step> Keeper::take_over(const TablesText& read, Moment read_at) {
   const std::lock_guard known_lock(known_mutex_);
+  if (is_as_known(known_, read)) {
+    known_.read_at = read.now;
+    publish(nullptr, read.now, read_at);
+    return std::exchange(owed_, {});
+  }
   auto planned = plan(std::move(known_), read, options_.means);
   known_ = std::move(planned.after);
   if (planned.has_news && kept_) kept_->changed();
   wake_at_ = planned.wake_at;
-  TablesPtr published = std::make_shared<const Tables>(std::move(planned.tables));
-  {
-    const std::lock_guard lock(mutex_);
-    tables_.swap(published);
-    store_time_ = read.now;
-    store_time_at_ = read_at;
-    changed_.notify_all();
-  }
+  publish(std::make_shared<const Tables>(std::move(planned.tables)), read.now, read_at);
   auto steps = std::exchange(owed_, {});
   std::move(planned.steps.begin(), planned.steps.end(), std::back_inserter(steps));
   return steps;
+}
+
+/// `tables`: null where they are as they were.
+void Keeper::publish(TablesPtr tables, Timestamp store_time, Moment read_at) {
+  const std::lock_guard lock(mutex_);
+  if (tables) tables_.swap(tables);  // the old ones go after the lock
+  ++readings_;
+  store_time_ = store_time;
+  store_time_at_ = read_at;
+  changed_.notify_all();
 }
 
 /// A change without an answer was ours if its text, with the random id that we gave it, stands there now.
@@ -185,7 +203,7 @@ void Keeper::settle_doubts() {
   }
 }
 
-/// Returns whether the tables are to be read again at once: something was written, or there was no time for all.
+/// Returns whether the tables are to be read again at once: something was written or marked, or there was no time for all.
 bool Keeper::carry_out(std::vector<Step> steps, Moment deadline) {
   failed_this_round_ = false;
   bool wrote = false, is_over = false, is_away_now = false;
@@ -197,8 +215,9 @@ bool Keeper::carry_out(std::vector<Step> steps, Moment deadline) {
       continue;
     }
     const auto ran = runner_.run(step);
-    if (ran && *ran == Ran::won && std::holds_alternative<Change>(step)) wrote = true;
-    if (ran && *ran == Ran::won && std::holds_alternative<Mark>(step)) note_marked(std::get<Mark>(step));
+    const bool is_won = ran && *ran == Ran::won;
+    if (is_won && std::holds_alternative<Mark>(step)) note_marked(std::get<Mark>(step));
+    wrote = wrote || (is_won && (std::holds_alternative<Change>(step) || std::holds_alternative<Mark>(step)));
     if (ran) continue;
     note_failure(step, ran.error());
     is_over = is_away_now = is_away(ran.error());

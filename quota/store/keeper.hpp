@@ -66,6 +66,12 @@ class Keeper {
   /// The text of a block that has ended and still stands in the table. Threads: any.
   [[nodiscard]] std::optional<std::string> ended_text(const Identity& identity) const;
 
+  /// How many readings are obeyed. Threads: any.
+  [[nodiscard]] std::uint64_t readings() const;
+
+  /// Whether the last reading left nothing to do. Threads: any.
+  [[nodiscard]] bool is_settled() const;
+
   /// Reads again as soon as the pause between two readings allows. Threads: any.
   void wake();
 
@@ -81,6 +87,7 @@ class Keeper {
   void rest_until(Moment moment);
   [[nodiscard]] std::optional<TablesText> read();
   [[nodiscard]] std::vector<Step> take_over(const TablesText& read, Moment read_at);
+  void publish(TablesPtr tables, Timestamp store_time, Moment read_at);
   void settle_doubts();
   [[nodiscard]] bool carry_out(std::vector<Step> steps, Moment deadline);
   void postpone(Step step);
@@ -110,6 +117,7 @@ class Keeper {
   // Guarded by mutex_.
   std::condition_variable changed_;
   TablesPtr tables_;
+  std::uint64_t readings_ = 0;
   std::optional<Timestamp> store_time_;
   Moment store_time_at_{};
   bool stopping_ = false;

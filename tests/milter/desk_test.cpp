@@ -91,7 +91,8 @@ TEST_CASE("the status holds everything that its readers are promised") {
   CHECK(status.at("config").at("quotas") == 2);
   CHECK(status.at("config").at("loaded") == "2025-11-22T05:40:00Z");
   CHECK(keys(status.at("mode")) == std::set<std::string>{"live", "since", "until", "by", "quotas"});
-  CHECK(status.at("store") == json::value{{"url", "memory:"}, {"state", "ok"}, {"since", nullptr}, {"error", nullptr}, {"state_error", nullptr}, {"last_outage", nullptr}});
+  CHECK(status.at("store") == json::value{{"url", "memory:"}, {"state", "ok"}, {"since", nullptr}, {"error", nullptr}, {"tables_error", nullptr},
+                                              {"state_error", nullptr}, {"last_outage", nullptr}});
   CHECK(keys(status.at("mail")) ==
         std::set<std::string>{"accepted", "tempfailed", "rejected", "held", "discarded", "observed", "inbound", "uncovered"});
   CHECK(status.at("host") == "mx1");
@@ -160,6 +161,22 @@ TEST_CASE("who listens to the store's health is told each change once, and how i
   CHECK(told == std::vector<std::string>{"connection refused", "", "timed out"});
   CHECK(office.log.errors() == 2);
   CHECK(office.log.warnings() == 1);
+}
+
+TEST_CASE("tables that cannot be read, and a folder that cannot be written, are shown as long as that lasts") {
+  Office office;
+  office.setup->note_tables("NOPERM hscan");
+  office.setup->note_state("No space left on device");
+  auto status = done(office.desk.status());
+  CHECK(status.at("store").at("state") == "ok");
+  CHECK(status.at("store").at("tables_error") == "NOPERM hscan");
+  CHECK(status.at("store").at("state_error") == "No space left on device");
+  CHECK(status.at("warnings").as_array().size() >= 2);
+  office.setup->note_tables("");
+  office.setup->note_state("");
+  status = done(office.desk.status());
+  CHECK(status.at("store").at("tables_error").is_null());
+  CHECK(status.at("store").at("state_error").is_null());
 }
 
 TEST_CASE("what befell the store is logged once, and told to the stream as well") {

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "quota/time_text.hpp"
 
 namespace quota {
@@ -263,6 +265,53 @@ TEST_CASE("what an earlier process knew counts like what this one has read, but 
     for (const auto& step : planned.steps)
       if (const auto* release = std::get_if<Release>(&step)) CHECK(release->telling == Telling::if_done);
   }
+}
+
+TEST_CASE("a reading that leads to nothing is told from its texts alone, and only that one") {
+  const std::string limit = "unlimited since=2026-11-22T11:00:00Z";
+  const auto text = read({{alice, whole_until_one}}, {{alice + " *", limit}}, {{alice, "acme"}});
+  auto settled = [&] {
+    Ids ids;
+    return plan(known(text), text, ids.means()).after;
+  }();
+  REQUIRE(settled.is_settled);
+  CHECK(is_as_known(settled, text));
+  const auto later = [&](Milliseconds by, TablesText now) {
+    now.now += by;
+    return now;
+  };
+  const struct {
+    const char* why;
+    TablesText now;
+    bool want;
+  } rows[] = {
+      {"before anything ends", later(59min, text), true},
+      {"when something has ended", later(60min, text), false},
+      {"another block", read({{alice, whole_until_one}, {"user:bob@example.com", whole}}, {{alice + " *", limit}}, {{alice, "acme"}}), false},
+      {"another text", read({{alice, whole}}, {{alice + " *", limit}}, {{alice, "acme"}}), false},
+      {"another identity", read({{"user:bob@example.com", whole_until_one}}, {{alice + " *", limit}}, {{alice, "acme"}}), false},
+      {"no block", read({}, {{alice + " *", limit}}, {{alice, "acme"}}), false},
+      {"another limit", read({{alice, whole_until_one}}, {{alice + " *", "none since=2026-11-22T11:00:00Z"}}, {{alice, "acme"}}), false},
+      {"no limit", read({{alice, whole_until_one}}, {}, {{alice, "acme"}}), false},
+      {"another account", read({{alice, whole_until_one}}, {{alice + " *", limit}}, {{alice, "other"}}), false},
+      {"another epoch", {{{"epoch", "e2"}, {alice, whole_until_one}}, {{alice + " *", limit}}, {{alice, "acme"}}, "run-1", noon}, false},
+      {"no epoch, and a field in its place", {{{alice, whole_until_one}, {"x", "y"}}, {{alice + " *", limit}}, {{alice, "acme"}}, "run-1", noon}, false},
+      {"another server", {text.blocked, text.overrides, text.accounts, "run-2", noon}, false},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.why);
+    auto now = row.now;
+    std::ranges::sort(now.blocked);
+    CHECK(is_as_known(settled, now) == row.want);
+  }
+  // What was left to do is to be done, however often the same is read.
+  for (const auto& unfinished : {read({{alice, "stolen"}}), read({{alice, whole}}), read({}, {{alice + " mailbox", "rubbish"}}), read({}, {}, {{alice, "a b c"}})}) {
+    Ids ids;
+    const auto planned = plan({}, unfinished, ids.means());
+    CHECK_FALSE(planned.steps.empty());
+    CHECK_FALSE(is_as_known(planned.after, unfinished));
+  }
+  CHECK_FALSE(is_as_known({}, read({})));
 }
 
 TEST_CASE("there are news exactly where a restart would have to know them") {
