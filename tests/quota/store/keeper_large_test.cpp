@@ -24,7 +24,7 @@ struct Daemon {
   Daemon(const test::RedisServer& server, const std::string& host, const std::filesystem::path& folder)
       : topology(*RedisAddress::parse(server.unix_url()), resolver, {.timeout = 2s}),
         context(topology, {.timeout = 2s}),
-        ledger(context),
+        ledger(context, {.tables = {.read_timeout = 60s}}),  // for slow builds
         keeper(ledger, {.host = host, .means = {random_id, [](const std::string&) { return 168h; }}, .known_blocks = folder / "known-blocks"}) {}
 
   [[nodiscard]] bool blocks() const { return keeper.tables()->blocked.contains(alice); }
