@@ -92,7 +92,6 @@ class StoreSetup {
   std::unique_ptr<quota::GuardedStore> guarded_;
   quota::Store* store_ = nullptr;
   std::unique_ptr<EventLog> ledger_;
-
 };
 
 }  // namespace milter

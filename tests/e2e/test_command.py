@@ -7,6 +7,7 @@ import re
 import select
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -189,7 +190,7 @@ callers = [ask() for _ in range(100)]
 print("ready", flush=True)
 time.sleep(60)
 """
-    nobody = subprocess.Popen(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "python3", "-c", hog], stdout=subprocess.PIPE, text=True)
+    nobody = subprocess.Popen(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-c", hog], stdout=subprocess.PIPE, text=True)
     try:
         assert nobody.stdout.readline() == "ready\n"
         for _ in range(3):
