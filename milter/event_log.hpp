@@ -16,7 +16,7 @@ class EventLog final : public quota::Ledger {
   [[nodiscard]] OrError<void> append(const quota::Event& event) override;
 
   [[nodiscard]] OrError<quota::Record> record(const quota::Identity& identity) override { return ledger_.record(identity); }
-  [[nodiscard]] OrError<std::vector<std::int64_t>> count_refusals(std::span<const quota::RefusalBatch> batches) override {
+  [[nodiscard]] std::vector<OrError<std::int64_t>> count_refusals(std::span<const quota::RefusalBatch> batches) override {
     return ledger_.count_refusals(batches);
   }
   [[nodiscard]] OrError<void> mark_blocked(const quota::Identity& identity, const quota::BlockMark& mark) override {

@@ -91,4 +91,8 @@ Refusals counted(const std::optional<Refusals>& before, Timestamp now, Milliseco
   return {std::min(before->count + more, exact_bound - 1), before->since};
 }
 
+Ladder prolonged(const std::optional<Ladder>& held, const Ladder& marked) {
+  return held ? Ladder{held->step, std::max(held->forget_at, marked.forget_at)} : marked;
+}
+
 }  // namespace quota

@@ -63,4 +63,7 @@ using RecordText = std::vector<std::pair<std::string, std::string>>;
 /// The count after `more` refusals at `now`; a window that has passed starts anew, and so does one from the future.
 [[nodiscard]] Refusals counted(const std::optional<Refusals>& before, Timestamp now, Milliseconds window, std::int64_t more);
 
+/// What a ladder becomes that is marked once more for the same block: it keeps its step, and is remembered until the later time.
+[[nodiscard]] Ladder prolonged(const std::optional<Ladder>& held, const Ladder& marked);
+
 }  // namespace quota

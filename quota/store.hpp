@@ -140,10 +140,12 @@ class Ledger {
   /// One identity's record; an absent one is empty.
   [[nodiscard]] virtual Result<Record, StoreError> record(const Identity& identity) = 0;
 
-  /// Returns: the count of each after it was added.
-  [[nodiscard]] virtual Result<std::vector<std::int64_t>, StoreError> count_refusals(std::span<const RefusalBatch> batches) = 0;
+  /// Counts each batch for itself. Returns, in their order: the count after it was added, or why there is none; only one
+  /// with Executed::no was surely not counted.
+  [[nodiscard]] virtual std::vector<Result<std::int64_t, StoreError>> count_refusals(std::span<const RefusalBatch> batches) = 0;
 
-  /// Writes the block's id (and ladder) into the record. The same id again changes nothing.
+  /// Writes the block's id (and ladder) into the record. The same id again only lets the record, and its ladder, last longer
+  /// where the mark does.
   [[nodiscard]] virtual Result<void, StoreError> mark_blocked(const Identity& identity, const BlockMark& mark) = 0;
 
   /// Empties the record if its block id is `block_id`. Returns whether this call was the one that did.

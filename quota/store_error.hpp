@@ -28,6 +28,12 @@ struct StoreError {
   std::string text;
 };
 
+/// Whether whatever else is asked now would fail as well.
+[[nodiscard]] inline bool is_away(const StoreError& error) {
+  return error.kind == StoreErrorKind::unreachable || error.kind == StoreErrorKind::timed_out ||
+         error.kind == StoreErrorKind::closed;
+}
+
 [[nodiscard]] constexpr std::string_view name_of(StoreErrorKind kind) {
   switch (kind) {
     case StoreErrorKind::unreachable:

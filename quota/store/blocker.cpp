@@ -8,6 +8,7 @@ namespace quota {
 namespace {
 
 constexpr Milliseconds retry_after_pause{200};
+constexpr Milliseconds retry_events_after = std::chrono::seconds{1};
 constexpr Milliseconds give_up_after = std::chrono::minutes{1};
 
 template <class T>
@@ -29,19 +30,20 @@ void Blocker::refused(const Identity& identity, const std::string& quota, Millis
   const Key key{identity.text(), quota};
   const auto found = counts_.find(key);
   if (found != counts_.end()) {
-    found->second.window = window;
-    ++found->second.refusals;
+    found->second.batch.window = window;
+    ++found->second.batch.refusals;
     return;
   }
   if (counts_.size() >= options_.most_pending) {
     ++dropped_;
     return;
   }
+  const auto now = Steady::now();
   if (counts_.empty()) {
-    flush_at_ = Steady::now() + options_.flush_every;
+    flush_at_ = now + options_.flush_every;
     changed_.notify_all();
   }
-  counts_.emplace(key, RefusalBatch{identity, quota, window, 1});
+  counts_.emplace(key, Counted{{identity, quota, window, 1}, now});
 }
 
 void Blocker::due(const BlockDue& due) {
@@ -77,6 +79,7 @@ void Blocker::stop() {
 std::optional<Blocker::Steady::time_point> Blocker::next_moment() const {
   std::optional<Steady::time_point> next;
   if (!counts_.empty()) next = flush_at_;
+  if (events_.kept() > 0) next = std::min(next.value_or(retry_events_at_), retry_events_at_);
   for (const auto& attempt : attempts_) next = std::min(next.value_or(attempt.not_before), attempt.not_before);
   return next;
 }
@@ -95,55 +98,76 @@ void Blocker::run() {
       lock.unlock();
       if (flush_now) flush_counts();
       make_blocks();
-      (void)events_.flush();
+      flush_events();
       lock.lock();
-      if (is_last) return;
+      if (!is_last) continue;
+      dropped_ += events_.kept();
+      return;
     }
   }
 }
 
-std::vector<RefusalBatch> Blocker::take_counts() {
-  std::vector<RefusalBatch> batches;
+void Blocker::flush_events() {
+  if (!events_.flush()) retry_events_at_ = Steady::now() + retry_events_after;
+}
+
+std::vector<Blocker::Counted> Blocker::take_counts() {
+  std::vector<Counted> all;
   const std::lock_guard lock(mutex_);
-  batches.reserve(counts_.size());
-  for (auto& [key, batch] : counts_) batches.push_back(std::move(batch));
+  all.reserve(counts_.size());
+  for (auto& [key, counted] : counts_) all.push_back(std::move(counted));
   counts_.clear();
-  return batches;
+  return all;
 }
 
 void Blocker::flush_counts() {
-  auto batches = take_counts();
+  auto all = take_counts();
   const auto tables = keeper_.tables();
   const auto now = keeper_.now();
   // Nothing is counted while blocked: these were refused before the block was seen.
   if (now)
-    std::erase_if(batches, [&](const auto& batch) { return tables->find_block(batch.identity, *now) != nullptr; });
-  if (batches.empty()) return;
-  const auto counted = ledger_.count_refusals(batches);
-  note(failure_of(counted));
-  if (!counted) {
-    if (counted.error().executed == Executed::no) return put_back(batches);
-    const std::lock_guard lock(mutex_);
-    for (const auto& batch : batches) dropped_ += static_cast<std::uint64_t>(batch.refusals);
-    return;
-  }
-  for (std::size_t i = 0; i < std::min(batches.size(), counted->size()); ++i) {
-    const auto rule = options_.rule(batches[i].quota);
-    if (rule && (*counted)[i] >= rule->refusals) due({batches[i].identity, batches[i].quota, (*counted)[i]});
+    std::erase_if(all, [&](const auto& one) { return tables->find_block(one.batch.identity, *now) != nullptr; });
+  if (all.empty()) return;
+  std::vector<RefusalBatch> batches;
+  batches.reserve(all.size());
+  for (const auto& one : all) batches.push_back(one.batch);
+  const auto counts = ledger_.count_refusals(batches);
+  const auto failed = std::find_if(counts.begin(), counts.end(), [](const auto& count) { return !count; });
+  note(failed == counts.end() ? std::nullopt : failure_of(*failed));
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const auto& batch = batches[i];
+    const auto rule = options_.rule(batch.quota);
+    if (!counts[i])
+      keep_or_drop(std::move(all[i]), counts[i].error());
+    else if (rule && *counts[i] >= rule->refusals)
+      due({batch.identity, batch.quota, *counts[i]});
   }
 }
 
-void Blocker::put_back(const std::vector<RefusalBatch>& batches) {
+/// Only what was surely not counted is tried again, and only where that can help.
+void Blocker::keep_or_drop(Counted counted, const StoreError& failure) {
+  const bool is_over = Steady::now() - counted.since >= counted.batch.window;
+  const bool can_help = failure.executed == Executed::no && failure.kind != StoreErrorKind::misconfigured;
+  if (can_help && !is_over) return put_back(std::move(counted));
+  drop(counted.batch);
+}
+
+void Blocker::drop(const RefusalBatch& batch) {
+  const std::lock_guard lock(mutex_);
+  dropped_ += static_cast<std::uint64_t>(batch.refusals);
+}
+
+void Blocker::put_back(Counted counted) {
   const std::lock_guard lock(mutex_);
   flush_at_ = Steady::now() + std::max(options_.flush_every, retry_after_pause);
-  for (const auto& batch : batches) {
-    const Key key{batch.identity.text(), batch.quota};
-    if (const auto found = counts_.find(key); found != counts_.end())
-      found->second.refusals += batch.refusals;
-    else if (counts_.size() < options_.most_pending)
-      counts_.emplace(key, batch);
-    else
-      dropped_ += static_cast<std::uint64_t>(batch.refusals);
+  const Key key{counted.batch.identity.text(), counted.batch.quota};
+  if (const auto found = counts_.find(key); found != counts_.end()) {
+    found->second.batch.refusals += counted.batch.refusals;
+    found->second.since = counted.since;
+  } else if (counts_.size() < options_.most_pending) {
+    counts_.emplace(key, std::move(counted));
+  } else {
+    dropped_ += static_cast<std::uint64_t>(counted.batch.refusals);
   }
 }
 

@@ -4,6 +4,8 @@
 // A block is written into the table by compare-and-set, where none holds, and then into the record: of several daemons that
 // find it due one makes it, and logs it. The record is asked first whether the count still stands, so that what was due before
 // a release or another block does not block again.
+// A count that may have reached the store is not sent again, and one that surely did not is sent until it is older than its
+// window: honest senders are never blocked for one refusal that was counted many times. What is lost so is in dropped().
 // Known limit: what is due while the store has no answer is kept for a minute; refusals after that make it due again.
 #pragma once
 
@@ -63,13 +65,21 @@ class Blocker {
     std::string id{};  // one for all tries: a try without an answer may have been carried out
   };
   enum class Outcome : std::uint8_t { over, again };
+  /// Refusals that no store has counted yet.
+  struct Counted {
+    RefusalBatch batch;
+    Steady::time_point since;  // the first of them
+  };
 
   void run();
   [[nodiscard]] std::optional<Steady::time_point> next_moment() const;
-  [[nodiscard]] std::vector<RefusalBatch> take_counts();
+  [[nodiscard]] std::vector<Counted> take_counts();
   [[nodiscard]] std::vector<Attempt> take_ready();
   void flush_counts();
-  void put_back(const std::vector<RefusalBatch>& batches);
+  void keep_or_drop(Counted counted, const StoreError& failure);
+  void put_back(Counted counted);
+  void drop(const RefusalBatch& batch);
+  void flush_events();
   void make_blocks();
   [[nodiscard]] Outcome try_block(Attempt& attempt);
   [[nodiscard]] Outcome write_block(Attempt& attempt, const NextBlock& next);
@@ -84,11 +94,12 @@ class Blocker {
   // Of the blocker's thread alone.
   EventWriter events_;
   bool is_failing_ = false;
+  Steady::time_point retry_events_at_{};
 
   mutable std::mutex mutex_;
   // Guarded by mutex_.
   std::condition_variable changed_;
-  std::map<Key, RefusalBatch> counts_;
+  std::map<Key, Counted> counts_;
   Steady::time_point flush_at_{};
   std::deque<Attempt> attempts_;
   std::set<Key> queued_;  // those of attempts_, and those being tried

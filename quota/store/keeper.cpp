@@ -21,12 +21,6 @@ Milliseconds gap_after(Duration reading) {
   return std::clamp(took * gap_per_reading, shortest_gap, std::max(shortest_gap, obeyed_within - 2 * took));
 }
 
-/// Whether all that comes next would fail as well.
-bool is_away(const StoreError& error) {
-  return error.kind == StoreErrorKind::unreachable || error.kind == StoreErrorKind::timed_out ||
-         error.kind == StoreErrorKind::closed;
-}
-
 }  // namespace
 
 Keeper::Keeper(Ledger& ledger, KeeperOptions options)

@@ -132,14 +132,10 @@ std::int64_t MemoryRecords::hold(const Identity& identity, const std::string& ho
   return part->shard.writable_rest(key, now, now + held_kept_for).held[host] = before + 1;
 }
 
-std::vector<std::int64_t> MemoryRecords::count_refusals(std::span<const RefusalBatch> batches) {
-  std::vector<std::int64_t> counts;
-  for (const auto& batch : batches) {
-    const auto [part, key, unused] = seat(batch.identity.text());
-    const std::lock_guard lock(part->shard.mutex());
-    counts.push_back(count_in(part->shard, key, batch, clock_.now()));
-  }
-  return counts;
+std::int64_t MemoryRecords::count_refusals(const RefusalBatch& batch) {
+  const auto [part, key, unused] = seat(batch.identity.text());
+  const std::lock_guard lock(part->shard.mutex());
+  return count_in(part->shard, key, batch, clock_.now());
 }
 
 Record MemoryRecords::read(const std::string& identity) {
@@ -154,7 +150,10 @@ void MemoryRecords::mark(const std::string& identity, const BlockMark& mark, std
   part->last_change = std::max(part->last_change, number);
   const auto now = clock_.now();
   auto& rest = part->shard.writable_rest(key, now, kept_until(mark, now));
-  if (rest.block == mark.id) return;
+  if (rest.block == mark.id) {
+    if (mark.ladder) rest.ladder = prolonged(rest.ladder, *mark.ladder);
+    return;
+  }
   rest.block = mark.id;
   if (mark.ladder) rest.ladder = mark.ladder;
   rest.refusals.erase(mark.quota);

@@ -34,7 +34,7 @@ class MemoryRecords {
   [[nodiscard]] Outcome take(std::span<const Charge> charges);
   [[nodiscard]] Outcome peek(std::span<const Charge> charges);
   [[nodiscard]] std::int64_t hold(const Identity& identity, const std::string& host, std::int64_t most);
-  [[nodiscard]] std::vector<std::int64_t> count_refusals(std::span<const RefusalBatch> batches);
+  [[nodiscard]] std::int64_t count_refusals(const RefusalBatch& batch);
   [[nodiscard]] Record read(const std::string& identity);
 
   /// The changes that a journal knows by number, 0 for none. The mark that is there already only keeps the record

@@ -82,8 +82,11 @@ Result<std::int64_t, StoreError> MemoryStore::hold(const Identity& identity, con
 
 Result<Record, StoreError> MemoryStore::record(const Identity& identity) { return records_.read(identity.text()); }
 
-Result<std::vector<std::int64_t>, StoreError> MemoryStore::count_refusals(std::span<const RefusalBatch> batches) {
-  return records_.count_refusals(batches);
+std::vector<Result<std::int64_t, StoreError>> MemoryStore::count_refusals(std::span<const RefusalBatch> batches) {
+  std::vector<Result<std::int64_t, StoreError>> counts;
+  counts.reserve(batches.size());
+  for (const auto& batch : batches) counts.emplace_back(records_.count_refusals(batch));
+  return counts;
 }
 
 void MemoryStore::rewrite_journal_if_due() {

@@ -53,7 +53,7 @@ class MemoryStore final : public Store, public Ledger {
 
   // Ledger
   [[nodiscard]] Result<Record, StoreError> record(const Identity& identity) override;
-  [[nodiscard]] Result<std::vector<std::int64_t>, StoreError> count_refusals(
+  [[nodiscard]] std::vector<Result<std::int64_t, StoreError>> count_refusals(
       std::span<const RefusalBatch> batches) override;
   [[nodiscard]] Result<void, StoreError> mark_blocked(const Identity& identity, const BlockMark& mark) override;
   [[nodiscard]] Result<bool, StoreError> release(const Identity& identity, const std::string& block_id) override;

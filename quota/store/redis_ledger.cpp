@@ -6,6 +6,7 @@
 namespace quota {
 namespace {
 
+constexpr std::size_t counted_at_once = 100;
 constexpr ReplyLimits record_limits{std::size_t{1} << 20, 20'000};
 
 StoreError unexpected(std::string_view what) {
@@ -51,15 +52,29 @@ Result<Record, StoreError> RedisLedger::record(const Identity& identity) {
   return record;
 }
 
-Result<std::vector<std::int64_t>, StoreError> RedisLedger::count_refusals(std::span<const RefusalBatch> batches) {
-  std::vector<std::int64_t> counts;
-  for (const auto& batch : batches) {
-    const auto reply = eval_on(scripts::refuse(), context_.record_key(batch.identity),
-                               {context_.clock_argument(), refusals_field(batch.quota), number(batch.window), std::to_string(batch.refusals)});
-    if (!reply) return reply.error();
-    const auto count = reply->integer();
-    if (!count) return unexpected("a count of refusals");
-    counts.push_back(*count);
+std::vector<Result<std::int64_t, StoreError>> RedisLedger::count_refusals(std::span<const RefusalBatch> batches) {
+  std::vector<Result<std::int64_t, StoreError>> counts;
+  counts.reserve(batches.size());
+  for (; !batches.empty(); batches = batches.subspan(std::min(batches.size(), counted_at_once)))
+    for (auto& count : count_at_once(batches.first(std::min(batches.size(), counted_at_once)))) counts.push_back(std::move(count));
+  return counts;
+}
+
+/// In one round trip.
+std::vector<Result<std::int64_t, StoreError>> RedisLedger::count_at_once(std::span<const RefusalBatch> batches) {
+  std::vector<Texts> texts;
+  for (const auto& batch : batches)
+    texts.push_back({context_.record_key(batch.identity), context_.clock_argument(), refusals_field(batch.quota), number(batch.window),
+                     std::to_string(batch.refusals)});
+  std::vector<RedisTopology::Run> runs;
+  for (const auto& one : texts) runs.push_back({one.front(), {one.begin() + 1, one.end()}});
+  std::vector<Result<std::int64_t, StoreError>> counts;
+  for (const auto& reply : context_.topology().eval_each(scripts::refuse(), runs, context_.deadline())) {
+    const auto count = reply ? reply->integer() : std::nullopt;
+    if (count)
+      counts.emplace_back(*count);
+    else
+      counts.emplace_back(reply ? unexpected("a count of refusals") : reply.error());
   }
   return counts;
 }

@@ -16,7 +16,7 @@ class RedisLedger final : public Ledger {
   explicit RedisLedger(RedisContext& context, RedisLedgerOptions options = {}) : context_(context), options_(options), tables_(context, options.tables) {}
 
   [[nodiscard]] Result<Record, StoreError> record(const Identity& identity) override;
-  [[nodiscard]] Result<std::vector<std::int64_t>, StoreError> count_refusals(std::span<const RefusalBatch> batches) override;
+  [[nodiscard]] std::vector<Result<std::int64_t, StoreError>> count_refusals(std::span<const RefusalBatch> batches) override;
   [[nodiscard]] Result<void, StoreError> mark_blocked(const Identity& identity, const BlockMark& mark) override;
   [[nodiscard]] Result<bool, StoreError> release(const Identity& identity, const std::string& block_id) override;
   [[nodiscard]] Result<void, StoreError> refill(const Identity& identity) override;
@@ -38,6 +38,7 @@ class RedisLedger final : public Ledger {
   /// `words` to the server that holds the key, which is the second of them.
   [[nodiscard]] Result<RedisReply, StoreError> ask(const Texts& words);
   [[nodiscard]] Result<RedisReply, StoreError> eval_on(const RedisScript& script, const std::string& key, const Texts& arguments);
+  [[nodiscard]] std::vector<Result<std::int64_t, StoreError>> count_at_once(std::span<const RefusalBatch> batches);
 
   RedisContext& context_;
   const RedisLedgerOptions options_;

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "quota/store.hpp"
@@ -32,6 +33,16 @@ class SharedLedger {
   }
   void change_history(const std::string& history) {
     change([&] { history_ = history; });
+  }
+  /// The record is of another type than ours: SET instead of HSET.
+  void spoil(const Identity& identity) {
+    const std::lock_guard lock(mutex);
+    spoilt.insert(identity.text());
+  }
+  /// So much time passes for the claims.
+  void age_claims(Milliseconds passed) {
+    const std::lock_guard lock(mutex);
+    for (auto& [name, until] : claims) until -= passed;
   }
 
   [[nodiscard]] std::string text(Table table, const std::string& field) {
@@ -71,6 +82,7 @@ class SharedLedger {
   std::condition_variable changed;
   Entries blocked, overrides, accounts;
   std::map<std::string, Record> records;
+  std::set<std::string> spoilt;
   std::map<std::string, Timestamp> claims;
   Entries nodes;
   std::vector<Event> events;
@@ -87,11 +99,15 @@ class ScriptedLedger final : public Ledger {
   struct Failures {
     int tables = 0;
     int entries = 0;
+    int records = 0;
+    int counts = 0;  // batches
     int replaces = 0;
     int marks = 0;
+    int releases = 0;
+    int claims = 0;
     int appends = 0;
     int nodes = 0;  // writing one, and reading them
-    Executed executed = Executed::no;
+    Executed executed = Executed::no;  // possibly: it was done, and only the answer is lost
     StoreErrorKind kind = StoreErrorKind::unreachable;
   };
   void fail(Failures failures) {
@@ -103,19 +119,16 @@ class ScriptedLedger final : public Ledger {
     return readings_;
   }
 
-  Result<Record, StoreError> record(const Identity& identity) override { return shared_.record(identity); }
-
-  Result<std::vector<std::int64_t>, StoreError> count_refusals(std::span<const RefusalBatch> batches) override {
+  Result<Record, StoreError> record(const Identity& identity) override {
     const std::lock_guard lock(shared_.mutex);
-    std::vector<std::int64_t> counts;
-    for (const auto& batch : batches) {
-      auto& refusals = shared_.records[batch.identity.text()].refusals;
-      const auto found = refusals.find(batch.quota);
-      const auto before = found == refusals.end() ? std::optional<Refusals>{} : found->second;
-      const auto after = counted(before, shared_.now(), batch.window, batch.refusals);
-      refusals.insert_or_assign(batch.quota, after);
-      counts.push_back(after.count);
-    }
+    if (take(failures_.records)) return error();
+    return shared_.records[identity.text()];
+  }
+
+  std::vector<Result<std::int64_t, StoreError>> count_refusals(std::span<const RefusalBatch> batches) override {
+    const std::lock_guard lock(shared_.mutex);
+    std::vector<Result<std::int64_t, StoreError>> counts;
+    for (const auto& batch : batches) counts.push_back(count(batch));
     return counts;
   }
 
@@ -123,7 +136,10 @@ class ScriptedLedger final : public Ledger {
     const std::lock_guard lock(shared_.mutex);
     if (take(failures_.marks)) return error();
     auto& record = shared_.records[identity.text()];
-    if (record.block == mark.id) return {};
+    if (record.block == mark.id) {
+      if (mark.ladder) record.ladder = prolonged(record.ladder, *mark.ladder);
+      return {};
+    }
     record.block = mark.id;
     if (mark.ladder) record.ladder = mark.ladder;
     record.refusals.erase(mark.quota);
@@ -132,6 +148,7 @@ class ScriptedLedger final : public Ledger {
 
   Result<bool, StoreError> release(const Identity& identity, const std::string& block_id) override {
     const std::lock_guard lock(shared_.mutex);
+    if (take(failures_.releases)) return error();
     auto& record = shared_.records[identity.text()];
     if (block_id.empty() || record.block != block_id) return false;
     record = {};
@@ -188,6 +205,7 @@ class ScriptedLedger final : public Ledger {
 
   Result<bool, StoreError> claim(const std::string& name, Milliseconds lasting) override {
     const std::lock_guard lock(shared_.mutex);
+    if (take(failures_.claims)) return error();
     const auto now = shared_.now();
     const auto found = shared_.claims.find(name);
     if (found != shared_.claims.end() && now < found->second) return false;
@@ -238,6 +256,21 @@ class ScriptedLedger final : public Ledger {
 
  private:
   static bool take(int& left) { return left > 0 && left-- > 0; }
+
+  /// Requires: the shared mutex is held.
+  Result<std::int64_t, StoreError> count(const RefusalBatch& batch) {
+    if (shared_.spoilt.contains(batch.identity.text()))
+      return StoreError{StoreErrorKind::misconfigured, Executed::no, "WRONGTYPE"};
+    const bool fails = take(failures_.counts);
+    if (fails && failures_.executed == Executed::no) return error();
+    auto& refusals = shared_.records[batch.identity.text()].refusals;
+    const auto found = refusals.find(batch.quota);
+    const auto before = found == refusals.end() ? std::optional<Refusals>{} : found->second;
+    const auto after = counted(before, shared_.now(), batch.window, batch.refusals);
+    refusals.insert_or_assign(batch.quota, after);
+    if (fails) return error();
+    return after.count;
+  }
   [[nodiscard]] StoreError error() const { return {failures_.kind, failures_.executed, "as ordered"}; }
 
   SharedLedger& shared_;

@@ -145,12 +145,62 @@ TEST_CASE("a bad day of the store delays a block and makes it once") {
     daemon.door.fail(row.failures);
     daemon.blocker.due({alice, "mailbox", 300});
     CHECK(eventually([&] { return daemon.block() && shared.record(alice).block == written(shared).id; }));
-    CHECK(eventually([&] {
-      daemon.blocker.due({alice, "mailbox", 300});  // refusals go on; each wakes the thread, which hands over what it kept
-      return shared.count_events("blocked") == 1;
-    }));
+    CHECK(eventually([&] { return shared.count_events("blocked") == 1; }));
     CHECK(written(shared).step == 1);
   }
+}
+
+TEST_CASE("a refusal is counted once, whatever becomes of those beside it") {
+  const Identity bob{Kind::user, "bob@example.com"};
+  const Identity carol{Kind::user, "carol@example.com"};
+  const auto count = [](SharedLedger& shared, const Identity& who) { return shared.record(who).refusals["mailbox"].count; };
+  const struct {
+    const char* why;
+    ScriptedLedger::Failures failures;
+    bool is_spoilt;  // bob's record
+    std::int64_t want_alice, want_bob, want_carol;
+    std::uint64_t want_dropped;
+  } rows[] = {
+      {"one record is no hash", {}, true, 1, 0, 1, 1},
+      {"the first was not counted", {.counts = 1}, false, 1, 1, 1, 0},
+      {"the first may have been counted", {.counts = 1, .executed = Executed::possibly, .kind = StoreErrorKind::timed_out}, false, 1, 1, 1, 1},
+      {"no answer for the first two, twice", {.counts = 5}, false, 1, 1, 1, 0},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.why);
+    SharedLedger shared;
+    Daemon daemon(shared);
+    if (row.is_spoilt) shared.spoil(bob);
+    daemon.door.fail(row.failures);
+    for (const auto& who : {alice, bob, carol}) daemon.blocker.refused(who, "mailbox", 10min);
+    CHECK(eventually([&] { return count(shared, carol) == 1 && count(shared, bob) == row.want_bob && daemon.blocker.dropped() == row.want_dropped; }));
+    std::this_thread::sleep_for(500ms);  // as long as two more tries would need
+    CHECK(count(shared, alice) == row.want_alice);
+    CHECK(count(shared, bob) == row.want_bob);
+    CHECK(count(shared, carol) == row.want_carol);
+    CHECK(daemon.blocker.dropped() == row.want_dropped);
+  }
+}
+
+TEST_CASE("refusals that could not be counted within their window are dropped") {
+  SharedLedger shared;
+  Daemon daemon(shared);
+  daemon.door.fail({.counts = 1'000'000});
+  for (int i = 0; i < 7; ++i) daemon.blocker.refused(alice, "mailbox", 300ms);
+  CHECK(eventually([&] { return daemon.blocker.dropped() == 7; }));
+  daemon.door.fail({});
+  daemon.blocker.refused(alice, "mailbox", 10min);
+  CHECK(eventually([&] { return shared.record(alice).refusals["mailbox"].count == 1; }));
+}
+
+TEST_CASE("a block waits while its record cannot be read") {
+  SharedLedger shared;
+  Daemon daemon(shared);
+  set_refusals(shared, 300);
+  daemon.door.fail({.records = 2});
+  daemon.blocker.due({alice, "mailbox", 300});
+  CHECK(eventually([&] { return daemon.block() != nullptr; }));
+  CHECK(shared.count_events("blocked") == 1);
 }
 
 TEST_CASE("more identities than there is room for are dropped and counted") {

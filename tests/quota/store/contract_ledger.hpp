@@ -16,6 +16,12 @@ inline bool replaced(StoreFixture& fixture, Table table, const std::string& fiel
   return answered(fixture.ledger().replace(table, field, expected, desired));
 }
 
+inline std::vector<std::int64_t> counts_of(StoreFixture& fixture, std::span<const RefusalBatch> batches) {
+  std::vector<std::int64_t> counts;
+  for (auto& count : fixture.ledger().count_refusals(batches)) counts.push_back(answered(std::move(count)));
+  return counts;
+}
+
 inline TablesText tables_of(StoreFixture& fixture) { return answered(fixture.ledger().tables()); }
 
 TEST_CASE_TEMPLATE_DEFINE("held mail is counted per host, down to the bottom", Fixture, ledger_hold) {
@@ -33,18 +39,18 @@ TEST_CASE_TEMPLATE_DEFINE("held mail is counted per host, down to the bottom", F
 TEST_CASE_TEMPLATE_DEFINE("refusals that were answered from memory are added in batches", Fixture, ledger_refusals) {
   Fixture fixture;
   const std::vector<RefusalBatch> batches{{user("alice"), "mailbox", 10min, 7}, {user("bob"), "mailbox", 10min, 1}, {user("alice"), "mailbox", 10min, 5}};
-  CHECK(answered(fixture.ledger().count_refusals(batches)) == std::vector<std::int64_t>{7, 1, 12});
+  CHECK(counts_of(fixture, batches) == std::vector<std::int64_t>{7, 1, 12});
   fixture.set_now(start + 9min);
   const auto outcome = take(fixture, {counted_in(charge(user("alice"), messages(1, 1h, 1), 2), 10min)});
   CHECK(outcome.charges[0].refusals == 13);  // one count, whoever counts
   fixture.set_now(start + 10min);
-  CHECK(answered(fixture.ledger().count_refusals(std::vector{batches[0]})) == std::vector<std::int64_t>{7});
+  CHECK(counts_of(fixture, std::vector{batches[0]}) == std::vector<std::int64_t>{7});
 }
 
 TEST_CASE_TEMPLATE_DEFINE("a block's mark keeps the buckets and starts its quota's refusals anew", Fixture, ledger_mark) {
   Fixture fixture;
   const std::vector<RefusalBatch> batches{{user("alice"), "mailbox", 10min, 7}, {user("alice"), "daily", 10min, 3}};
-  REQUIRE(fixture.ledger().count_refusals(batches).has_value());
+  REQUIRE(counts_of(fixture, batches) == std::vector<std::int64_t>{7, 3});
   std::ignore = take(fixture, {charge(user("alice"), messages(1, 1h, 1), 1)});
   const BlockMark mark{"b1", Ladder{2, start + 168h}, "mailbox", start + 1h};
   REQUIRE(fixture.ledger().mark_blocked(user("alice"), mark).has_value());
@@ -55,11 +61,27 @@ TEST_CASE_TEMPLATE_DEFINE("a block's mark keeps the buckets and starts its quota
   CHECK_LIFETIME(fixture, user("alice"), start, 168h);
 
   // The same id again, by the other daemons of a cluster: what was counted since stays.
-  REQUIRE(fixture.ledger().count_refusals(std::vector{batches[0]}).has_value());
-  REQUIRE(fixture.ledger().mark_blocked(user("alice"), {"b1", Ladder{3, start + 999h}, "mailbox", {}}).has_value());
+  REQUIRE(counts_of(fixture, std::vector{batches[0]}) == std::vector<std::int64_t>{7});
+  REQUIRE(fixture.ledger().mark_blocked(user("alice"), {"b1", Ladder{3, start + 99h}, "mailbox", start + 1h}).has_value());
   const auto again = record_of(fixture, user("alice"));
   CHECK(again.refusals.at("mailbox").count == 7);
   CHECK(again.ladder == Ladder{2, start + 168h});
+}
+
+TEST_CASE_TEMPLATE_DEFINE("a block that was made to last longer keeps its record and ladder as long", Fixture, ledger_mark_prolonged) {
+  Fixture fixture;
+  const auto mark = [&](const std::optional<Ladder>& ladder, Timestamp until) {
+    REQUIRE(fixture.ledger().mark_blocked(user("alice"), {"b1", ladder, "mailbox", until}).has_value());
+    return record_of(fixture, user("alice")).ladder;
+  };
+  CHECK(mark(Ladder{2, start + 25h}, start + 1h) == Ladder{2, start + 25h});
+  CHECK_LIFETIME(fixture, user("alice"), start, 25h);
+  CHECK(mark(Ladder{2, start + 124h}, start + 100h) == Ladder{2, start + 124h});
+  CHECK_LIFETIME(fixture, user("alice"), start, 124h);
+  CHECK(mark({}, start + 200h) == Ladder{2, start + 124h});  // by hand from now on
+  CHECK_LIFETIME(fixture, user("alice"), start, 200h);
+  CHECK(mark(Ladder{2, start + 25h}, start + 1h) == Ladder{2, start + 124h});  // a daemon that still reads the old text
+  CHECK_LIFETIME(fixture, user("alice"), start, 200h);
 }
 
 TEST_CASE_TEMPLATE_DEFINE("a block by hand leaves ladder and refusals; without an end it is kept for a year", Fixture, ledger_mark_by_hand) {
@@ -191,6 +213,7 @@ TEST_CASE_TEMPLATE_DEFINE("each daemon writes itself into the table of nodes, an
   TEST_CASE_TEMPLATE_INVOKE(ledger_hold, Fixture);                                                                          \
   TEST_CASE_TEMPLATE_INVOKE(ledger_refusals, Fixture);                                                                      \
   TEST_CASE_TEMPLATE_INVOKE(ledger_mark, Fixture);                                                                          \
+  TEST_CASE_TEMPLATE_INVOKE(ledger_mark_prolonged, Fixture);                                                                \
   TEST_CASE_TEMPLATE_INVOKE(ledger_mark_by_hand, Fixture);                                                                  \
   TEST_CASE_TEMPLATE_INVOKE(ledger_release, Fixture);                                                                       \
   TEST_CASE_TEMPLATE_INVOKE(ledger_refill, Fixture);                                                                        \

@@ -25,7 +25,7 @@ struct Daemon {
   Daemon(const test::RedisServer& server, const std::string& host)
       : topology(*RedisAddress::parse(server.unix_url()), resolver, {.timeout = 2s}),
         context(topology, {.timeout = 2s}),
-        ledger(context),
+        ledger(context, {.tables = {.poll_every = 1h}}),  // what is obeyed in time, Redis told of
         store(context),
         keeper(ledger, {.host = host, .means = {random_id, [](const std::string&) { return 168h; }}}) {}
 

@@ -43,6 +43,7 @@ class RedisFixtureOn final : public StoreFixture {
   [[nodiscard]] Store& store() override { return store_; }
   [[nodiscard]] RedisStore& spread() { return spread_; }
   [[nodiscard]] RedisLedger& ledger() override { return ledger_; }
+  [[nodiscard]] RedisContext& context() { return context_; }
   void set_now(Timestamp now) override { context_.set_clock(now); }
   void forget(const Identity& identity) override { REQUIRE(ledger_.refill(identity).has_value()); }
   [[nodiscard]] Milliseconds expiry_slack() const override { return std::chrono::seconds{10}; }

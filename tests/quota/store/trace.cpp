@@ -57,7 +57,10 @@ class Reference {
     const auto& mark = step.mark;
     const auto until = std::max(mark.until.value_or(now_ + endless_block_kept_for), mark.ladder ? mark.ladder->forget_at : now_);
     auto& record = kept(step.identity, until);
-    if (record.block == mark.id) return {};
+    if (record.block == mark.id) {
+      if (mark.ladder) record.ladder = record.ladder ? Ladder{record.ladder->step, std::max(record.ladder->forget_at, mark.ladder->forget_at)} : *mark.ladder;
+      return {};
+    }
     record.block = mark.id;
     if (mark.ladder) record.ladder = mark.ladder;
     record.refusals.erase(mark.quota);
@@ -148,8 +151,9 @@ struct Asker {
   Answer operator()(const AskPeek& step) const { return outcome(fixture.store().peek(step.charges)); }
   Answer operator()(const AskHold& step) const { return number(fixture.store().hold(step.identity, step.host, step.most)); }
   Answer operator()(const CountRefusals& step) const {
-    const auto counts = fixture.ledger().count_refusals(step.batches);
-    return {{}, counts ? *counts : std::vector<std::int64_t>{-1}};
+    std::vector<std::int64_t> counts;
+    for (const auto& count : fixture.ledger().count_refusals(step.batches)) counts.push_back(count ? *count : -1);
+    return {{}, counts};
   }
   Answer operator()(const MarkBlocked& step) const { return nothing(fixture.ledger().mark_blocked(step.identity, step.mark)); }
   Answer operator()(const Release& step) const { return number(fixture.ledger().release(step.identity, step.block)); }
