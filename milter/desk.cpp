@@ -132,10 +132,7 @@ json::value setting_json(const std::optional<std::int64_t>& nodes) { return node
 Desk::Desk(DeskTools tools) : tools_(std::move(tools)), started_(tools_.setup.store().now()) {}
 
 OrProblem<quota::Identity> Desk::identity_of(const std::string& typed) const {
-  // A bare login gets the realm that the MTA's logins get.
-  const auto& realm = tools_.config()->policy->parts().identity.default_realm;
-  const auto bare_user = typed.starts_with("user:") && typed.find('@') == std::string::npos && !realm.empty();
-  const auto identity = quota::parse_identity(bare_user ? typed + "@" + realm : typed);
+  const auto identity = quota::parse_identity(typed, tools_.config()->policy->parts().identity.spelling());
   if (!identity) return bad_request(identity.error());
   return *identity;
 }

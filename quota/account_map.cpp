@@ -13,9 +13,9 @@ Result<Account, std::string> parse_account(std::string_view text) {
   return Account{account_identity(name).value, encoded(lower(plan))};
 }
 
-Result<Identity, std::string> parse_account_owner(std::string_view text) {
+Result<Identity, std::string> parse_account_owner(std::string_view text, const Spelling& spelling) {
   const bool is_domain = !text.empty() && text.front() == '@';
-  const auto owner = parse_identity(is_domain ? "user_domain:" + std::string(text.substr(1)) : std::string(text));
+  const auto owner = parse_identity(is_domain ? "user_domain:" + std::string(text.substr(1)) : std::string(text), spelling);
   if (!owner) return owner.error();
   if (owner->kind != Kind::user && owner->kind != Kind::user_domain && owner->kind != Kind::uid)
     return "'" + std::string(text) + "' cannot belong to an account: write user:ADDRESS, @DOMAIN or uid:HOST/UID";
@@ -38,14 +38,14 @@ const Account* AccountMap::find(const Identity& owner) const {
   return found == entries_.end() ? nullptr : &found->second;
 }
 
-AccountFile parse_account_file(std::string_view text) {
+AccountFile parse_account_file(std::string_view text, const Spelling& spelling) {
   AccountFile file;
   std::size_t number = 0;
   for (const auto line : split(text, '\n')) {
     ++number;
     auto rest = trim(line.substr(0, line.find('#')));
     if (rest.empty()) continue;
-    const auto owner = parse_account_owner(next_word(rest));
+    const auto owner = parse_account_owner(next_word(rest), spelling);
     const auto account = parse_account(rest);
     if (!owner) file.problems.push_back({number, owner.error()});
     else if (!account) file.problems.push_back({number, account.error()});

@@ -21,7 +21,7 @@ struct Account {
 [[nodiscard]] Result<Account, std::string> parse_account(std::string_view text);
 
 /// The left column: `@example.com` means user_domain, a bare address user. Only user, user_domain and uid own mail.
-[[nodiscard]] Result<Identity, std::string> parse_account_owner(std::string_view text);
+[[nodiscard]] Result<Identity, std::string> parse_account_owner(std::string_view text, const Spelling& spelling = {});
 
 class AccountMap {
  public:
@@ -49,6 +49,6 @@ struct AccountFile {
   AccountMap accounts;
   std::vector<AccountFileProblem> problems;
 };
-[[nodiscard]] AccountFile parse_account_file(std::string_view text);
+[[nodiscard]] AccountFile parse_account_file(std::string_view text, const Spelling& spelling = {});
 
 }  // namespace quota

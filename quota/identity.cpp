@@ -33,15 +33,48 @@ std::string complaint(Kind kind, std::string_view value) {
   return "";
 }
 
-std::string canonical_value(Kind kind, std::string_view raw) {
+std::string without_detail(std::string address, const std::string& delimiters) {
+  const auto at = std::min(address.rfind('@'), address.size());
+  const auto detail = delimiters.empty() ? std::string::npos : address.find_first_of(delimiters, 1);
+  if (detail < at) address.erase(detail, at - detail);
+  return address;
+}
+
+std::string canonical_value(Kind kind, std::string_view raw, const Spelling& spelling) {
   switch (kind) {
     // Only what every canonical text already is: brackets, quotes and routes are the MTA's spelling, not a person's.
-    case Kind::user: return canonical_login(raw, "");
-    case Kind::sender: return trim(raw) == "<>" ? "null" : canonical_login(raw, "");
+    case Kind::user: return canonical_login(raw, spelling.default_realm);
+    case Kind::sender: return trim(raw) == "<>" ? "null" : without_detail(canonical_login(raw, ""), spelling.recipient_delimiter);
     case Kind::user_domain:
     case Kind::sender_domain: return canonical_domain(raw);
     default: return lower(trim(raw));
   }
+}
+
+/// Whether a script or uid begins as every one does, with HOST/UID, and a script goes on with :FILE.
+bool has_uid(const Identity& identity) {
+  const auto slash = identity.value.find('/');
+  const auto colon = identity.value.find(':', slash);
+  const auto uid = std::string_view(identity.value).substr(slash + 1, std::min(colon, identity.value.size()) - slash - 1);
+  const bool is_number = !uid.empty() && uid.find_first_not_of("0123456789") == std::string_view::npos && (uid.size() == 1 || uid.front() != '0');
+  return is_number && (identity.kind == Kind::script) == (colon != std::string::npos);
+}
+
+/// Why no message ever bears it, and what to write instead; empty where one may.
+std::string why_never_borne(const Identity& identity) {
+  const auto& value = identity.value;
+  const bool is_address = identity.kind == Kind::user || identity.kind == Kind::sender;
+  const bool is_domain = identity.kind == Kind::user_domain || identity.kind == Kind::sender_domain;
+  if (is_digested(value)) return "";
+  if (is_address && value.starts_with('@'))
+    return "is a whole domain: write user_domain:" + value.substr(1) + " for all logins in it, or sender_domain:" + value.substr(1) +
+           " for all senders";
+  if (is_domain && value.find('@') != std::string::npos)
+    return "is no domain: write " + std::string(name(identity.kind)) + ":" + value.substr(value.rfind('@') + 1);
+  if (identity.kind == Kind::uid && !has_uid(identity)) return "has no number for a uid: write uid:HOST/NUMBER, as in uid:mx1.example.com/1000";
+  if (identity.kind == Kind::script && !has_uid(identity))
+    return "is no script: write script:HOST/NUMBER:FILE, as in script:mx1.example.com/1000:form.php";
+  return "";
 }
 
 /// A client's address as a person types it: any address of an IPv6 /64 means the /64.
@@ -83,7 +116,9 @@ std::string_view Identity::domain() const {
   return at == std::string::npos ? std::string_view{} : std::string_view(value).substr(at + 1);
 }
 
-Result<Identity, std::string> parse_identity(std::string_view text) {
+namespace {
+
+Result<Identity, std::string> read_identity(std::string_view text, const Spelling& spelling) {
   text = trim(text);
   const auto colon = text.find(':');
   const auto kind = colon == std::string_view::npos ? std::nullopt : kind_called(lower(text.substr(0, colon)));
@@ -97,10 +132,21 @@ Result<Identity, std::string> parse_identity(std::string_view text) {
   if (is_digested(written) && lower(raw) == raw && encoded(raw) == written) return Identity{of, std::string(written)};
   if (of == Kind::client)
     if (const auto client = canonical_client(trim(raw))) return Identity{of, *client};
-  const auto value = canonical_value(of, raw);
+  const auto value = canonical_value(of, raw, spelling);
   if (const auto wrong = complaint(of, value); !wrong.empty())
     return "'" + std::string(text) + "' is no identity: " + wrong + "; " + std::string(how_to_write);
   return Identity{of, encoded(value)};
+}
+
+}  // namespace
+
+Result<Identity, std::string> parse_identity(std::string_view text) { return read_identity(text, {}); }
+
+Result<Identity, std::string> parse_identity(std::string_view text, const Spelling& spelling) {
+  auto identity = read_identity(text, spelling);
+  if (!identity) return identity;
+  if (const auto why = why_never_borne(*identity); !why.empty()) return "'" + std::string(trim(text)) + "' " + why;
+  return identity;
 }
 
 std::optional<Identity> user_identity(std::string_view login, std::string_view default_realm) {

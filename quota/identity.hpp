@@ -47,6 +47,18 @@ inline constexpr std::size_t longest_identity = 160;
 /// %XX are kept, so parse(text(x)) = x. Errors: what is wrong and what to write instead.
 [[nodiscard]] Result<Identity, std::string> parse_identity(std::string_view text);
 
+/// How a site spells its senders: two keys of `[identity]`.
+struct Spelling {
+  std::string default_realm{};        ///< what a bare login gets; empty: it stays bare
+  std::string recipient_delimiter{};  ///< what begins the detail that is cut from a sender
+
+  bool operator==(const Spelling&) const = default;
+};
+
+/// Reads an identity as somebody of that site means it: a bare login gets the realm, a sender loses its detail.
+/// Errors: also for what no message ever bears, as in `@example.com` or `uid:mx1/www-data`.
+[[nodiscard]] Result<Identity, std::string> parse_identity(std::string_view text, const Spelling& spelling);
+
 /// An SMTP-AUTH login, as `{auth_authen}` gives it. Empty for an empty login.
 [[nodiscard]] std::optional<Identity> user_identity(std::string_view login, std::string_view default_realm);
 

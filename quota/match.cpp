@@ -33,7 +33,9 @@ Result<Match, std::string> parse_match(std::string_view text) {
   if (!has_kind && text.find('@') == std::string_view::npos)
     return failed<Match>("'" + std::string(text) +
                          "' matches nothing: write an address, @domain, a network as in 192.0.2.0/24, account:NAME, plan:NAME or kind:value");
-  const auto identity = parse_identity(text);
+  if (has_kind && colon + 1 < text.size() && text[colon + 1] == '@')
+    return failed<Match>("'" + std::string(text) + "' names a whole domain: write " + std::string(text.substr(colon + 1)));
+  const auto identity = parse_identity(text, Spelling{});
   if (!identity) return failed<Match>(identity.error());
   return Match{Match::Kind::identity, identity->value, {}, has_kind ? std::optional(identity->kind) : std::nullopt};
 }

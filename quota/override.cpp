@@ -47,7 +47,7 @@ bool is_quota_name(std::string_view name) {
          name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string_view::npos;
 }
 
-Result<OverrideKey, std::string> parse_override_key(std::string_view field) {
+Result<OverrideKey, std::string> parse_override_key(std::string_view field, const Spelling& spelling) {
   auto rest = field;
   const auto who = next_word(rest);
   const auto quota = next_word(rest);
@@ -55,7 +55,7 @@ Result<OverrideKey, std::string> parse_override_key(std::string_view field) {
     return failed<OverrideKey>("write the field as 'IDENTITY QUOTA', with * for every identity or every quota");
   OverrideKey key;
   if (who != "*") {
-    const auto identity = parse_identity(who);
+    const auto identity = parse_identity(who, spelling);
     if (!identity) return failed<OverrideKey>(identity.error());
     key.identity = *identity;
   }

@@ -39,7 +39,7 @@ struct OverrideKey {
 };
 
 /// The field: `IDENTITY QUOTA`. Errors: what to write instead.
-[[nodiscard]] Result<OverrideKey, std::string> parse_override_key(std::string_view field);
+[[nodiscard]] Result<OverrideKey, std::string> parse_override_key(std::string_view field, const Spelling& spelling = {});
 
 /// The value. A mode is only understood where `key` is for all. Errors: what to write instead.
 [[nodiscard]] Result<Override, std::string> parse_override(const OverrideKey& key, std::string_view text);

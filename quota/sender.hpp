@@ -34,6 +34,8 @@ struct IdentityRules {
   std::vector<Network> trusted_relays{};
   std::vector<std::string> local_daemon_names{};
   std::size_t max_scripts_per_uid = 200;
+
+  [[nodiscard]] Spelling spelling() const { return {default_realm, recipient_delimiter}; }
 };
 
 /// What a message's PHP header gave away, for the counters.

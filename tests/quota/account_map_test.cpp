@@ -46,6 +46,7 @@ TEST_CASE("a file of accounts is read line by line, whatever its line ends and c
   CHECK(*file.accounts.find({Kind::uid, "mx1/1000"}) == Account{"acme", ""});
   CHECK(!file.accounts.find({Kind::user, "bob@example.com"}));
   CHECK(parse_account_file("").accounts.empty());
+  CHECK(parse_account_file("user:alice acme", {"example.com", ""}).accounts.find({Kind::user, "alice@example.com"}));
 }
 
 TEST_CASE("every bad line of a file is reported with its number") {

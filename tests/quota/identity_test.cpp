@@ -287,6 +287,56 @@ TEST_CASE("what is no identity is refused with a sentence that says what to writ
   }
 }
 
+TEST_CASE("a person's spelling is read as the site means it") {
+  const Spelling spelling{"example.com", "+-"};
+  struct {
+    std::string_view text, want;
+  } const rows[] = {
+      {"user:Alice", "user:alice@example.com"},
+      {"user:alice@", "user:alice@example.com"},
+      {"alice@other.example", "user:alice@other.example"},
+      {"user:alice+x@example.com", "user:alice+x@example.com"},  // a login is whatever logs in
+      {"sender:alice+x@example.com", "sender:alice@example.com"},
+      {"sender:alice-x+y@example.com", "sender:alice@example.com"},
+      {"sender:-alice@example.com", "sender:-alice@example.com"},  // not the first character
+      {"sender:alice@ex-ample.com", "sender:alice@ex-ample.com"},
+      {"sender:<>", "sender:null"},
+      {"uid:MX1/1000", "uid:mx1/1000"},
+      {"uid:2001:db8::1/0", "uid:2001:db8::1/0"},
+      {"script:mx1/1000:Form.php", "script:mx1/1000:form.php"},
+      {"script:mx1/1000:+others", "script:mx1/1000:+others"},
+      {"user_domain:Example.com.", "user_domain:example.com"},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.text);
+    CHECK(must(parse_identity(row.text, spelling)).text() == row.want);
+    CHECK(must(parse_identity(row.want, spelling)).text() == row.want);
+  }
+}
+
+TEST_CASE("what no message ever bears is refused with what to write instead, but its canonical text still reads back") {
+  struct {
+    std::string_view text, complaint;
+  } const rows[] = {
+      {"@example.com", "is a whole domain: write user_domain:example.com for all logins in it, or sender_domain:example.com for all senders"},
+      {"sender:@example.com", "is a whole domain: write user_domain:example.com for all logins in it, or sender_domain:example.com for all senders"},
+      {"user_domain:@example.com", "is no domain: write user_domain:example.com"},
+      {"sender_domain:alice@example.com", "is no domain: write sender_domain:example.com"},
+      {"uid:mx1/www-data", "has no number for a uid: write uid:HOST/NUMBER, as in uid:mx1.example.com/1000"},
+      {"uid:mx1/0100", "has no number for a uid: write uid:HOST/NUMBER, as in uid:mx1.example.com/1000"},
+      {"uid:mx1/1000:form.php", "has no number for a uid: write uid:HOST/NUMBER, as in uid:mx1.example.com/1000"},
+      {"script:mx1/form.php", "is no script: write script:HOST/NUMBER:FILE, as in script:mx1.example.com/1000:form.php"},
+      {"script:mx1/1000", "is no script: write script:HOST/NUMBER:FILE, as in script:mx1.example.com/1000:form.php"},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.text);
+    const auto identity = parse_identity(row.text, Spelling{});
+    REQUIRE(!identity.has_value());
+    CHECK(identity.error() == "'" + std::string(row.text) + "' " + std::string(row.complaint));
+    CHECK(parse_identity(row.text).has_value());
+  }
+}
+
 TEST_CASE("every kind has a name that reads back, and the shared ones are those of many people") {
   for (const Kind kind : all_kinds) CHECK(kind_called(name(kind)) == kind);
   CHECK(!kind_called("User"));
