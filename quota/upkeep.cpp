@@ -34,12 +34,6 @@ void Draft::remove(Table table, const TableEntry& entry) {
   changes.push_back(Change{.table = table, .field = entry.field, .expected = entry.text});
 }
 
-const std::string* find_text(const TablesText::Entries& entries, const std::string& field) {
-  const auto found =
-      std::find_if(entries.begin(), entries.end(), [&](const auto& entry) { return entry.first == field; });
-  return found == entries.end() ? nullptr : &found->second;
-}
-
 std::string has_entry_already(const std::string& canonical) {
   return canonical + " has an entry already, which holds; change or remove that one, and remove this";
 }
@@ -49,8 +43,9 @@ namespace {
 constexpr std::size_t names_in_event = 10;
 
 std::string epoch_in(const TablesText& now) {
-  const auto* epoch = find_text(now.blocked, std::string(epoch_field));
-  return epoch ? *epoch : std::string();
+  const auto found =
+      std::find_if(now.blocked.begin(), now.blocked.end(), [](const auto& entry) { return entry.first == epoch_field; });
+  return found == now.blocked.end() ? std::string() : found->second;
 }
 
 std::string listed(const std::vector<std::string>& names) {
@@ -92,6 +87,8 @@ Draft begun(Known before, const TablesText& now, const Means& means) {
               .is_intact = is_intact,
               .is_lost = is_lost,
               .is_outdated = is_outdated};
+  draft.names = means.names();
+  draft.plan.after.spelling = draft.names.spelling;
   draft.plan.after.history = now.history;
   draft.plan.after.epoch = epoch;
   draft.plan.after.read_at = now.now;
@@ -154,8 +151,12 @@ Block understood(const std::string& text) {
   return Block{.reason = error_text(block.error(), text), .is_error = true};
 }
 
+namespace {
+constexpr std::string_view error_id = "error-";
+}
+
 std::string id_of(const Block& block) {
-  if (block.is_error) return "error-" + sha256_hex(block.reason).substr(0, 12);
+  if (block.is_error) return std::string(error_id) + sha256_hex(block.reason).substr(0, 12);
   return block.id;
 }
 
@@ -201,10 +202,36 @@ Event override_removed_event(const OverrideKey& key, const Override& entry) {
   return event_about(key, entry, "live limit '" + key.text() + "' was removed; it was: " + said(entry));
 }
 
-std::string release_claim(const std::string& block_id) { return "released:" + sha256_hex(block_id).substr(0, 16); }
+namespace {
 
-std::string removal_claim(const OverrideKey& key, const Override& entry) {
-  return "limit-removed:" + sha256_hex(key.text() + "\n" + said(entry)).substr(0, 16);
+/// As long as all daemons need to notice. Two errors in the same words are the same block to everybody.
+constexpr Milliseconds error_claims_last = std::chrono::seconds{30};
+
+std::string digest(std::string_view text) { return sha256_hex(text).substr(0, 16); }
+
+/// What a block says, without what completing it adds.
+std::string words_of(const Block& block) {
+  return format(Block{.until = block.until, .action = block.action, .reason = block.reason, .is_error = block.is_error});
+}
+
+}  // namespace
+
+GoneClaims release_claims(const std::string& block_id, std::string words) {
+  GoneClaims claims{.words = std::move(words)};
+  if (!block_id.empty()) claims.exact = "released:" + digest(block_id);
+  if (block_id.starts_with(error_id)) claims.lasting = error_claims_last;
+  return claims;
+}
+
+GoneClaims release_claims(const Identity& identity, const Block& block) {
+  return release_claims(id_of(block), "released-words:" + digest(identity.text() + "\n" + words_of(block)));
+}
+
+GoneClaims removal_claims(const OverrideKey& key, const Override& entry) {
+  const auto words = key.text() + "\n" + said(entry);
+  GoneClaims claims{.words = "limit-removed-words:" + digest(words)};
+  if (entry.since) claims.exact = "limit-removed:" + digest(words + "\n" + format_moment(*entry.since));
+  return claims;
 }
 
 }  // namespace quota

@@ -10,9 +10,11 @@
 //   a block or override past its until       is taken away, by comparing its text; refusals and ladder stay; event `ended`
 //   a block that is missing                  a release, if it was seen under the same history and epoch; else it is put back
 //   an override that is missing              event `limit` or `mode`, once
+//   a name that no sender or quota has       likewise: `@example.com`, `uid:mx1/www-data`, a quota that is not configured
+//                                            (unless the entry has its since=: another daemon knew that quota)
 //   what cannot be understood                is rewritten as `ERROR: … (what was written)`; such a block blocks until
 //                                            released, another entry is ignored; event `error`
-//   another spelling of a field              is renamed. If the canonical field says something else, that one holds and the
+//   another spelling of a field              (a login without the default realm, too) is renamed. If the canonical field says something else, that one holds and the
 //                                            other becomes an ERROR; but of two blocks the one that lasts longer holds
 //   no epoch                                 is written
 //   `* *` observe                            event `mode` each hour while it lasts
@@ -70,6 +72,7 @@ struct Known {
   bool is_settled = false;                           ///< nothing was left to do
   TablesText::Entries accounts{};                    ///< as they were read
   std::optional<Timestamp> wake_at{};                ///< Plan::wake_at
+  Spelling spelling{};                               ///< by which the fields were canonical
 };
 inline constexpr Milliseconds recalled_for = std::chrono::hours{24};
 
@@ -102,6 +105,7 @@ struct Release {
   std::string id;
   Event event;
   Telling telling = Telling::once;
+  std::string words{};  ///< GoneClaims::words
 };
 
 /// Makes sure that the record of a block that this daemon did not make holds its id: its maker may have died in between.
@@ -115,6 +119,7 @@ struct Announce {
   std::string claim;
   Milliseconds lasting;
   Event event;
+  std::string words{};  ///< GoneClaims::words, where it is about what is gone
 };
 
 using Step = std::variant<Release, Change, Announce, Mark>;
@@ -127,10 +132,17 @@ struct Plan {
   bool has_news = false;               ///< history, epoch or blocks are not as this process knew them before
 };
 
+/// What entries may name, by the configuration just now.
+struct Names {
+  Spelling spelling{};
+  std::optional<std::vector<std::string>> quotas{};  ///< empty: any
+};
+
 /// What upkeep needs from outside.
 struct Means {
   std::function<std::string()> new_id;                               ///< a random word
   std::function<Milliseconds(const std::string& quota)> forget;      ///< BlockRule::forget; zero for a quota without
+  std::function<Names()> names = [] { return Names{}; };             ///< asked once for each reading
 };
 
 /// A block's text as it counts. Never fails: what cannot be understood is a block that says so.
@@ -156,9 +168,15 @@ struct Means {
 [[nodiscard]] Event override_event(const OverrideKey& key, const Override& entry);
 [[nodiscard]] Event override_removed_event(const OverrideKey& key, const Override& entry);
 
-/// The claims that whoever removes something by a command takes first, so that no keeper logs it a second time.
-[[nodiscard]] std::string release_claim(const std::string& block_id);
-[[nodiscard]] std::string removal_claim(const OverrideKey& key, const Override& entry);
-inline constexpr Milliseconds removal_claim_lasts = std::chrono::seconds{30};
+/// The claims by which one of all who see that something is gone logs it, however long the others were cut off. Whoever
+/// removes something by a command takes them first.
+struct GoneClaims {
+  std::string exact{};  ///< names the very thing; empty for an entry that nobody had completed
+  std::string words{};  ///< names what was written by hand: all that is known of it to who read it before it was completed
+  Milliseconds lasting = std::chrono::hours{24};
+};
+[[nodiscard]] GoneClaims release_claims(const std::string& block_id, std::string words);
+[[nodiscard]] GoneClaims release_claims(const Identity& identity, const Block& block);
+[[nodiscard]] GoneClaims removal_claims(const OverrideKey& key, const Override& entry);
 
 }  // namespace quota

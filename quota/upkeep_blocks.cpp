@@ -17,7 +17,12 @@ Release release_of(const Draft& draft, const Identity& identity, const KnownBloc
   std::string text =
       "released; the block was: " + (known.block.reason.empty() ? "without a reason" : known.block.reason);
   const auto telling = draft.before.is_recalled ? Release::Telling::if_done : Release::Telling::once;
-  return {identity, known.id, Event{"released", "info", identity.text(), std::move(text), "by hand", ""}, telling};
+  Event event{"released", "info", identity.text(), std::move(text), "by hand", ""};
+  return {.identity = identity,
+          .id = known.id,
+          .event = std::move(event),
+          .telling = telling,
+          .words = release_claims(identity, known.block).words};
 }
 
 Marking marking_of(const Draft& draft, const Identity& identity, const Block& block) {
@@ -49,7 +54,8 @@ KnownBlock followed(Draft& draft, const Identity& identity, KnownBlock known, co
   const auto id = id_of(entry.block);
   entry.id = id.empty() ? known.id : id;
   entry.since = entry.block.since ? entry.block.since : known.since;
-  entry.marked = known.marked && entry.id == known.id && !draft.is_lost;
+  // With another end the record is to be kept for another time.
+  entry.marked = known.marked && entry.id == known.id && entry.block.until == known.block.until && !draft.is_lost;
   const bool is_another = !known.id.empty() && entry.id != known.id && !entry.block.is_error && !known.block.is_error;
   if (is_another && draft.is_intact && known.seen && known.block.holds_at(draft.now.now))
     draft.releases.push_back(release_of(draft, identity, known));
@@ -99,7 +105,7 @@ void read_block(Draft& draft, const Identity& identity, const TableEntry& read) 
 bool keep_unchanged(Draft& draft, const std::string& field, const std::string& text) {
   // Tables are mostly read in the order in which they are known.
   auto found = draft.before.blocked.begin();
-  if (found == draft.before.blocked.end() || draft.is_lost) return false;
+  if (found == draft.before.blocked.end() || draft.is_lost || draft.before.spelling != draft.names.spelling) return false;
   if (found->first != field) found = draft.before.blocked.find(field);
   if (found == draft.before.blocked.end()) return false;
   auto& [known_text, block, id, since, seen, marked] = found->second;
@@ -171,10 +177,10 @@ void read_second(Draft& draft, const Identity& identity, const OtherSpelling& ot
                                  .event = blocked_event(identity, text)});
 }
 
-void read_other(Draft& draft, const Identity& identity, const OtherSpelling& other) {
+void read_other(Draft& draft, const Identity& identity, const OtherSpelling& other, const Texts& texts) {
   if (is_error_text(other.entry.text)) return;
   const auto holding = draft.plan.after.blocked.find(other.canonical);
-  const auto* text = find_text(draft.now.blocked, other.canonical);
+  const auto* text = texts.find(other.canonical);
   if (holding != draft.plan.after.blocked.end() && holding->second.block.holds_at(draft.now.now))
     return read_second(draft, identity, other, holding->second);
   auto block = understood(other.entry.text);
@@ -193,6 +199,15 @@ void read_other(Draft& draft, const Identity& identity, const OtherSpelling& oth
                                  .event = blocked_event(identity, block)});
 }
 
+/// Whom an entry is about. What a daemon has blocked did send mail, however it looks; `user:@example.com` by hand is a mistake.
+Result<Identity, std::string> identity_of(const Draft& draft, const std::string& field, const std::string& text) {
+  auto meant = parse_identity(field, draft.names.spelling);
+  if (meant) return meant;
+  auto plain = parse_identity(field);
+  const auto block = plain ? parse_block(text) : Block{};
+  return block && !block->is_by_hand() && plain->text() == field ? plain : meant;
+}
+
 }  // namespace
 
 void read_blocked(Draft& draft) {
@@ -200,18 +215,24 @@ void read_blocked(Draft& draft) {
   draft.plan.tables.blocked.reserve(draft.now.blocked.size());
   for (const auto& [field, text] : draft.now.blocked) {
     if (field == epoch_field || keep_unchanged(draft, field, text)) continue;
-    const auto identity = parse_identity(field);
-    if (!identity)
-      draft.complain(Table::blocked, {field, text}, identity.error(), "");
-    else if (auto canonical = identity->text(); canonical != field)
+    const auto identity = identity_of(draft, field, text);
+    auto canonical = identity ? identity->text() : "";
+    if (identity && canonical == field) {
+      read_block(draft, *identity, {field, text});
+      continue;
+    }
+    draft.before.blocked.erase(field);  // canonical until the configuration changed, and not missing
+    if (identity)
       others.emplace_back(*identity, OtherSpelling{{field, text}, std::move(canonical)});
     else
-      read_block(draft, *identity, {field, text});
+      draft.complain(Table::blocked, {field, text}, identity.error(), "");
   }
   Renamings renamings;
   for (const auto& [identity, other] : others) renamings.emplace(other.canonical, other.entry.text);
   read_missing(draft, renamings);
-  for (const auto& [identity, other] : others) read_other(draft, identity, other);
+  if (others.empty()) return;
+  const Texts texts(draft.now.blocked);
+  for (const auto& [identity, other] : others) read_other(draft, identity, other, texts);
 }
 
 }  // namespace quota::upkeep

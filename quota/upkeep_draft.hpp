@@ -2,6 +2,8 @@
 #pragma once
 
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "quota/upkeep.hpp"
@@ -17,6 +19,7 @@ struct Draft {
   bool is_lost;      ///< the data is not what it was
   bool is_outdated;  ///< what was known is too old to be put back
   std::size_t as_before = 0;  ///< blocks of `after` that are exactly what they were
+  Names names{};
   Plan plan{};
   std::vector<Step> releases{};
   std::vector<Step> changes{};
@@ -37,7 +40,22 @@ struct OtherSpelling {
   std::string canonical;
 };
 
-[[nodiscard]] const std::string* find_text(const TablesText::Entries& entries, const std::string& field);
+/// The texts of one table by their fields, for a reading that looks many of them up. The entries must outlive it.
+class Texts {
+ public:
+  explicit Texts(const TablesText::Entries& entries) {
+    by_field_.reserve(entries.size());
+    for (const auto& [field, text] : entries) by_field_.emplace(field, &text);
+  }
+  [[nodiscard]] const std::string* find(const std::string& field) const {
+    const auto found = by_field_.find(field);
+    return found == by_field_.end() ? nullptr : found->second;
+  }
+
+ private:
+  std::unordered_map<std::string_view, const std::string*> by_field_;
+};
+
 [[nodiscard]] std::string has_entry_already(const std::string& canonical);
 
 void read_blocked(Draft& draft);

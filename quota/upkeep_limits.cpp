@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "quota/time_text.hpp"
 #include "quota/upkeep_draft.hpp"
 
@@ -42,7 +44,8 @@ Change written(const Draft& draft, const OverrideKey& key, std::optional<std::st
 bool keep_unchanged(Draft& draft, const std::string& field, const std::string& text) {
   auto& before = draft.before.overrides;
   auto found = before.begin();
-  if (found != before.end() && found->first != field) found = before.find(field);
+  if (found == before.end() || draft.before.spelling != draft.names.spelling) return false;
+  if (found->first != field) found = before.find(field);
   if (found == before.end() || found->second.text != text) return false;
   const auto& entry = found->second.entry;
   if (!entry.since || !entry.holds_at(draft.now.now)) return false;
@@ -52,12 +55,24 @@ bool keep_unchanged(Draft& draft, const std::string& field, const std::string& t
   return true;
 }
 
+/// Why an entry can have no effect; empty where it can. One that has its since= was taken by a daemon that knows the quota, and
+/// this one may only be late to be reloaded.
+std::string complaint_about(const Draft& draft, const OverrideKey& key, const Override& entry) {
+  const auto& quotas = draft.names.quotas;
+  if (!quotas || key.quota.empty() || entry.since || std::find(quotas->begin(), quotas->end(), key.quota) != quotas->end()) return "";
+  std::string known;
+  for (const auto& one : *quotas) known += (known.empty() ? "" : ", ") + one;
+  return "there is no quota '" + key.quota + "'; write " + known + (known.empty() ? "" : " or ") + "* for all";
+}
+
 void read_override(Draft& draft, const OverrideKey& key, const TableEntry& read) {
   const auto node = draft.before.overrides.extract(read.field);
   const bool is_known = !node.empty() && node.mapped().text == read.text;
   const auto entry = is_known ? Result<Override, std::string>(node.mapped().entry) : parse_override(key, read.text);
   if (!entry) return reject(draft, read, entry.error(), identity_text(key));
   if (!entry->holds_at(draft.now.now)) return draft.end(Table::override_, read, ended_event(key, *entry));
+  if (const auto wrong = complaint_about(draft, key, *entry); !wrong.empty())
+    return reject(draft, read, wrong, identity_text(key));
   publish(draft, read.field, *entry);
   draft.plan.after.overrides.insert_or_assign(read.field, KnownOverride{read.text, *entry});
   if (!entry->since) draft.changes.push_back(written(draft, key, read.text, *entry));
@@ -67,16 +82,18 @@ bool says_the_same(const Override& one, const Override& other) {
   return one.value == other.value && one.until == other.until;
 }
 
-void read_other(Draft& draft, const OverrideKey& key, const OtherSpelling& other) {
+void read_other(Draft& draft, const OverrideKey& key, const OtherSpelling& other, const Texts& texts) {
   const auto entry = parse_override(key, other.entry.text);
   if (!entry) return reject(draft, other.entry, entry.error(), identity_text(key));
   if (!entry->holds_at(draft.now.now)) return draft.end(Table::override_, other.entry, ended_event(key, *entry));
+  if (const auto wrong = complaint_about(draft, key, *entry); !wrong.empty())
+    return reject(draft, other.entry, wrong, identity_text(key));
   const auto holding = draft.plan.after.overrides.find(other.canonical);
   if (holding != draft.plan.after.overrides.end()) {
     if (says_the_same(*entry, holding->second.entry)) return draft.remove(Table::override_, other.entry);
     return reject(draft, other.entry, has_entry_already(other.canonical), identity_text(key));
   }
-  const auto* text = find_text(draft.now.overrides, other.canonical);  // an ERROR, or one that has ended
+  const auto* text = texts.find(other.canonical);  // an ERROR, or one that has ended
   draft.plan.tables.override_errors.erase(other.canonical);
   publish(draft, other.canonical, *entry);
   auto change = written(draft, key, text ? std::optional(*text) : std::nullopt, *entry);
@@ -89,8 +106,11 @@ void read_missing(Draft& draft) {
   for (const auto& [field, known] : draft.before.overrides) {
     const auto key = parse_override_key(field);
     if (!key || !known.entry.holds_at(draft.now.now)) continue;
-    draft.announcements.push_back(
-        Announce{removal_claim(*key, known.entry), removal_claim_lasts, override_removed_event(*key, known.entry)});
+    auto claims = removal_claims(*key, known.entry);
+    draft.announcements.push_back(Announce{.claim = std::move(claims.exact),
+                                           .lasting = claims.lasting,
+                                           .event = override_removed_event(*key, known.entry),
+                                           .words = std::move(claims.words)});
   }
 }
 
@@ -118,9 +138,9 @@ void read_account(Draft& draft, const Identity& owner, const TableEntry& read) {
   draft.plan.tables.accounts.set(owner, *account);
 }
 
-void read_other(Draft& draft, const Identity& owner, const OtherSpelling& other) {
+void read_other(Draft& draft, const Identity& owner, const OtherSpelling& other, const Texts& texts) {
   if (is_error_text(other.entry.text)) return;
-  const auto* text = find_text(draft.now.accounts, other.canonical);
+  const auto* text = texts.find(other.canonical);
   if (text && *text == other.entry.text) return draft.remove(Table::account, other.entry);
   if (text && !is_error_text(*text))
     return draft.complain(Table::account, other.entry, has_entry_already(other.canonical), owner.text());
@@ -141,23 +161,30 @@ void read_overrides(Draft& draft) {
   draft.plan.tables.overrides.reserve(draft.now.overrides.size());
   for (const auto& [field, text] : draft.now.overrides) {
     if (keep_unchanged(draft, field, text)) continue;
-    const auto key = parse_override_key(field);
-    if (!key)
-      reject(draft, {field, text}, key.error(), "");
-    else if (auto canonical = key->text(); canonical != field)
+    const auto key = parse_override_key(field, draft.names.spelling);
+    auto canonical = key ? key->text() : "";
+    if (key && canonical == field) {
+      read_override(draft, *key, {field, text});
+      continue;
+    }
+    draft.before.overrides.erase(field);  // canonical until the configuration changed, and not missing
+    if (key)
       others.emplace_back(*key, OtherSpelling{{field, text}, std::move(canonical)});
     else
-      read_override(draft, *key, {field, text});
+      reject(draft, {field, text}, key.error(), "");
   }
   read_missing(draft);
-  for (const auto& [key, other] : others) read_other(draft, key, other);
+  if (!others.empty()) {
+    const Texts texts(draft.now.overrides);
+    for (const auto& [key, other] : others) read_other(draft, key, other, texts);
+  }
   remind_of_observing(draft);
 }
 
 void read_accounts(Draft& draft) {
   std::vector<std::pair<Identity, OtherSpelling>> others;
   for (const auto& [field, text] : draft.now.accounts) {
-    const auto owner = parse_account_owner(field);
+    const auto owner = parse_account_owner(field, draft.names.spelling);
     if (!owner)
       draft.complain(Table::account, {field, text}, owner.error(), "");
     else if (auto canonical = owner->text(); canonical != field)
@@ -165,7 +192,9 @@ void read_accounts(Draft& draft) {
     else
       read_account(draft, *owner, {field, text});
   }
-  for (const auto& [owner, other] : others) read_other(draft, owner, other);
+  if (others.empty()) return;
+  const Texts texts(draft.now.accounts);
+  for (const auto& [owner, other] : others) read_other(draft, owner, other, texts);
 }
 
 }  // namespace quota::upkeep

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "quota/store/event_writer.hpp"
+#include "quota/store/step_runner.hpp"
 #include "quota/text.hpp"
 #include "quota/upkeep.hpp"
 
@@ -38,10 +38,12 @@ std::optional<HandleError> objection(const Result<Override, std::string>& holdin
 
 }  // namespace
 
+/// An order was carried out: its event waits for the store rather than being lost with it.
 void Handles::tell(Event event, const std::string& by) {
-  EventWriter writer(ledger_, host_);
   event.by = by;
-  writer.write(std::move(event));
+  event.host = host_;
+  const auto written = ledger_.append(event);
+  if (!written && written.error().executed == Executed::no && tell_later_) tell_later_(std::move(event));
 }
 
 /// Empties the record that belongs to a block which this call took away, if no keeper was quicker.
@@ -60,9 +62,10 @@ Handles::Answer<void> Handles::empty_record(const Identity& identity, const std:
 
 /// Takes one entry of `blocked` away, and what its record holds. Returns whether it still stood there.
 Handles::Answer<bool> Handles::lift(const Identity& identity, const std::string& field, const std::string& text) {
-  const auto id = id_of(understood(text));
+  const auto block = understood(text);
+  const auto id = id_of(block);
   // Before the entry goes: every keeper will see it missing, and none of them knows who did it and why.
-  if (!id.empty()) (void)ledger_.claim(release_claim(id), removal_claim_lasts);
+  (void)take(ledger_, release_claims(identity, block));
   const auto removed = ledger_.replace(Table::blocked, field, text, std::nullopt);
   if (!removed) return no_answer(removed.error());
   if (!*removed) return false;
@@ -152,7 +155,7 @@ Handles::Answer<std::optional<Override>> Handles::take_away(const OverrideKey& k
     const auto entry = parse_override(key, *text);
     if (auto taken = objection(entry, static_cast<std::size_t>(kind), found->now)) return *std::move(taken);
     if (entry && entry->value.index() != static_cast<std::size_t>(kind)) return std::optional<Override>{};  // has ended
-    if (entry) (void)ledger_.claim(removal_claim(key, *entry), removal_claim_lasts);
+    if (entry) (void)take(ledger_, removal_claims(key, *entry));
     const auto removed = ledger_.replace(Table::override_, field, *text, std::nullopt);
     if (!removed) return no_answer(removed.error());
     if (!*removed) continue;

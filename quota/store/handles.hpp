@@ -39,8 +39,11 @@ class Handles {
   template <class T>
   using Answer = Result<T, HandleError>;
 
-  Handles(Ledger& ledger, std::string host, std::function<std::string()> new_id)
-      : ledger_(ledger), host_(std::move(host)), new_id_(std::move(new_id)) {}
+  using TellLater = std::function<void(Event)>;
+
+  /// `tell_later` gets the events that the store did not take, to hand them over once it does. Threads: any.
+  Handles(Ledger& ledger, std::string host, std::function<std::string()> new_id, TellLater tell_later = {})
+      : ledger_(ledger), host_(std::move(host)), new_id_(std::move(new_id)), tell_later_(std::move(tell_later)) {}
 
   /// Lifts the block, forgets refusals and ladder, refills the buckets; without a block it only refills.
   /// Returns: the block that was lifted.
@@ -82,6 +85,7 @@ class Handles {
   Ledger& ledger_;
   const std::string host_;
   const std::function<std::string()> new_id_;
+  const TellLater tell_later_;
 };
 
 }  // namespace quota

@@ -159,7 +159,7 @@ std::optional<TablesText> Keeper::read() {
 
 std::vector<Step> Keeper::take_over(const TablesText& read, Moment read_at) {
   const std::lock_guard known_lock(known_mutex_);
-  if (is_as_known(known_, read)) {
+  if (is_as_known(known_, read) && known_.spelling == options_.means.names().spelling) {
     known_.read_at = read.now;
     publish(nullptr, read.now, read_at);
     return std::exchange(owed_, {});

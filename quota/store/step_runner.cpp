@@ -3,24 +3,30 @@
 namespace quota {
 namespace {
 
-/// Whoever tells of a release takes this too: some daemons may know the block by its id, and others, which read the
-/// table before it got one, only by whom it blocked. As long as all of them need to notice.
-std::string nameless_claim(const Identity& identity) { return release_claim("of " + identity.text()); }
-constexpr Milliseconds nameless_claim_lasts{1500};
+/// As long as those who know the very thing and those who know only the words need to notice at the same time.
+constexpr Milliseconds at_once_lasts{1500};
+
+bool is_held(const Result<bool, StoreError>& claimed) { return claimed && !*claimed; }
 
 }  // namespace
+
+Result<bool, StoreError> take(Ledger& ledger, const GoneClaims& claims) {
+  const auto first = ledger.claim(claims.exact.empty() ? claims.words : claims.exact, claims.lasting);
+  if (!first && first.error().executed == Executed::no) return first.error();
+  if (is_held(first)) return false;
+  if (claims.words.empty()) return true;
+  // For those who come back later and know only the words. It says nothing here: the same words may have been written before.
+  if (!claims.exact.empty()) (void)ledger.claim(claims.words, claims.lasting);
+  return !is_held(ledger.claim("now:" + claims.words, at_once_lasts));
+}
 
 Result<Ran, StoreError> StepRunner::run(const Step& step) {
   return std::visit([this](const auto& one) { return run(one); }, step);
 }
 
-/// Told rather twice than never, should the store leave in between.
+/// The claims are taken already where a command released it: that one tells who and why.
 void StepRunner::tell_of(const Release& step) {
-  // Taken already where a command released it: that one tells who and why.
-  const auto by_id = ledger_.claim(release_claim(step.id), removal_claim_lasts);
-  if (by_id && !*by_id) return;
-  const auto by_name = ledger_.claim(nameless_claim(step.identity), nameless_claim_lasts);
-  if (!by_name || *by_name) events_.write(step.event);
+  if (!is_held(take(ledger_, release_claims(step.id, step.words)))) events_.write(step.event);
 }
 
 Result<Ran, StoreError> StepRunner::run(const Release& step) {
@@ -44,8 +50,12 @@ Result<Ran, StoreError> StepRunner::tell_where_gone(const Release& step) {
 Result<Ran, StoreError> StepRunner::release_nameless(const Release& step) {
   const auto record = ledger_.record(step.identity);
   if (!record) return record.error();
-  if (!record->block.empty()) return run(Release{step.identity, record->block, step.event});
-  const auto claimed = ledger_.claim(nameless_claim(step.identity), nameless_claim_lasts);
+  if (!record->block.empty()) {
+    auto named = step;
+    named.id = record->block;
+    return run(named);
+  }
+  const auto claimed = take(ledger_, release_claims("", step.words));
   if (!claimed) return claimed.error();
   if (!*claimed) return Ran::lost;
   if (const auto refilled = ledger_.refill(step.identity); !refilled) return refilled.error();
@@ -69,7 +79,7 @@ void StepRunner::follow_up(const Change& change) {
 }
 
 Result<Ran, StoreError> StepRunner::run(const Announce& step) {
-  const auto claimed = ledger_.claim(step.claim, step.lasting);
+  const auto claimed = take(ledger_, {.exact = step.claim, .words = step.words, .lasting = step.lasting});
   if (!claimed) return claimed.error();
   if (!*claimed) return Ran::lost;
   events_.write(step.event);
@@ -78,10 +88,7 @@ Result<Ran, StoreError> StepRunner::run(const Announce& step) {
 
 Result<Ran, StoreError> StepRunner::run(const Mark& step) {
   const auto& [identity, mark] = step.marking;
-  const auto record = ledger_.record(identity);
-  if (!record) return record.error();
-  if (record->block == mark.id) return Ran::won;
-  // Only while the block still stands: marking the record of one just released would undo the release.
+  // Also where it holds the id already: it may have to last longer. Only while the block still stands: marking the record of one just released would undo the release.
   const auto stands = ledger_.replace(Table::blocked, identity.text(), step.text, step.text);
   if (!stands) return stands.error();
   if (!*stands) return Ran::lost;

@@ -10,6 +10,10 @@ namespace quota {
 /// Whether this daemon was the one that did it. Whoever lost has nothing left to do.
 enum class Ran : std::uint8_t { won, lost };
 
+/// Takes the claims. Returns whether this caller is the one to log it; also where the store left in between, for it is told
+/// rather twice than never. Errors: nothing was claimed.
+[[nodiscard]] Result<bool, StoreError> take(Ledger& ledger, const GoneClaims& claims);
+
 class StepRunner {
  public:
   StepRunner(Ledger& ledger, EventWriter& events) : ledger_(ledger), events_(events) {}

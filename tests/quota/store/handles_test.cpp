@@ -180,6 +180,22 @@ TEST_CASE("an entry for everybody that has ended, or that nobody understands, is
   }
 }
 
+TEST_CASE("the event of an order that the store did not take is told later, with who gave it") {
+  SharedLedger shared;
+  ScriptedLedger door(shared);
+  std::vector<Event> later;
+  Handles handles(door, "mx1", random_id, [&](Event event) { later.push_back(std::move(event)); });
+  door.fail({.appends = 1});
+  REQUIRE(handles.block(alice, 1h, {"root", "stolen"}).has_value());
+  REQUIRE(later.size() == 1);
+  CHECK(later[0].what == "blocked");
+  CHECK(later[0].by == "root");
+  CHECK(later[0].host == "mx1");
+  door.fail({.appends = 1, .executed = Executed::possibly});
+  REQUIRE(handles.release(alice, {"root", "a mistake"}).has_value());
+  CHECK(later.size() == 1);  // it may have been written
+}
+
 TEST_CASE("a command says that the store has no answer") {
   Cluster cluster(1);
   cluster.door.fail({.entries = 1});
