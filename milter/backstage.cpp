@@ -7,8 +7,13 @@ constexpr auto once_lasts = std::chrono::hours{1};
 
 }  // namespace
 
-Backstage::Backstage(quota::Ledger& ledger, quota::Blocker& blocker, Counters& counters, std::string host)
-    : ledger_(ledger), blocker_(blocker), counters_(counters), events_(ledger, std::move(host)), thread_([this] { run(); }) {}
+Backstage::Backstage(quota::Ledger& ledger, quota::Blocker& blocker, Counters& counters, std::string host, quota::Milliseconds retry_after)
+    : ledger_(ledger),
+      blocker_(blocker),
+      counters_(counters),
+      retry_after_(retry_after),
+      events_(ledger, std::move(host)),
+      thread_([this] { run(); }) {}
 
 Backstage::~Backstage() { stop(); }
 
@@ -45,20 +50,48 @@ void Backstage::stop() {
 }
 
 void Backstage::run() {
-  for (;;) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
-    if (queue_.empty()) return;
+  std::unique_lock lock(mutex_);
+  for (bool all_told = true;;) {
+    if (all_told)
+      changed_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+    else
+      changed_.wait_for(lock, retry_after_, [this] { return stopping_; });
+    const bool is_last = stopping_;
+    all_told = tell_queued(lock);
+    if (!is_last) continue;
+    counters_.events_dropped.fetch_add(queue_.size() + events_.kept(), std::memory_order_relaxed);
+    queue_.clear();
+    return;
+  }
+}
+
+/// Returns whether the store took everything. Requires: `lock` holds; it is open while the store is asked.
+bool Backstage::tell_queued(std::unique_lock<std::mutex>& lock) {
+  while (!queue_.empty()) {
     auto next = std::move(queue_.front());
     queue_.pop_front();
     lock.unlock();
-    if (!next.once_as.empty()) {
-      const auto claimed = ledger_.claim(next.once_as, once_lasts);
-      // Without an answer it is said once too often rather than not at all.
-      if (claimed && !*claimed) continue;
-    }
-    events_.write(std::move(next.event));
+    const bool is_told = events_.flush() && tell(next);
+    lock.lock();
+    if (is_told) continue;
+    queue_.push_front(std::move(next));
+    return false;
   }
+  lock.unlock();
+  const bool is_done = events_.flush();
+  lock.lock();
+  return is_done;
+}
+
+/// Returns whether that is done with. Without an answer it may have been said here already: once too often rather than not at all.
+bool Backstage::tell(Queued& next) {
+  if (!next.once_as.empty()) {
+    const auto claimed = ledger_.claim(next.once_as, once_lasts);
+    if (!claimed && claimed.error().executed == quota::Executed::no && is_away(claimed.error())) return false;
+    if (claimed && !*claimed) return true;
+  }
+  events_.write(std::move(next.event));
+  return true;
 }
 
 }  // namespace milter

@@ -1,5 +1,6 @@
 // Backstage: what verdicts lead to, done by background threads: blocks, counts of refusals, events. Bounded; what finds no room
-// is dropped and counted, never waited for.
+// is dropped and counted, never waited for. Events stay in their order, and wait while the store does not take them: the first
+// of them is tried again each `retry_after`.
 #pragma once
 
 #include <condition_variable>
@@ -17,7 +18,8 @@ namespace milter {
 class Backstage final : public Aftermath {
  public:
   /// All outlive the backstage.
-  Backstage(quota::Ledger& ledger, quota::Blocker& blocker, Counters& counters, std::string host);
+  Backstage(quota::Ledger& ledger, quota::Blocker& blocker, Counters& counters, std::string host,
+            quota::Milliseconds retry_after = std::chrono::seconds{1});
   ~Backstage() override;
 
   void block_due(const quota::BlockDue& due) override { blocker_.due(due); }
@@ -26,7 +28,7 @@ class Backstage final : public Aftermath {
   }
   void happened(quota::Event event, std::string once_as) override;
 
-  /// Writes what is queued and ends the thread. May be called twice.
+  /// Tries once more to write what is queued and ends the thread. May be called twice.
   void stop();
 
  private:
@@ -38,11 +40,14 @@ class Backstage final : public Aftermath {
   };
 
   void run();
+  [[nodiscard]] bool tell_queued(std::unique_lock<std::mutex>& lock);
+  [[nodiscard]] bool tell(Queued& next);
   [[nodiscard]] bool was_said(const std::string& once_as);
 
   quota::Ledger& ledger_;
   quota::Blocker& blocker_;
   Counters& counters_;
+  const quota::Milliseconds retry_after_;
   quota::EventWriter events_;  // of the thread alone
 
   std::mutex mutex_;
