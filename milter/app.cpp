@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "milter/account_watch.hpp"
 #include "milter/admin/handlers.hpp"
 #include "milter/admin/listener.hpp"
 #include "milter/backstage.hpp"
@@ -48,10 +49,11 @@ class Daemon {
         keeper_(setup_->ledger(), keeper_options()),
         blocker_(setup_->ledger(), keeper_, blocker_options()),
         backstage_(setup_->ledger(), blocker_, counters_, host_),
-        handles_(setup_->ledger(), host_, quota::random_id),
+        handles_(setup_->ledger(), host_, quota::random_id, [this](quota::Event event) { backstage_.happened(std::move(event), ""); }),
         nodes_(setup_->ledger(), node_options()),
         desk_(desk_tools()),
-        services_{setup_->store(), backstage_, [this] { return config_.get(); }, [this] { return tables(); }, refusals_, scripts_, counters_} {}
+        services_{setup_->store(), backstage_, [this] { return config_.get(); }, [this] { return tables(); }, refusals_, scripts_, counters_},
+        accounts_(account_watch_tools()) {}
 
   /// Opens both sockets. Errors: a sentence; nothing is served.
   [[nodiscard]] quota::Result<void, std::string> open();
@@ -65,6 +67,7 @@ class Daemon {
   quota::BlockerOptions blocker_options();
   quota::NodeRegistryOptions node_options();
   DeskTools desk_tools();
+  AccountWatchTools account_watch_tools();
   quota::TablesPtr tables();
   void drain() const;
 
@@ -85,6 +88,7 @@ class Daemon {
   quota::NodeRegistry nodes_;
   Desk desk_;
   Services services_;
+  AccountWatch accounts_;
   std::unique_ptr<admin::Listener> admin_;
 };
 
@@ -99,6 +103,12 @@ quota::KeeperOptions Daemon::keeper_options() {
   };
   const auto& store = config_.get()->store;
   if (store.url != "memory:") options.known_blocks = std::filesystem::path(store.state_dir) / "known-blocks";
+  options.means.names = [this] {
+    const auto& parts = config_.get()->policy->parts();
+    quota::Names names{.spelling = parts.identity.spelling(), .quotas = std::vector<std::string>{}};
+    for (const auto& quota : parts.quotas) names.quotas->push_back(quota.name);
+    return names;
+  };
   options.report = [this](const quota::KeeperReport& report) {
     using What = quota::KeeperReport::What;
     if (report.what == What::tables_unreadable || report.what == What::tables_readable) setup_->note_tables(report.text);
@@ -147,6 +157,24 @@ DeskTools Daemon::desk_tools() {
           host_,
           nodes_,
           node_name(host_, config_.get()->store)};
+}
+
+AccountWatchTools Daemon::account_watch_tools() {
+  return {.reloading = reload_mutex_,
+          .running = [this] { return config_.get(); },
+          .take =
+              [this](std::shared_ptr<const Config> fresh) {
+                const auto text = fresh->accounts_file + ", owners: " + std::to_string(fresh->policy->parts().accounts.size());
+                config_.set(std::move(fresh));
+                refusals_.forget_all();
+                spdlog::info("the accounts have changed, and were read anew from {}", readable(text));
+                backstage_.happened({"reloaded", "info", "", text, "", host_}, "");
+              },
+          .refuse =
+              [](const std::vector<Problem>& problems) {
+                spdlog::error("the accounts have changed, but cannot be used; those that are known go on");
+                for (const auto& problem : problems) spdlog::error("{}", format(problem));
+              }};
 }
 
 /// The live tables; where they have changed, what was refused a moment ago is asked anew.
@@ -202,6 +230,7 @@ int Daemon::serve_until_stopped() {
   sd_notify(0, "READY=1");
   const bool well = serve();
   admin_->stop();
+  accounts_.stop();
   backstage_.stop();
   blocker_.stop();
   keeper_.stop();

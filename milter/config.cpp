@@ -42,13 +42,13 @@ void read_all(Section& root, Config& config) {
   read_section(root, "milter", [&](Section& one) { read_milter(one, config.milter); });
   read_section(root, "store", [&](Section& one) { read_store(one, config.store); });
   read_section(root, "identity", [&](Section& one) { read_identity(one, config, parts); });
-  read_section(root, "exempt", [&](Section& one) { read_exempt(one, parts.exempt); });
+  read_section(root, "exempt", [&](Section& one) { read_exempt(one, parts.exempt, parts.identity.spelling()); });
   read_section(root, "reply", [&](Section& one) { config.reply = read_reply(one); });
   read_section(root, "hold", [&](Section& one) { read_hold(one, config.hold); });
   read_section(root, "admin", [&](Section& one) { read_admin(one, config.admin); });
   read_section(root, "log", [&](Section& one) { read_log(one, config.log); });
   read_section(root, "notify", [&](Section& one) { read_notify(one, config.notify); });
-  parts.quotas = read_quotas(root);
+  parts.quotas = read_quotas(root, parts.identity.spelling());
   parts.mode = config.mode;
   parts.on_failure = config.store.on_failure;
   root.note_unknown_keys();
@@ -89,6 +89,15 @@ ConfigResult load_config(const std::string& path) {
     return about_whole_file(path, text.error(),
                             "write the path of a configuration, as in /etc/sendquota/sendquota.toml");
   return parse_config(*text, path);
+}
+
+Config with_accounts(const Config& config, quota::AccountMap accounts, const FileState& state) {
+  auto fresh = config;
+  auto parts = config.policy->parts();
+  parts.accounts = std::move(accounts);
+  fresh.policy = std::make_shared<const quota::Policy>(std::move(parts));
+  fresh.accounts_state = state;
+  return fresh;
 }
 
 std::string store_url_problem(std::string_view url) {

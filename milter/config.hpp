@@ -3,7 +3,8 @@
 // are written; conf/sendquota.toml quotes them, and a test compares.
 //
 // Files that the configuration names are read with it: `identity.accounts`, the passwords of `[store]` (not readable by
-// everybody, one line) and the files for TLS, which are only tried out. A relative path is relative to the configuration's own directory.
+// everybody, one line) and the files for TLS, which are only tried out. A relative path is relative to the configuration's own
+// directory. The account file is followed without a reload (account_watch.hpp).
 // Known limit: users and groups are not looked up here, and no socket is opened; the daemon finds that out at its
 // start.
 #pragma once
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "milter/config_problem.hpp"
+#include "milter/file_state.hpp"
 #include "quota/policy.hpp"
 #include "quota/result.hpp"
 #include "quota/store/tls_context.hpp"
@@ -84,6 +86,7 @@ struct Config {
   MilterSettings milter{};
   StoreSettings store{};
   std::string accounts_file{};
+  FileState accounts_state{};  ///< of that file, a moment before it was read
   quota::ReplyTexts reply{};  ///< `[reply]`; those of single quotas are in the policy
   HoldSettings hold{};
   AdminSettings admin{};
@@ -99,6 +102,9 @@ using ConfigResult = quota::Result<Config, std::vector<Problem>>;
 
 /// Likewise, from a text; `file_name` is for the problems and for relative paths. Throws nothing.
 [[nodiscard]] ConfigResult parse_config(std::string_view text, const std::string& file_name);
+
+/// The same configuration with other accounts.
+[[nodiscard]] Config with_accounts(const Config& config, quota::AccountMap accounts, const FileState& state);
 
 /// What is wrong with `store.url` and what to write instead; empty where nothing is.
 [[nodiscard]] std::string store_url_problem(std::string_view url);

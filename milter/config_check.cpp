@@ -1,4 +1,5 @@
 // What contradicts itself in a quota: each part is well, but together they cannot mean what was wanted.
+#include <algorithm>
 #include <set>
 
 #include "milter/config_quota.hpp"
@@ -9,6 +10,8 @@ namespace {
 using quota::Kind;
 using quota::Match;
 using quota::Quota;
+
+constexpr int longest_ipv6_client = 64;
 
 std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
 
@@ -111,7 +114,31 @@ std::string complaint_about(std::string_view text, const std::string& otherwise)
   return network ? otherwise : network.error();
 }
 
-void read_match(Section& section, const Quota& quota, quota::OverrideRule& rule) {
+/// Why `match`, of a kind that `quota` charges, can never be what is charged, and what to write instead; empty where it can.
+struct Dead {
+  std::string why;
+  std::string instead;
+};
+std::optional<Dead> never_charged(const Match& match, const Quota& quota, const quota::Spelling& spelling) {
+  if (match.kind == Match::Kind::network && match.network->bits() > longest_ipv6_client && match.value.find(':') != std::string::npos) {
+    const auto address = quota::IpAddress::parse(match.value.substr(0, match.value.find('/')));
+    return Dead{"IPv6 clients are counted by their /64", "write " + quoted(quota::client_identity(*address).value)};
+  }
+  if (match.of == Kind::client && match.value.starts_with("local/") && quota.when == quota::When::smtp)
+    return Dead{"this quota does not cover local mail", "take it out, or write when = \"any\" or \"local\""};
+  const bool is_a_sender = match.of == Kind::sender || (!match.of && !charges(quota, Kind::user) && charges(quota, Kind::sender));
+  if (const auto whole = is_a_sender ? without_detail(match, spelling) : std::nullopt)
+    return Dead{"its detail is cut from every sender", "write " + quoted((match.of ? "sender:" : "") + *whole)};
+  return std::nullopt;
+}
+
+Match as_charged(Match match, const quota::Spelling& spelling) {
+  if (match.of == Kind::user)
+    if (const auto login = quota::parse_identity("user:" + match.value, spelling)) match.value = login->value;
+  return match;
+}
+
+void read_match(Section& section, const Quota& quota, quota::OverrideRule& rule, const quota::Spelling& spelling) {
   const auto elements = section.texts("match");
   if (!section.has("match"))
     section.sentence("match", "match is missing", "write whom it is for, as in match = [\"newsletter@example.com\"]");
@@ -128,7 +155,9 @@ void read_match(Section& section, const Quota& quota, quota::OverrideRule& rule)
       section.problem_at(place, "match",
                          quoted(text) + " can never match: this quota is not per " + std::string(wanted),
                          "take it out, or move it to such a quota");
-    rule.match.push_back(*match);
+    else if (const auto dead = never_charged(*match, quota, spelling))
+      section.problem_at(place, "match", quoted(text) + " can never match: " + dead->why, dead->instead);
+    rule.match.push_back(as_charged(*match, spelling));
   }
 }
 
@@ -145,7 +174,14 @@ void report_repeats(Section& section, const quota::OverrideRule& rule, std::set<
 
 }  // namespace
 
-std::vector<quota::OverrideRule> read_overrides(Section& section, const Quota& quota) {
+std::optional<std::string> without_detail(const Match& match, const quota::Spelling& spelling) {
+  if (match.kind != Match::Kind::identity) return std::nullopt;
+  const auto sender = quota::parse_identity("sender:" + match.value, spelling);
+  if (!sender || sender->value == match.value) return std::nullopt;
+  return sender->value;
+}
+
+std::vector<quota::OverrideRule> read_overrides(Section& section, const Quota& quota, const quota::Spelling& spelling) {
   const auto label = [&](const Value::Table&, std::size_t number) {
     return Section::Label{section.label().shown + "override " + std::to_string(number) + ": ",
                           section.label().path + "override."};
@@ -154,7 +190,7 @@ std::vector<quota::OverrideRule> read_overrides(Section& section, const Quota& q
   std::set<std::string> seen;
   for (auto& part : section.sections("override", label)) {
     quota::OverrideRule rule;
-    read_match(part, quota, rule);
+    read_match(part, quota, rule, spelling);
     if (!part.has("limits"))
       part.sentence("limits", "limits is missing",
                     "write what they are granted, as in limits = [\"5000 messages / 1d\"], \"unlimited\" or \"none\"");

@@ -3,10 +3,12 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <memory>
 
+#include "milter/file_state.hpp"
 #include "quota/text.hpp"
 
 namespace milter {
@@ -65,17 +67,34 @@ Result<std::string, std::string> password_in(const std::string& path) {
   return {boost::system::in_place_value, password};
 }
 
-quota::AccountMap read_accounts(Section& section, const std::string& path) {
-  const auto full_path = resolved(path, section.findings().file_name());
-  const auto text = read_file(full_path, longest_account_file);
-  if (!text) {
-    section.problem("accounts", full_path + " " + text.error(),
-                    "write the path of a file with lines like 'user:alice@example.com acme gold'");
-    return {};
+FileState state_of(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return {};
+  const auto modified = std::chrono::seconds{status.st_mtim.tv_sec} + std::chrono::nanoseconds{status.st_mtim.tv_nsec};
+  return {true, modified.count(), status.st_size, status.st_ino};
+}
+
+Result<quota::AccountMap, std::vector<Problem>> load_accounts(const std::string& path, const quota::Spelling& spelling) {
+  const auto text = read_file(path, longest_account_file);
+  if (!text)
+    return std::vector{Problem{path, 0, 0, text.error(), "write the path of a file with lines like 'user:alice@example.com acme gold'"}};
+  auto file = quota::parse_account_file(*text, spelling);
+  if (file.problems.empty()) return std::move(file.accounts);
+  std::vector<Problem> problems;
+  for (auto& [line, what] : file.problems) problems.push_back(Problem{path, line, 0, std::move(what), {}});
+  return problems;
+}
+
+quota::AccountMap read_accounts(Section& section, const std::string& path, const quota::Spelling& spelling) {
+  auto loaded = load_accounts(resolved(path, section.findings().file_name()), spelling);
+  if (loaded) return std::move(*loaded);
+  for (auto& problem : loaded.error()) {
+    if (problem.line == 0)
+      section.problem("accounts", problem.file + " " + problem.what, problem.instead);
+    else
+      section.findings().add(std::move(problem));
   }
-  auto file = quota::parse_account_file(*text);
-  for (auto& [line, what] : file.problems) section.findings().add(Problem{full_path, line, 0, std::move(what), {}});
-  return std::move(file.accounts);
+  return {};
 }
 
 }  // namespace milter

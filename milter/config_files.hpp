@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "milter/config_reader.hpp"
 #include "quota/account_map.hpp"
@@ -18,7 +19,10 @@ namespace milter {
 /// The one line of a password file. Errors: also where everybody on this host may read it.
 [[nodiscard]] quota::Result<std::string, std::string> password_in(const std::string& path);
 
-/// The account map in the file that `accounts` names. Problems name that file and its lines.
-[[nodiscard]] quota::AccountMap read_accounts(Section& section, const std::string& path);
+/// The account map in a file. Errors: every problem at once, by that file and its lines.
+[[nodiscard]] quota::Result<quota::AccountMap, std::vector<Problem>> load_accounts(const std::string& path, const quota::Spelling& spelling);
+
+/// Likewise, in the file that `accounts` names.
+[[nodiscard]] quota::AccountMap read_accounts(Section& section, const std::string& path, const quota::Spelling& spelling);
 
 }  // namespace milter

@@ -190,7 +190,7 @@ std::string read_name(Section& section) {
   return *name;
 }
 
-Quota read_quota(Section& section) {
+Quota read_quota(Section& section, const quota::Spelling& spelling) {
   Quota quota;
   quota.name = read_name(section);
   if (!section.has("per"))
@@ -213,7 +213,7 @@ Quota read_quota(Section& section) {
     quota.reply = read_reply(*reply);
     reply->note_unknown_keys();
   }
-  quota.overrides = read_overrides(section, quota);
+  quota.overrides = read_overrides(section, quota, spelling);
   section.note_unknown_keys();
   if (limits && !quota.per.empty()) report_contradictions(section, quota);
   return quota;
@@ -256,7 +256,7 @@ std::optional<Allowance> read_limits(Section& section) {
   return std::nullopt;
 }
 
-std::vector<Quota> read_quotas(Section& root) {
+std::vector<Quota> read_quotas(Section& root, const quota::Spelling& spelling) {
   auto sections = root.sections("quota", label_of);
   if (sections.size() > most_quotas)
     root.problem("quota", std::to_string(sections.size()) + " quotas are too many",
@@ -264,7 +264,7 @@ std::vector<Quota> read_quotas(Section& root) {
   std::vector<Quota> quotas;
   std::map<std::string, std::size_t> lines;
   for (auto& section : sections) {
-    quotas.push_back(read_quota(section));
+    quotas.push_back(read_quota(section, spelling));
     const auto& name = quotas.back().name;
     const auto line = section.place_of("name").line;
     const auto [first, is_new] = lines.emplace(name, line);

@@ -1,6 +1,7 @@
 #include "milter/config_sections.hpp"
 
 #include "milter/config_files.hpp"
+#include "milter/config_quota.hpp"
 
 namespace milter {
 namespace {
@@ -93,6 +94,9 @@ Result<quota::Match, std::string> parse_user(std::string_view text) {
       (match->kind == quota::Match::Kind::domain ||
        (match->kind == quota::Match::Kind::identity && match->of.value_or(quota::Kind::user) == quota::Kind::user));
   if (is_user) return *match;
+  if (match && (match->kind == quota::Match::Kind::account || match->kind == quota::Match::Kind::plan))
+    return failed<quota::Match>(quoted(text) + " is no login; write [[quota.override]] with match = [" + quoted(text) +
+                                "] and limits = \"unlimited\" behind each quota that it is to be exempt from");
   return failed<quota::Match>(quoted(text) +
                               " is no login; write it as in \"alice@example.com\", \"@example.com\" or \"user:alice\"");
 }
@@ -154,14 +158,22 @@ void read_identity(Section& section, Config& into, quota::Policy::Parts& parts) 
   read_text(section, "accounts", into.accounts_file, any_text);
   const auto most = section.number("max_scripts_per_uid", script_bounds);
   if (most) rules.max_scripts_per_uid = static_cast<std::size_t>(*most);
-  if (!into.accounts_file.empty()) parts.accounts = read_accounts(section, into.accounts_file);
+  if (into.accounts_file.empty()) return;
+  into.accounts_state = state_of(resolved(into.accounts_file, section.findings().file_name()));
+  parts.accounts = read_accounts(section, into.accounts_file, rules.spelling());
 }
 
-void read_exempt(Section& section, quota::Exemptions& into) {
+void read_exempt(Section& section, quota::Exemptions& into, const quota::Spelling& spelling) {
   read_list<quota::Match>(section, "users", into.users, parse_user);
   read_list<Network>(section, "clients", into.clients, parse_network);
   read_list<quota::Match>(section, "senders", into.senders, parse_mailbox);
   read_list<quota::Match>(section, "recipients", into.recipients, parse_mailbox);
+  for (auto& user : into.users)
+    if (user.of == quota::Kind::user)
+      if (const auto login = quota::parse_identity("user:" + user.value, spelling)) user.value = login->value;
+  for (const auto& sender : into.senders)
+    if (const auto whole = without_detail(sender, spelling))
+      section.problem("senders", quoted(sender.value) + " can never match: its detail is cut from every sender", "write " + quoted(*whole));
   for (const auto& client : into.clients)
     if (client.bits() == 0)
       section.problem("clients", quoted(client.text()) + " exempts everybody",

@@ -9,7 +9,7 @@ namespace milter {
 void read_milter(Section& section, MilterSettings& into);
 void read_store(Section& section, StoreSettings& into);
 void read_identity(Section& section, Config& into, quota::Policy::Parts& parts);
-void read_exempt(Section& section, quota::Exemptions& into);
+void read_exempt(Section& section, quota::Exemptions& into, const quota::Spelling& spelling);
 void read_hold(Section& section, HoldSettings& into);
 void read_admin(Section& section, AdminSettings& into);
 void read_log(Section& section, LogSettings& into);

@@ -1,5 +1,6 @@
 """Reload under load, and what of a daemon's memory survives its end."""
 
+import re
 import threading
 
 import pytest
@@ -110,6 +111,34 @@ def test_a_broken_configuration_is_refused_whole_and_the_old_one_goes_on(running
     assert daemon.command("reload").returncode == 78
     load.goes_on(5)
     assert all(outcome.accepted for outcome in load.stop()), "not a word of it was taken over"
+
+
+def test_changed_accounts_are_obeyed_without_a_reload_and_broken_ones_are_not_taken(running):
+    customers = {"name": "customer", "per": "account", "limits": ["5 messages / 30d"],
+                 "override": [{"match": ["plan:gold"], "limits": ["unlimited"]}]}
+    daemon = Daemon({"quota": [customers], "identity": {"default_realm": "example.test", "accounts": "accounts"}})
+    accounts = daemon.path / "accounts"
+
+    def write(text):
+        fresh = daemon.path / "accounts.new"
+        fresh.write_text(text)
+        fresh.rename(accounts)
+
+    write("user:alice acme\n@example.test others\n")
+    running(daemon)
+    assert [tried.accepted for tried in daemon.play(6, user="alice")] == [True] * 5 + [False]
+    write("user:alice acme gold\n@example.test others\n")
+    daemon.wait_for_log(r"the accounts have changed, and were read anew from accounts, owners: 2")
+    assert all(tried.accepted for tried in daemon.play(3, user="alice"))
+    assert daemon.used("account:others", "customer") == 0
+
+    write("user:alice acme gold\n\nalice acme\n")
+    daemon.wait_for_log(re.escape(f"{accounts}:3: 'alice' is no identity"))
+    assert all(tried.accepted for tried in daemon.play(3, user="alice")), "the accounts that are known go on"
+    write("user:bob acme gold\n")
+    daemon.wait_for_log(r"the accounts have changed, and were read anew from accounts, owners: 1")
+    assert len(daemon.log(r"the accounts have changed, but cannot be used")) == 1, "told once, not each second"
+    assert daemon.command("reload").returncode == 0, "a reload reads them as well"
 
 
 @pytest.mark.parametrize("key, tables", [

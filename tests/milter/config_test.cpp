@@ -210,6 +210,27 @@ TEST_CASE("a quota is read into finished values") {
   CHECK(quota.overrides[0].match[0] == *quota::parse_match("a@example.com"));
 }
 
+TEST_CASE("a bare login of the configuration gets the realm that logins get") {
+  const auto config = good(R"(
+    [exempt]
+    users = ["user:root", "user:bob@other.example", "@bulk.example"]
+    [identity]
+    default_realm = "example.com"
+    [[quota]]
+    name   = "mailbox"
+    per    = "user"
+    limits = "5 messages / 1h"
+    [[quota.override]]
+    match  = ["user:Alice"]
+    limits = "unlimited"
+  )");
+  const auto& parts = config.policy->parts();
+  CHECK(parts.exempt.users[0].value == "root@example.com");
+  CHECK(parts.exempt.users[1].value == "bob@other.example");
+  CHECK(parts.exempt.users[2].value == "bulk.example");
+  CHECK(parts.quotas[0].overrides[0].match[0].value == "alice@example.com");
+}
+
 TEST_CASE("the account file is read from the configuration's own directory") {
   const TempDir dir;
   dir.file("owners", "@acme.example acme gold\n", 0644);
