@@ -26,7 +26,7 @@ test::Certificates& authority() {
 // The server's side of TLS, on a blocking socket.
 class TlsPeer {
  public:
-  explicit TlsPeer(int descriptor) {
+  explicit TlsPeer(int descriptor) : descriptor_(descriptor) {
     // OpenSSL's own sockets raise SIGPIPE.
     sigset_t pipe;
     sigemptyset(&pipe);
@@ -53,9 +53,11 @@ class TlsPeer {
     SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_REQUESTED);
     SSL_do_handshake(ssl_.get());
   }
+  void begin_a_record() { ::send(descriptor_, "\x17\x03\x03\x00\x20\x01", 6, MSG_NOSIGNAL); }
   void say_goodbye() { SSL_shutdown(ssl_.get()); }
 
  private:
+  int descriptor_;
   std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> context_{SSL_CTX_new(TLS_server_method()), SSL_CTX_free};
   std::unique_ptr<SSL, void (*)(SSL*)> ssl_{nullptr, SSL_free};
 };
@@ -82,6 +84,7 @@ constexpr Unasked unasked[] = {
        peer.write("+");
      },
      false},
+    {"the beginning of something", [](TlsPeer& peer) { peer.begin_a_record(); }, false},
     {"goodbye", [](TlsPeer& peer) { peer.say_goodbye(); }, false},
     {"a ticket and goodbye",
      [](TlsPeer& peer) {
@@ -116,6 +119,30 @@ TEST_CASE("what TLS says unasked leaves a kept connection good; what a server sa
     CHECK((*connection)->still_good() == row.is_good);  // looking changes nothing
     if (row.is_good) CHECK((*connection)->ask(Command{"PING"}, Clock::now() + 5s)->text() == "PONG");
   }
+}
+
+TEST_CASE("what came in one record can be read piece by piece, without waiting for more") {
+  test::RogueServer server([&](test::RoguePeer& plain) {
+    TlsPeer peer(plain.descriptor());
+    if (peer.write("abc")) plain.hang();
+  });
+  boost::asio::io_context io;
+  DeadlineSocket socket(io);
+  const auto deadline = Clock::now() + 5s;
+  REQUIRE(socket.connect(boost::asio::local::stream_protocol::endpoint(server.path()), deadline).has_value());
+  REQUIRE(socket.start_tls(**TlsContext::open({.ca = authority().ca()}), "localhost", deadline).has_value());
+  Waker never;
+  for (const char want : {'a', 'b', 'c'}) {
+    char byte = 0;
+    CHECK(socket.wait_readable(deadline, never) == DeadlineSocket::Wait::readable);
+    CHECK(!socket.silent());
+    CHECK(socket.read_some({&byte, 1}, deadline).has_value());
+    CHECK(byte == want);
+  }
+  CHECK(socket.silent());
+  char byte = 0;
+  CHECK(*socket.read_now({&byte, 1}) == 0);
+  CHECK(Clock::now() < deadline);
 }
 
 TEST_CASE("a ticket does not hold up who waits for a message") {
