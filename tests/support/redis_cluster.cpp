@@ -39,11 +39,13 @@ std::string bulk(const std::string& reply) {
 
 }  // namespace
 
-RedisCluster::RedisCluster(Replicas replicas, std::vector<std::string> config) {
+RedisCluster::RedisCluster(Replicas replicas, std::vector<std::string> config, const std::vector<std::string>& tls)
+    : listen_(tls.empty() ? RedisServer::Listen::unix_and_tcp : RedisServer::Listen::unix_and_tls) {
   // First, so that what the test wants comes last and holds.
   config.insert(config.begin(), {"cluster-enabled yes", "cluster-node-timeout 1000", "repl-diskless-sync-delay 0", "repl-ping-replica-period 1"});
+  config.insert(config.end(), tls.begin(), tls.end());
   const std::size_t count = replicas == Replicas::none ? masters : masters * 2;
-  for (std::size_t i = 0; i < count; ++i) nodes_.push_back(std::make_unique<RedisServer>(config, RedisServer::Listen::unix_and_tcp));
+  for (std::size_t i = 0; i < count; ++i) nodes_.push_back(std::make_unique<RedisServer>(config, listen_));
   for (std::size_t i = 0; i < count; ++i) {
     ids_.push_back(bulk(nodes_[i]->ask("CLUSTER MYID")));
     order(*nodes_[i], "CLUSTER SET-CONFIG-EPOCH " + std::to_string(i + 1));
@@ -65,7 +67,7 @@ RedisCluster::RedisCluster(Replicas replicas, std::vector<std::string> config) {
 std::string RedisCluster::url(std::size_t seeds) const {
   std::string hosts;
   for (std::size_t i = 0; i < seeds; ++i) hosts += (hosts.empty() ? "" : ",") + ("127.0.0.1:" + std::to_string(nodes_[i]->port()));
-  return "redis+cluster://" + hosts;
+  return (listen_ == RedisServer::Listen::unix_and_tls ? "rediss+cluster://" : "redis+cluster://") + hosts;
 }
 
 std::size_t RedisCluster::first_holder(unsigned slot) {

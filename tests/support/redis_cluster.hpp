@@ -16,10 +16,12 @@ class RedisCluster {
   enum class Replicas : std::uint8_t { none, one_each };
   static constexpr const char* steady = "cluster-node-timeout 15000";
 
-  /// Returns when every node calls the cluster complete. `config` are further lines for all nodes.
-  explicit RedisCluster(Replicas replicas = Replicas::one_each, std::vector<std::string> config = {});
+  /// Returns when every node calls the cluster complete. `config` are further lines for all nodes. With `tls`, lines that name
+  /// their certificate and authority, they speak nothing else by TCP, with each other too.
+  explicit RedisCluster(Replicas replicas = Replicas::one_each, std::vector<std::string> config = {},
+                        const std::vector<std::string>& tls = {});
 
-  /// redis+cluster://… with the first masters as seeds.
+  /// redis+cluster://… or rediss+cluster://… with the first masters as seeds.
   [[nodiscard]] std::string url(std::size_t seeds = 3) const;
 
   /// 0 to 2 are the masters at first, 3 to 5 their replicas in the same order.
@@ -40,6 +42,7 @@ class RedisCluster {
   void clear();
 
  private:
+  const RedisServer::Listen listen_;
   std::vector<std::unique_ptr<RedisServer>> nodes_;
   std::vector<std::string> ids_;
 };

@@ -31,11 +31,13 @@ bool says(const RedisServer& server, const std::string& question, const std::str
 
 }  // namespace
 
-RedisSentinels::RedisSentinels(std::vector<std::string> config) {
+RedisSentinels::RedisSentinels(std::vector<std::string> config, const std::vector<std::string>& tls)
+    : listen_(tls.empty() ? Listen::unix_and_tcp : Listen::unix_and_tls) {
   config.insert(config.end(), {"repl-diskless-sync-delay 0", "repl-ping-replica-period 1"});
-  data_.push_back(std::make_unique<RedisServer>(config, Listen::unix_and_tcp));
+  config.insert(config.end(), tls.begin(), tls.end());
+  data_.push_back(std::make_unique<RedisServer>(config, listen_));
   config.push_back("replicaof " + at(*data_[0]));
-  for (int i = 0; i < replicas; ++i) data_.push_back(std::make_unique<RedisServer>(config, Listen::unix_and_tcp));
+  for (int i = 0; i < replicas; ++i) data_.push_back(std::make_unique<RedisServer>(config, listen_));
   for (int i = 0; i < sentinels; ++i) {
     std::vector<std::string> lines{"sentinel myid " + id(i),
                                    "sentinel monitor mymaster " + at(*data_[0]) + " 2",
@@ -44,7 +46,8 @@ RedisSentinels::RedisSentinels(std::vector<std::string> config) {
                                    "sentinel parallel-syncs mymaster 2"};
     for (int replica = 1; replica <= replicas; ++replica)
       lines.push_back("sentinel known-replica mymaster " + at(*data_[static_cast<std::size_t>(replica)]));
-    sentinels_.push_back(std::make_unique<RedisServer>(lines, Listen::unix_and_tcp));
+    lines.insert(lines.end(), tls.begin(), tls.end());
+    sentinels_.push_back(std::make_unique<RedisServer>(lines, listen_));
     sentinels_.back()->ask("SENTINEL DEBUG info-period 300 publish-period 300 ask-period 300");
   }
   await("the replicas do not follow", [&] { return says(*data_[0], "WAIT 2 100", ":2"); });
@@ -57,7 +60,7 @@ RedisSentinels::RedisSentinels(std::vector<std::string> config) {
 std::string RedisSentinels::url(const std::string& name, std::vector<std::size_t> which) const {
   std::string hosts;
   for (const auto number : which) hosts += (hosts.empty() ? "" : ",") + ("127.0.0.1:" + std::to_string(sentinels_[number]->port()));
-  return "redis+sentinel://" + hosts + "/" + name;
+  return (listen_ == Listen::unix_and_tls ? "rediss+sentinel://" : "redis+sentinel://") + hosts + "/" + name;
 }
 
 std::size_t RedisSentinels::master() const {

@@ -15,10 +15,11 @@ namespace test {
 
 class RedisSentinels {
  public:
-  /// `config` are further lines for the servers that hold data.
-  explicit RedisSentinels(std::vector<std::string> config = {});
+  /// `config` are further lines for the servers that hold data. With `tls`, lines that name their certificate and authority,
+  /// all of them speak nothing else by TCP.
+  explicit RedisSentinels(std::vector<std::string> config = {}, const std::vector<std::string>& tls = {});
 
-  /// redis+sentinel://… with all sentinels, or those of these numbers.
+  /// redis+sentinel://… or rediss+sentinel://… with all sentinels, or those of these numbers.
   [[nodiscard]] std::string url(const std::string& name = "mymaster", std::vector<std::size_t> which = {0, 1, 2}) const;
 
   [[nodiscard]] RedisServer& data(std::size_t number) { return *data_[number]; }  // 0 is the master at first
@@ -31,6 +32,7 @@ class RedisSentinels {
   [[nodiscard]] bool names_master(std::size_t sentinel, std::size_t server) const;
 
  private:
+  const RedisServer::Listen listen_;
   std::vector<std::unique_ptr<RedisServer>> data_;
   std::vector<std::unique_ptr<RedisServer>> sentinels_;
 };

@@ -1,5 +1,7 @@
-// The contract of a store under the access rules of conf/redis-users.acl.example, of which Redis refuses nothing.
+// The contract of a store under the access rules of the examples in conf/, of which nobody refuses anything, on each
+// topology.
 #include <fstream>
+#include <regex>
 
 #include "tests/quota/store/contract_ledger.hpp"
 #include "tests/quota/store/redis_fixture.hpp"
@@ -8,54 +10,82 @@
 namespace quota::test {
 namespace {
 
-// The line that stands in the example for the daemons.
-std::string daemons_line() {
-  std::ifstream file(SENDQUOTA_SOURCE_DIR "/conf/redis-users.acl.example");
+// The first group of the first line that matches.
+std::string line_of(const std::string& example, const std::string& pattern) {
+  std::ifstream file(SENDQUOTA_SOURCE_DIR "/conf/" + example);
+  std::smatch found;
   for (std::string line; std::getline(file, line);)
-    if (line.starts_with("user sendquotad ")) return line;
-  FAIL("the example has no line for the daemons");
-  return {};
+    if (std::regex_match(line, found, std::regex(pattern))) return found[1];
+  throw std::runtime_error(example + " has no line " + pattern);
 }
 
-class AclFixture final : public StoreFixture {
- public:
-  AclFixture() {
-    REQUIRE(topology_.wait_for_first_look(std::chrono::steady_clock::now() + std::chrono::seconds{10}));
-    server().ask("FLUSHALL");
-    server().ask("ACL LOG RESET");
-    set_now(start);
+// What stands behind "user" in the line for the daemons, and what the example adds to it for a topology.
+std::string daemons(const std::string& topology = "") {
+  auto line = line_of("redis-users.acl.example", "user (sendquotad .*)");
+  if (!topology.empty())
+    line += " " + line_of("redis-users.acl.example", ".* " + topology + ", add to the line of the daemons: *(.*)");
+  return line;
+}
+
+std::string with_login(std::string url) { return url.insert(url.find("//") + 2, "sendquotad:CHANGE-ME@"); }
+
+// Begins anew, and says what was refused until then.
+void clear_log(::test::RedisServer& server) {
+  CHECK(server.ask("ACL LOG") == "*0\r\n");
+  server.ask("ACL LOG RESET");
+}
+
+struct AclServer {
+  ::test::RedisServer server{{"user " + daemons()}};
+  [[nodiscard]] std::string url() const { return server.unix_url() + "?user=sendquotad&password=CHANGE-ME"; }
+  void clear() {
+    server.ask("FLUSHALL");
+    clear_log(server);
   }
-  // What Redis refused, whatever it was answered for.
-  ~AclFixture() override { CHECK(server().ask("ACL LOG") == "*0\r\n"); }
-
-  [[nodiscard]] RedisStore& store() override { return store_; }
-  [[nodiscard]] RedisLedger& ledger() override { return ledger_; }
-  void set_now(Timestamp now) override { context_.set_clock(now); }
-  void forget(const Identity& identity) override { REQUIRE(ledger_.refill(identity).has_value()); }
-  [[nodiscard]] Milliseconds expiry_slack() const override { return std::chrono::seconds{10}; }
-
-  static ::test::RedisServer& server() {
-    static ::test::RedisServer instance({daemons_line()});
-    return instance;
-  }
-
- private:
-  Resolver resolver_;
-  RedisTopology topology_{*RedisAddress::parse(server().unix_url() + "?user=sendquotad&password=CHANGE-ME"),
-                          resolver_,
-                          {.timeout = std::chrono::seconds{10}}};
-  RedisContext context_{topology_, {"sendquota", std::chrono::seconds{10}}};
-  RedisStore store_{context_};
-  RedisLedger ledger_{context_};
 };
+
+struct AclSentinels {
+  AclSentinels() {
+    for (std::size_t i = 0; i < 3; ++i)
+      servers.sentinel(i).ask("ACL SETUSER " + line_of("redis-sentinel-users.acl.example", "user (sendquotad .*)"));
+  }
+  ::test::RedisSentinels servers{{"user " + daemons("Behind sentinels")}};
+  [[nodiscard]] std::string url() const {
+    return with_login(servers.url()) + "?sentinel_user=sendquotad&sentinel_password=CHANGE-ME";
+  }
+  void clear() {
+    servers.data(servers.master()).ask("FLUSHALL");
+    for (std::size_t i = 0; i < 3; ++i) {
+      clear_log(servers.data(i));
+      clear_log(servers.sentinel(i));
+    }
+  }
+};
+
+struct AclCluster {
+  ::test::RedisCluster servers{::test::RedisCluster::Replicas::one_each,
+                               {::test::RedisCluster::steady, "user " + daemons("In a Cluster")}};
+  [[nodiscard]] std::string url() const { return with_login(servers.url()); }
+  void clear() {
+    servers.clear();
+    for (std::size_t i = 0; i < servers.size(); ++i) clear_log(servers.node(i));
+  }
+};
+
+using AclFixture = RedisFixtureOn<AclServer>;
+using AclSentinelFixture = RedisFixtureOn<AclSentinels>;
+using AclClusterFixture = RedisFixtureOn<AclCluster>;
 
 }  // namespace
 
 STORE_CONTRACT(AclFixture);
+STORE_CONTRACT(AclSentinelFixture);
+STORE_CONTRACT(AclClusterFixture);
 
-TEST_CASE("under the access rules of the example redis answers any random trace as the plain arithmetic does") {
-  AclFixture fixture;
-  CHECK(first_difference(fixture, 1, 250) == "");
+TEST_CASE_TEMPLATE("under the access rules of the example redis answers any random trace as the plain arithmetic does",
+                   Fixture, AclFixture, AclSentinelFixture, AclClusterFixture) {
+  Fixture fixture;
+  CHECK(first_difference(fixture, 1, 100) == "");
 }
 
 TEST_CASE("under the access rules of the example a change of a table is told") {
@@ -71,6 +101,27 @@ TEST_CASE("under the access rules of the example a server that has lost its scri
   AclFixture fixture;
   AclFixture::server().ask("SCRIPT FLUSH");
   CHECK(take(fixture, {charge(user("alice"), messages(10, 1h, 10), 1)}).enforced_taken);
+}
+
+TEST_CASE("under the access rules of the example a key is followed through a migration") {
+  AclClusterFixture fixture;
+  auto& cluster = AclClusterFixture::site().servers;
+  const auto alice = charge(user("alice"), messages(100, 1h, 100), 1);
+  const auto reply = cluster.node(0).ask("CLUSTER KEYSLOT sendquota:{user:alice@example.com}");
+  const auto slot = static_cast<unsigned>(std::stoul(reply.substr(1)));
+  const auto from = ::test::RedisCluster::first_holder(slot);
+  REQUIRE(take(fixture, {alice}).enforced_taken);
+  cluster.begin_migration(slot, from, (from + 1) % 3);
+  cluster.migrate_keys(slot, from, (from + 1) % 3);
+  CHECK(take(fixture, {alice}).enforced_taken);
+  cluster.end_migration(slot, from, (from + 1) % 3);
+  CHECK(take(fixture, {alice}).enforced_taken);
+}
+
+TEST_CASE("of all this, nobody has refused anything") {
+  AclFixture one;
+  AclSentinelFixture sentinels;
+  AclClusterFixture cluster;  // making each looks at what was refused until then
 }
 
 }  // namespace quota::test

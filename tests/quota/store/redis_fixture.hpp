@@ -31,6 +31,15 @@ struct ClusterSite {
   void clear() { servers.clear(); }
 };
 
+/// What connections to a site must show and see; none: plain.
+template <class Site>
+std::shared_ptr<const TlsContext> tls_of(Site& site) {
+  if constexpr (requires { site.tls(); })
+    return site.tls();
+  else
+    return nullptr;
+}
+
 template <class Site>
 class RedisFixtureOn final : public StoreFixture {
  public:
@@ -48,7 +57,7 @@ class RedisFixtureOn final : public StoreFixture {
   void forget(const Identity& identity) override { REQUIRE(ledger_.refill(identity).has_value()); }
   [[nodiscard]] Milliseconds expiry_slack() const override { return std::chrono::seconds{10}; }
 
-  [[nodiscard]] std::int64_t most_above(std::int64_t in_flight) const override { return std::is_same_v<Site, ClusterSite> ? in_flight : 0; }
+  [[nodiscard]] std::int64_t most_above(std::int64_t in_flight) const override { return is_cluster ? in_flight : 0; }
 
   static Site& site() {
     static Site instance;
@@ -57,9 +66,11 @@ class RedisFixtureOn final : public StoreFixture {
   static ::test::RedisServer& server() { return site().server; }
 
  private:
+  static constexpr bool is_cluster = requires(Site one) { one.servers.begin_migration(0U, 0U, 0U); };
+
   Resolver resolver_;
   // Tests run beside others: a slow machine is no slow store.
-  RedisTopology topology_{*RedisAddress::parse(site().url()), resolver_, {.timeout = std::chrono::seconds{10}}};
+  RedisTopology topology_{*RedisAddress::parse(site().url()), resolver_, {.timeout = std::chrono::seconds{10}, .tls = tls_of(site())}};
   RedisContext context_{topology_, {"sendquota", std::chrono::seconds{10}}};
   RedisStore spread_{context_};
   GuardedStore store_{spread_, {.in_place = InPlaceOfStore::nobody}, 7};  // without an answer a test has failed

@@ -1,66 +1,67 @@
-// The contract of a store, over TLS with certificates on both sides.
+// The contract of a store over TLS, with certificates on both sides, on each topology.
 #include "tests/quota/store/contract_ledger.hpp"
 #include "tests/quota/store/redis_fixture.hpp"
+#include "tests/quota/store/topology_rig.hpp"
 #include "tests/quota/store/trace.hpp"
 #include "tests/support/certificates.hpp"
 
 namespace quota::test {
 namespace {
 
-class TlsFixture final : public StoreFixture {
- public:
-  TlsFixture() {
-    REQUIRE(topology_.wait_for_first_look(std::chrono::steady_clock::now() + std::chrono::seconds{10}));
-    server().ask("FLUSHALL");
-    set_now(start);
-  }
+::test::Certificates& authority() {
+  static ::test::Certificates one;
+  return one;
+}
 
-  [[nodiscard]] RedisStore& store() override { return store_; }
-  [[nodiscard]] RedisLedger& ledger() override { return ledger_; }
-  void set_now(Timestamp now) override { context_.set_clock(now); }
-  void forget(const Identity& identity) override { REQUIRE(ledger_.refill(identity).has_value()); }
-  [[nodiscard]] Milliseconds expiry_slack() const override { return std::chrono::seconds{10}; }
+// Who connects to them must have a certificate too, they themselves included.
+std::vector<std::string> server_lines() {
+  static const auto own = authority().issue("DNS:localhost,IP:127.0.0.1");
+  return {"tls-cert-file " + own.cert, "tls-key-file " + own.key, "tls-ca-cert-file " + authority().ca(),
+          "tls-auth-clients yes",      "tls-replication yes",     "tls-cluster yes"};
+}
 
-  static ::test::RedisServer& server() {
-    static ::test::RedisServer instance({"tls-cert-file " + its().cert, "tls-key-file " + its().key,
-                                         "tls-ca-cert-file " + authority().ca(), "tls-auth-clients yes"},
-                                        ::test::RedisServer::Listen::unix_and_tls);
-    return instance;
-  }
+std::shared_ptr<const TlsContext> our_context() {
+  static const auto ours = authority().issue("DNS:mail.example.test");
+  static const auto one = *TlsContext::open({authority().ca(), ours.cert, ours.key});
+  return one;
+}
 
- private:
-  static ::test::Certificates& authority() {
-    static ::test::Certificates one;
-    return one;
-  }
-  static const ::test::Certificates::Pair& its() {
-    static const auto pair = authority().issue("DNS:localhost,IP:127.0.0.1");
-    return pair;
-  }
-  static std::shared_ptr<const TlsContext> context() {
-    static const auto ours = authority().issue("DNS:mail.example.test");
-    static const auto one = *TlsContext::open({authority().ca(), ours.cert, ours.key});
-    return one;
-  }
-
-  Resolver resolver_;
-  RedisTopology topology_{*RedisAddress::parse(server().tls_url()),
-                          resolver_,
-                          {.timeout = std::chrono::seconds{10}, .tls = context()}};
-  RedisContext context_{topology_, {"sendquota", std::chrono::seconds{10}}};
-  RedisStore store_{context_};
-  RedisLedger ledger_{context_};
+struct TlsServer {
+  ::test::RedisServer server{server_lines(), ::test::RedisServer::Listen::unix_and_tls};
+  [[nodiscard]] std::string url() const { return server.tls_url(); }
+  [[nodiscard]] static std::shared_ptr<const TlsContext> tls() { return our_context(); }
+  void clear() { (void)server.ask("FLUSHALL"); }
 };
+
+struct TlsSentinels {
+  ::test::RedisSentinels servers{{}, server_lines()};
+  [[nodiscard]] std::string url() const { return servers.url(); }
+  [[nodiscard]] static std::shared_ptr<const TlsContext> tls() { return our_context(); }
+  void clear() { (void)servers.data(servers.master()).ask("FLUSHALL"); }
+};
+
+struct TlsCluster {
+  ::test::RedisCluster servers{
+      ::test::RedisCluster::Replicas::one_each, {::test::RedisCluster::steady}, server_lines()};
+  [[nodiscard]] std::string url() const { return servers.url(); }
+  [[nodiscard]] static std::shared_ptr<const TlsContext> tls() { return our_context(); }
+  void clear() { servers.clear(); }
+};
+
+using TlsFixture = RedisFixtureOn<TlsServer>;
+using TlsSentinelFixture = RedisFixtureOn<TlsSentinels>;
+using TlsClusterFixture = RedisFixtureOn<TlsCluster>;
 
 }  // namespace
 
 STORE_CONTRACT(TlsFixture);
+STORE_CONTRACT(TlsSentinelFixture);
+STORE_CONTRACT(TlsClusterFixture);
 
-TEST_CASE("redis over TLS answers any random trace as the plain arithmetic does") {
-  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
-    TlsFixture fixture;
-    CHECK(first_difference(fixture, seed, 250) == "");
-  }
+TEST_CASE_TEMPLATE("redis over TLS answers any random trace as the plain arithmetic does", Fixture, TlsFixture,
+                   TlsSentinelFixture, TlsClusterFixture) {
+  Fixture fixture;
+  CHECK(first_difference(fixture, 1, 250) == "");
 }
 
 TEST_CASE("a change of a table made with redis-cli ends the wait over TLS at once") {
@@ -81,6 +82,27 @@ TEST_CASE("connections over TLS that the server closed while they were kept are 
   }
   CHECK_FALSE(take(fixture, {charge(user("alice"), limit, 81)}).enforced_taken);
   CHECK(take(fixture, {charge(user("alice"), limit, 80)}).enforced_taken);
+}
+
+TEST_CASE(
+    "over TLS a question follows its key to another node of a cluster, in the midst of a migration and after it") {
+  TlsClusterFixture fixture;
+  auto& cluster = TlsClusterFixture::site().servers;
+  const auto limit = messages(100, 1h, 100);
+  const auto alice = charge(user("alice"), limit, 1);
+  const auto reply = cluster.node(0).ask("CLUSTER KEYSLOT sendquota:{user:alice@example.com}");
+  const auto slot = static_cast<unsigned>(std::stoul(reply.substr(1)));
+  const auto from = ::test::RedisCluster::first_holder(slot);
+  const auto to = (from + 1) % 3;
+  REQUIRE(take(fixture, {alice}).enforced_taken);
+  cluster.begin_migration(slot, from, to);
+  CHECK(take(fixture, {alice}).enforced_taken);
+  cluster.migrate_keys(slot, from, to);
+  CHECK(take(fixture, {alice}).enforced_taken);
+  cluster.end_migration(slot, from, to);
+  CHECK(take(fixture, {alice}).enforced_taken);
+  CHECK_FALSE(take(fixture, {charge(user("alice"), limit, 97)}).enforced_taken);
+  CHECK(take(fixture, {charge(user("alice"), limit, 96)}).enforced_taken);
 }
 
 }  // namespace quota::test
