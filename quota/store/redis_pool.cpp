@@ -75,6 +75,7 @@ Result<void, StoreError> RedisPool::look(const Question& question, Deadline dead
     serve(std::move(*opened));
   else
     dropped = break_off(answered.error());
+  failure_lasts_ = !answered;
   return answered;
 }
 
@@ -86,6 +87,11 @@ bool RedisPool::is_in_doubt() const {
 std::optional<StoreError> RedisPool::failure() const {
   const std::lock_guard lock(mutex_);
   return failure_;
+}
+
+std::optional<StoreError> RedisPool::lasting_failure() const {
+  const std::lock_guard lock(mutex_);
+  return failure_lasts_ ? failure_ : std::nullopt;
 }
 
 RedisConnection::Opened RedisPool::open_apart(Deadline deadline) {
@@ -186,6 +192,7 @@ void RedisPool::note(const StoreError& error, std::uint64_t term) {
     const std::lock_guard lock(mutex_);
     if (failure_ || term != term_) return;
     dropped = break_off(error);
+    failure_lasts_ = false;
   }
   options_.alarm();
 }

@@ -84,6 +84,9 @@ class RedisPool {
   /// Why nobody is lent a connection; empty while the server serves.
   [[nodiscard]] std::optional<StoreError> failure() const;
 
+  /// Likewise, and looking at it has not cured it: not only one question went wrong, or one connection.
+  [[nodiscard]] std::optional<StoreError> lasting_failure() const;
+
   /// A connection outside of the pool. Errors: as borrow().
   [[nodiscard]] RedisConnection::Opened open_apart(Deadline deadline);
 
@@ -129,6 +132,7 @@ class RedisPool {
   std::vector<Connection> idle_;  // the one used last is at the end
   std::deque<Waiter*> waiters_;   // only while nothing is idle and every turn is taken
   std::optional<StoreError> failure_;
+  bool failure_lasts_ = true;  // a look did not cure it, or there was none yet
   bool is_suspected_ = false;
   std::uint64_t term_ = 0;
   Endpoint last_good_{};

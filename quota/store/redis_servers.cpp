@@ -82,11 +82,11 @@ std::vector<RedisServers::Pool> RedisServers::all() const {
   return pools;
 }
 
-std::optional<StoreError> RedisServers::failure() const {
+std::optional<StoreError> RedisServers::failure(std::optional<StoreError> (RedisPool::*of)() const) const {
   const std::lock_guard lock(mutex_);
   if (found_.empty()) return failure_;
   for (const auto& pool : found_)
-    if (auto failure = pool->failure()) return failure;
+    if (auto failure = (*pool.*of)()) return failure;
   const auto orphan = std::find(slots_.begin(), slots_.end(), nullptr);
   if (orphan != slots_.end()) return nobody_holds(static_cast<std::size_t>(orphan - slots_.begin()));
   return {};

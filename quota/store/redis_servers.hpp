@@ -52,7 +52,9 @@ class RedisServers {
   [[nodiscard]] std::vector<Pool> all() const;
 
   /// Why some key has no server that serves; empty where all have.
-  [[nodiscard]] std::optional<StoreError> failure() const;
+  [[nodiscard]] std::optional<StoreError> failure() const { return failure(&RedisPool::failure); }
+  /// Likewise, but for what one look may cure.
+  [[nodiscard]] std::optional<StoreError> lasting_failure() const { return failure(&RedisPool::lasting_failure); }
 
   /// Completes `stem` to a key that `pool` holds; empty where it holds none.
   [[nodiscard]] std::string key_of(const Pool& pool, const std::string& stem) const;
@@ -63,6 +65,7 @@ class RedisServers {
     int layouts_since_use = 0;
   };
 
+  [[nodiscard]] std::optional<StoreError> failure(std::optional<StoreError> (RedisPool::*of)() const) const;
   [[nodiscard]] Pool known(const RedisServerName& server);
 
   const Make make_;

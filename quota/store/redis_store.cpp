@@ -57,7 +57,7 @@ Result<Outcome, StoreError> RedisStore::ask(std::span<const Charge> charges, std
   return outcome;
 }
 
-RedisStore::Answers RedisStore::look(std::span<const Charge> charges) { return ask_each(charges, charges.size(), "peek"); }
+RedisStore::Answers RedisStore::look(std::span<const Charge> charges) { return ask_each(charges, charges.size(), "look"); }
 RedisStore::Answers RedisStore::repay(std::span<const Charge> charges) { return ask_each(charges, charges.size(), "repay"); }
 
 RedisStore::Answers RedisStore::commit(std::span<const Charge> charges, std::span<const Charge> refused) {

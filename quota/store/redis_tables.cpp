@@ -3,7 +3,7 @@
 #include <poll.h>
 
 #include <algorithm>
-#include <map>
+#include <span>
 
 #include "quota/text.hpp"
 
@@ -33,6 +33,16 @@ std::string_view info_value(std::string_view info, std::string_view name) {
   return {};
 }
 
+/// HSCAN may name a field twice; what it said last counts.
+TablesText::Entries each_once(TablesText::Entries entries) {
+  std::ranges::stable_sort(entries, {}, &TablesText::Entries::value_type::first);
+  std::ranges::reverse(entries);
+  const auto repeated = std::ranges::unique(entries, {}, &TablesText::Entries::value_type::first);
+  entries.erase(repeated.begin(), repeated.end());
+  std::ranges::reverse(entries);
+  return entries;
+}
+
 /// Whether a question was answered by something else than an error.
 bool is_done(const Result<RedisReply, StoreError>& reply) { return reply && !reply->error(); }
 
@@ -44,10 +54,10 @@ RedisTables::RedisTables(RedisContext& context, RedisTablesOptions options)
       sources_{Source{context.key(name(Table::blocked))}, Source{context.key(name(Table::override_))}, Source{context.key(name(Table::account))}} {}
 
 Result<TablesText, StoreError> RedisTables::read() {
-  const auto deadline = Clock::now() + options_.read_timeout;
+  end_ = Clock::now() + options_.read_timeout;
   for (int redirections = 0;; ++redirections) {
     was_redirected_ = false;
-    auto text = read_once(deadline);
+    auto text = read_once();
     if (text) return text;
     if (was_redirected_ && redirections < most_redirections) continue;
     for (auto& source : sources_) source.asks = false;
@@ -55,31 +65,31 @@ Result<TablesText, StoreError> RedisTables::read() {
   }
 }
 
-Result<TablesText, StoreError> RedisTables::read_once(Deadline deadline) {
-  if (const auto opened = open_readers(deadline); !opened) return opened.error();
+Result<TablesText, StoreError> RedisTables::read_once() {
+  if (const auto opened = open_readers(); !opened) return opened.error();
   (void)hear_announcements();  // what was announced up to here is in what is read now
   TablesText text;
   // The history is read before and after: a failover in between must not make a gap look like a release.
-  const auto before = history(deadline);
+  const auto before = history();
   if (!before) return before.error();
   for (auto [table, into] : {std::pair{Table::blocked, &text.blocked}, std::pair{Table::override_, &text.overrides}, std::pair{Table::account, &text.accounts}}) {
-    auto entries = scan(source(table), deadline);
+    auto entries = scan(source(table));
     if (!entries) return entries.error();
     *into = std::move(*entries);
   }
-  const auto after = history(deadline);
+  const auto after = history();
   if (!after) return after.error();
-  const auto is_whole = has_same_epoch(text.blocked, deadline);
+  const auto is_whole = has_same_epoch(text.blocked);
   if (!is_whole) return is_whole.error();
   if (*before != *after || !*is_whole) return StoreError{StoreErrorKind::refused, Executed::no, "the server changed its history while the tables were read"};
-  const auto now = server_time(deadline);
+  const auto now = server_time();
   if (!now) return now.error();
   text.history = *after;
   text.now = *now;
   return text;
 }
 
-Result<void, StoreError> RedisTables::open_readers(Deadline deadline) {
+Result<void, StoreError> RedisTables::open_readers() {
   for (auto& source : sources_) {
     auto holder = context_.topology().place_of(source.key);
     if (!holder) return holder.error();
@@ -92,40 +102,53 @@ Result<void, StoreError> RedisTables::open_readers(Deadline deadline) {
     return !is_needed || !reader.is_good();
   });
   for (const auto& source : sources_)
-    if (auto opened = open_reader(source.place, deadline); !opened) return opened;
+    if (auto opened = open_reader(source.place); !opened) return opened;
   return {};
 }
 
-Result<void, StoreError> RedisTables::open_reader(const Place& place, Deadline deadline) {
+Result<void, StoreError> RedisTables::open_reader(const Place& place) {
   for (const auto& reader : readers_)
     if (reader.place == place) return {};
-  auto opened = place->open_apart(deadline);
+  auto opened = place->open_apart(soon());
   if (!opened) return opened.error();
-  auto listener = open_listener(place, **opened, deadline);
+  auto listener = open_listener(place, **opened);
   readers_.push_back({place, std::move(*opened), std::move(listener)});
   return {};
 }
 
 /// Best effort: without it the tables are polled.
-std::unique_ptr<RedisConnection> RedisTables::open_listener(const Place& place, RedisConnection& reader, Deadline deadline) {
-  auto opened = place->open_apart(deadline);
+std::unique_ptr<RedisConnection> RedisTables::open_listener(const Place& place, RedisConnection& reader) const {
+  auto opened = place->open_apart(soon());
   if (!opened) return {};
   auto listener = std::move(*opened);
-  const auto id = listener->ask(Command{"CLIENT", "ID"}, deadline);
+  const auto id = listener->ask(Command{"CLIENT", "ID"}, soon());
   if (!id || !id->integer()) return {};
   const auto number = std::to_string(*id->integer());
-  if (!is_done(listener->ask(Command{"SUBSCRIBE", invalidations}, deadline))) return {};
-  if (!is_done(reader.ask(Command{"CLIENT", "TRACKING", "ON", "REDIRECT", number}, deadline))) return {};
+  if (!is_done(listener->ask(Command{"SUBSCRIBE", invalidations}, soon()))) return {};
+  if (!is_done(reader.ask(Command{"CLIENT", "TRACKING", "ON", "REDIRECT", number}, soon()))) return {};
   return listener;
 }
 
+RedisConnection& RedisTables::connection_to(const Source& source) {
+  return *std::find_if(readers_.begin(), readers_.end(), [&](const Reader& one) { return one.place == source.place; })->connection;
+}
+
 /// One question about a table. A redirection is obeyed by reading all anew.
-Result<RedisReply, StoreError> RedisTables::ask(Source& source, const Words& words, Deadline deadline) {
-  const auto reader = std::find_if(readers_.begin(), readers_.end(), [&](const Reader& one) { return one.place == source.place; });
-  auto& connection = *reader->connection;
+Result<RedisReply, StoreError> RedisTables::ask(Source& source, const Words& words) {
+  if (const auto sent = send(source, words); !sent) return sent.error();
+  return receive(source);
+}
+
+Result<void, StoreError> RedisTables::send(const Source& source, const Words& words) {
+  const Command commands[] = {{"ASKING"}, views(words)};
+  return connection_to(source).send_all(std::span(commands).subspan(source.asks ? 0 : 1), soon());
+}
+
+Result<RedisReply, StoreError> RedisTables::receive(Source& source) {
+  auto& connection = connection_to(source);
   if (source.asks)
-    if (const auto ready = connection.ask(Command{"ASKING"}, deadline); !ready) return ready.error();
-  auto reply = connection.ask(views(words), deadline, scan_limits);
+    if (const auto ready = connection.receive(soon()); !ready) return ready.error();
+  auto reply = connection.receive(soon(), scan_limits);
   const auto error = reply ? reply->error() : std::nullopt;
   if (!error) return reply;
   auto told = to_store_error(*error);
@@ -138,30 +161,37 @@ Result<RedisReply, StoreError> RedisTables::ask(Source& source, const Words& wor
   return told;
 }
 
-Result<TablesText::Entries, StoreError> RedisTables::scan(Source& source, Deadline deadline) {
-  std::map<std::string, std::string> entries;  // HSCAN may name a field twice
-  std::string cursor = "0";
-  do {
-    const auto reply = ask(source, {"HSCAN", source.key, cursor, "COUNT", std::to_string(scan_batch)}, deadline);
+/// Each page is asked for before the one before it is looked through: Redis and this thread work at the same time.
+Result<TablesText::Entries, StoreError> RedisTables::scan(Source& source) {
+  TablesText::Entries entries;
+  const auto ask_for_page = [&](const std::string& cursor) {
+    return send(source, {"HSCAN", source.key, cursor, "COUNT", std::to_string(scan_batch)});
+  };
+  auto sent = ask_for_page("0");
+  for (bool is_last = false; !is_last;) {
+    if (!sent) return sent.error();
+    const auto reply = receive(source);
     if (!reply) return reply.error();
     if (reply->size() != 2 || !(*reply)[0].text()) return unexpected("HSCAN");
-    cursor = *(*reply)[0].text();
+    const std::string cursor((*reply)[0].text().value());
+    is_last = cursor == "0";
+    if (!is_last) sent = ask_for_page(cursor);
     const auto page = (*reply)[1];
     for (std::size_t i = 0; i + 1 < page.size(); i += 2) {
       const auto field = page[i].text();
       const auto text = page[i + 1].text();
       if (!field || !text) return unexpected("HSCAN");
-      entries.insert_or_assign(std::string(*field), std::string(*text));
+      entries.emplace_back(*field, *text);
     }
-  } while (cursor != "0");
-  return TablesText::Entries(entries.begin(), entries.end());
+  }
+  return each_once(std::move(entries));
 }
 
 /// Whether the table `blocked` that was read is still the one that stands there: a DEL of all of it between two pages of a scan
 /// must not make what is missing look released.
-Result<bool, StoreError> RedisTables::has_same_epoch(const TablesText::Entries& read, Deadline deadline) {
+Result<bool, StoreError> RedisTables::has_same_epoch(const TablesText::Entries& read) {
   auto& blocked = source(Table::blocked);
-  const auto reply = ask(blocked, {"HGET", blocked.key, "epoch"}, deadline);
+  const auto reply = ask(blocked, {"HGET", blocked.key, "epoch"});
   if (!reply) return {boost::system::in_place_error, reply.error()};
   const auto found = std::find_if(read.begin(), read.end(), [](const auto& entry) { return entry.first == "epoch"; });
   return found == read.end() ? reply->is_nil() : reply->text() == std::optional<std::string_view>(found->second);
@@ -169,10 +199,10 @@ Result<bool, StoreError> RedisTables::has_same_epoch(const TablesText::Entries& 
 
 /// Which history of the data this is: another run of the server, or another line of replication, proves nothing by a gap.
 /// Of several servers the one that holds `blocked` counts: only a missing block is ever taken for something.
-Result<std::string, StoreError> RedisTables::history(Deadline deadline) {
+Result<std::string, StoreError> RedisTables::history() {
   std::string out;
   for (const auto& [section, name] : {std::pair{"server", "run_id"}, std::pair{"replication", "master_replid"}}) {
-    const auto info = ask(source(Table::blocked), {"INFO", section}, deadline);
+    const auto info = ask(source(Table::blocked), {"INFO", section});
     if (!info) return {boost::system::in_place_error, info.error()};
     const auto value = info_value(info->text().value_or(""), name);
     if (value.empty()) return {boost::system::in_place_error, unexpected("INFO")};
@@ -181,8 +211,8 @@ Result<std::string, StoreError> RedisTables::history(Deadline deadline) {
   return out;
 }
 
-Result<Timestamp, StoreError> RedisTables::server_time(Deadline deadline) {
-  const auto reply = ask(source(Table::blocked), {"TIME"}, deadline);
+Result<Timestamp, StoreError> RedisTables::server_time() {
+  const auto reply = ask(source(Table::blocked), {"TIME"});
   if (!reply) return reply.error();
   const auto seconds = reply->size() == 2 ? parse_number((*reply)[0].text().value_or("")) : std::nullopt;
   const auto micros = reply->size() == 2 ? parse_number((*reply)[1].text().value_or("")) : std::nullopt;

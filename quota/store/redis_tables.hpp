@@ -6,6 +6,7 @@
 // moves with it. Threads: one at a time, the keeper's; only wake() comes from others.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <vector>
@@ -15,8 +16,9 @@
 namespace quota {
 
 struct RedisTablesOptions {
-  Milliseconds read_timeout{3000};  ///< for reading all tables
-  Milliseconds poll_every{500};     ///< where Redis cannot tell of changes, or another server may hold a table by now
+  Milliseconds answer_timeout{1000};  ///< for each page
+  Milliseconds read_timeout{30'000};  ///< for reading all tables
+  Milliseconds poll_every{500};       ///< where Redis cannot tell of changes, or another server may hold a table by now
 };
 
 class RedisTables {
@@ -49,16 +51,20 @@ class RedisTables {
     bool asks = false;  // the latter
   };
 
+  [[nodiscard]] Deadline soon() const { return std::min(end_, std::chrono::steady_clock::now() + options_.answer_timeout); }
   [[nodiscard]] Source& source(Table table) { return sources_[static_cast<std::size_t>(table)]; }
-  [[nodiscard]] Result<TablesText, StoreError> read_once(Deadline deadline);
-  [[nodiscard]] Result<void, StoreError> open_readers(Deadline deadline);
-  [[nodiscard]] Result<void, StoreError> open_reader(const Place& place, Deadline deadline);
-  [[nodiscard]] static std::unique_ptr<RedisConnection> open_listener(const Place& place, RedisConnection& reader, Deadline deadline);
-  [[nodiscard]] Result<RedisReply, StoreError> ask(Source& source, const Words& words, Deadline deadline);
-  [[nodiscard]] Result<TablesText::Entries, StoreError> scan(Source& source, Deadline deadline);
-  [[nodiscard]] Result<bool, StoreError> has_same_epoch(const TablesText::Entries& read, Deadline deadline);
-  [[nodiscard]] Result<std::string, StoreError> history(Deadline deadline);
-  [[nodiscard]] Result<Timestamp, StoreError> server_time(Deadline deadline);
+  [[nodiscard]] Result<TablesText, StoreError> read_once();
+  [[nodiscard]] Result<void, StoreError> open_readers();
+  [[nodiscard]] Result<void, StoreError> open_reader(const Place& place);
+  [[nodiscard]] std::unique_ptr<RedisConnection> open_listener(const Place& place, RedisConnection& reader) const;
+  [[nodiscard]] Result<RedisReply, StoreError> ask(Source& source, const Words& words);
+  [[nodiscard]] Result<void, StoreError> send(const Source& source, const Words& words);
+  [[nodiscard]] Result<RedisReply, StoreError> receive(Source& source);
+  [[nodiscard]] RedisConnection& connection_to(const Source& source);
+  [[nodiscard]] Result<TablesText::Entries, StoreError> scan(Source& source);
+  [[nodiscard]] Result<bool, StoreError> has_same_epoch(const TablesText::Entries& read);
+  [[nodiscard]] Result<std::string, StoreError> history();
+  [[nodiscard]] Result<Timestamp, StoreError> server_time();
   [[nodiscard]] bool hear_announcements();
   [[nodiscard]] bool has_moved() const;
   [[nodiscard]] bool can_hear() const;
@@ -70,6 +76,7 @@ class RedisTables {
   std::array<Source, 3> sources_;  // by Table
   std::vector<Reader> readers_;
   bool was_redirected_ = false;
+  Deadline end_{};  // of this reading
 };
 
 }  // namespace quota

@@ -127,8 +127,6 @@ void RedisTopology::wake() {
 
 void RedisTopology::run() {
   do {
-    // What failed is told before it is looked at, so that nothing is told well that was never told to have failed.
-    if (has_looked_) report();
     if (Clock::now() >= discovery_due()) discover();
     end_looks();
     look_at_doubtful();
@@ -216,7 +214,9 @@ Result<void, StoreError> RedisTopology::examine(RedisConnection& connection, con
   const auto answer = key.empty() ? connection.ask(Command{"TIME"}, deadline)
                                   : connection.ask(Command{"EVAL", scripts::probe().source(), "1", key}, deadline);
   if (!answer) return answer.error();
-  if (const auto error = answer->error()) {
+  const auto error = answer->error();
+  // A key in the midst of a migration is answered for by another server, and this one has said so well.
+  if (error && error->code != ServerErrorCode::ask) {
     auto told = to_store_error(*error);
     told.text = printable(pool->server()) + ": " + told.text;
     return told;
@@ -234,7 +234,7 @@ Result<void, StoreError> RedisTopology::check_mode(RedisConnection& connection, 
 }
 
 void RedisTopology::report() {
-  const auto failure = servers_.failure();
+  const auto failure = servers_.lasting_failure();
   if (failure.has_value() != has_reported_failure_) {
     has_reported_failure_ = failure.has_value();
     options_.report(failure ? failure->text : "");

@@ -30,8 +30,8 @@ struct RedisTopologyOptions {
   std::size_t most_connections = 64;              ///< to each server
   std::string client_name = "sendquota";
   std::shared_ptr<const TlsContext> tls{};        ///< for every server and sentinel; none: plain
-  /// Told once when some server has no answer, with its name and words, and once, with an empty text, when all answer
-  /// again. Runs on the topology's thread, which looks at nothing meanwhile.
+  /// Told once when some server has no answer and the first look has not cured that, with its name and words, and once,
+  /// with an empty text, when all answer again. Runs on the topology's thread, which looks at nothing meanwhile.
   std::function<void(const std::string& error)> report = [](const std::string&) {};
 };
 

@@ -28,7 +28,7 @@ class SpreadStore {
   [[nodiscard]] virtual Result<Outcome, StoreError> take(std::span<const Charge> charges) = 0;
   [[nodiscard]] virtual Result<Outcome, StoreError> peek(std::span<const Charge> charges) = 0;
 
-  /// Every bucket; nothing changes. One round trip.
+  /// Every bucket; nothing changes, but that a clock that has stepped back is noted (it must not stop the refill). One round trip.
   [[nodiscard]] virtual Answers look(std::span<const Charge> charges) = 0;
 
   /// Takes every one of `charges`, whether it holds or not: a bucket may go into debt by what was in flight meanwhile. Counts one

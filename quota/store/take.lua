@@ -1,11 +1,12 @@
 -- Looks at every bucket of a message, then takes from every bucket or from none. The twin of quota/token_bucket.cpp and of
 -- MemoryStore::take: a differential test holds them together. Where a message's records lie on several servers it is asked
--- once for each record: 'peek' first, then 'commit'.
+-- once for each record: 'look' first, then 'commit'.
 --
 -- KEYS  one record (a hash) per identity that is charged
 -- ARGV  1  now in ms since 1970; empty in production: the server's own clock. Tests set it
 --       2  'take'
 --          'peek'    nothing is written
+--          'look'    nothing but that a clock that stepped back is noted
 --          'commit'  everything is taken, whether it holds or not
 --          'repay'   everything is taken, but no bucket beyond empty
 --       then for each key: the number of its charges, and for each charge
@@ -100,6 +101,7 @@ end
 -- Take, or count the refusals.
 local taken = {e = holds.e, o = holds.e and holds.o}
 if verb == 'commit' or verb == 'repay' then taken = {e = true, o = true} end
+if verb == 'look' then holds, taken = {}, {} end
 local wanted_ttl, counted = {}, {}
 
 local function keep(key, ttl)

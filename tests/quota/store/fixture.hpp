@@ -29,6 +29,9 @@ class StoreFixture {
   /// under way at once.
   [[nodiscard]] virtual std::int64_t most_above(std::int64_t in_flight) const { return 0 * in_flight; }
 
+  /// Whether looking at these, even to change nothing, notes a clock that has stepped back.
+  [[nodiscard]] virtual bool notes_time(std::span<const Charge>) const { return false; }
+
   /// How far a record's expires_at may be off, where expiry follows another clock than set_now(). Tests write records that live
   /// for a minute at least, so that such a clock does not come into play otherwise.
   [[nodiscard]] virtual Milliseconds expiry_slack() const = 0;

@@ -59,6 +59,8 @@ class RedisFixtureOn final : public StoreFixture {
 
   [[nodiscard]] std::int64_t most_above(std::int64_t in_flight) const override { return is_cluster ? in_flight : 0; }
 
+  [[nodiscard]] bool notes_time(std::span<const Charge> charges) const override { return !spread_.is_one_question(charges); }
+
   static Site& site() {
     static Site instance;
     return instance;
@@ -73,7 +75,8 @@ class RedisFixtureOn final : public StoreFixture {
   RedisTopology topology_{*RedisAddress::parse(site().url()), resolver_, {.timeout = std::chrono::seconds{10}, .tls = tls_of(site())}};
   RedisContext context_{topology_, {"sendquota", std::chrono::seconds{10}}};
   RedisStore spread_{context_};
-  GuardedStore store_{spread_, {.in_place = InPlaceOfStore::nobody}, 7};  // without an answer a test has failed
+  // Without an answer a test has failed; nothing is to be charged back behind its back.
+  GuardedStore store_{spread_, {.in_place = InPlaceOfStore::nobody, .charge_back_every = Milliseconds{0}}, 7};
   RedisLedger ledger_{context_};
 };
 

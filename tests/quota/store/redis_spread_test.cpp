@@ -100,6 +100,7 @@ void play(std::uint64_t seed, int steps) {
     const auto verb = source.below(3);
     if (verb == 0) {
       got = fixture.spread().look(charges);
+      for (const auto& charge : charges) plain.settle(charge);
     } else if (verb == 1) {
       got = fixture.spread().repay(charges);
       for (const auto& charge : charges) plain.repay(charge);

@@ -1,6 +1,7 @@
 #include "tests/quota/store/trace.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <sstream>
 
 #include "tests/quota/store/trace_steps.hpp"
@@ -18,6 +19,9 @@ struct Answer {
 /// The plainest store: no lock, no shard, no script. Says what the others must say.
 class Reference {
  public:
+  /// As in StoreFixture.
+  std::function<bool(std::span<const Charge>)> notes_time;
+
   [[nodiscard]] Timestamp now() const { return now_; }
   [[nodiscard]] Record read(const Identity& identity) const {
     const auto found = records_.find(identity.text());
@@ -34,7 +38,12 @@ class Reference {
     now_ += step.by;
     return {};
   }
-  Answer operator()(const AskPeek& step) const { return {look(step.charges), {}}; }
+  Answer operator()(const AskPeek& step) {
+    auto outcome = look(step.charges);
+    if (notes_time(step.charges))
+      for (std::size_t i = 0; i < step.charges.size(); ++i) settle(step.charges[i], outcome.charges[i].bucket);
+    return {std::move(outcome), {}};
+  }
   Answer operator()(const AskTake& step) {
     auto outcome = look(step.charges);
     for (std::size_t i = 0; i < step.charges.size(); ++i) write(step.charges[i], outcome, outcome.charges[i].bucket);
@@ -125,6 +134,12 @@ class Reference {
     return after.count;
   }
 
+  void settle(const Charge& charge, const Bucket& bucket) {
+    const auto before = stored(charge);
+    if (!before || before->written <= now_) return;
+    kept(charge.identity, now_ + full_after(charge.limit, bucket)).buckets[bucket_field(charge.quota, charge.limit)] = bucket;
+  }
+
   Record& kept(const Identity& identity, Timestamp until) {
     auto& record = records_[identity.text()];
     record.expires_at = std::max(record.expires_at.value_or(until), until);
@@ -193,6 +208,7 @@ std::string record_difference(StoreFixture& fixture, const Reference& reference,
 std::string first_difference(StoreFixture& fixture, std::uint64_t seed, std::size_t steps) {
   TraceSource source(seed);
   Reference reference;
+  reference.notes_time = [&](std::span<const Charge> charges) { return fixture.notes_time(charges); };
   for (std::size_t i = 0; i < steps; ++i) {
     const auto step = source.next(reference.now());
     const auto where = "seed " + std::to_string(seed) + ", step " + std::to_string(i) + ": " + described(step) + "\n  ";
