@@ -136,9 +136,8 @@ std::string short_bytes(std::int64_t bytes) {
          std::string(suffixes[suffix]);
 }
 
-std::string left(std::string text, std::size_t width) {
-  if (text.size() < width) text.append(width - text.size(), ' ');
-  return text;
+std::string left(const std::string& text, std::size_t width) {
+  return text.size() < width ? text + std::string(width - text.size(), ' ') : text;
 }
 
 std::string right(const std::string& text, std::size_t width) {
