@@ -165,6 +165,7 @@ AccountWatchTools Daemon::account_watch_tools() {
           .take =
               [this](std::shared_ptr<const Config> fresh) {
                 const auto text = fresh->accounts_file + ", owners: " + std::to_string(fresh->policy->parts().accounts.size());
+                fingerprint_.set(std::make_shared<const std::string>(fingerprint_of(*fresh)));
                 config_.set(std::move(fresh));
                 refusals_.forget_all();
                 spdlog::info("the accounts have changed, and were read anew from {}", readable(text));

@@ -309,7 +309,8 @@ Desk::Answer Desk::remove_limit(const admin::RemoveLimitOrder& order) {
   if (!done) return handle_problem(done.error());
   // The entry of a quota that a reload took away can still be removed.
   if (const auto unknown = complaint_about(order.quota); unknown && !*done) return *unknown;
-  if (*done) see([&](const quota::Tables& tables) { return !tables.overrides.contains(key->text()); });
+  if (*done)
+    see([field = key->text()](const quota::Tables& tables) { return !tables.overrides.contains(field) && !tables.override_errors.contains(field); });
   return json::object{{"identity", key->identity ? key->identity->text() : "*"}, {"quota", order.quota}, {"removed", done->has_value()}};
 }
 

@@ -100,7 +100,8 @@ Plan finished(Draft draft) {
   auto& steps = draft.plan.steps;
   for (auto* part : {&draft.releases, &draft.changes, &draft.announcements, &draft.marks})
     std::move(part->begin(), part->end(), std::back_inserter(steps));
-  draft.plan.after.is_settled = steps.empty();
+  // What is listed as not understood is not known, so that its going away would not be seen.
+  draft.plan.after.is_settled = steps.empty() && draft.plan.tables.override_errors.empty();
   draft.plan.after.wake_at = draft.plan.wake_at;
   return std::move(draft.plan);
 }
