@@ -115,9 +115,9 @@ std::string NodeList::common_config() const {
   for (const auto& node : nodes)
     if (is_alive(node)) ++counts[node.config];
   std::string most;
-  for (const auto& [config, count] : counts) {
-    const bool is_more = std::ranges::all_of(counts, [&](const auto& other) { return other.first == config || other.second < count; });
-    if (is_more) most = config;
+  for (const auto& one : counts) {
+    const bool is_more = std::ranges::all_of(counts, [&one](const auto& other) { return other.first == one.first || other.second < one.second; });
+    if (is_more) most = one.first;
   }
   return most;
 }

@@ -27,7 +27,7 @@ std::string_view hashed_part(std::string_view key) {
 
 std::uint16_t slot_of(std::string_view key) {
   unsigned rest = 0;
-  for (const unsigned char byte : hashed_part(key)) rest = ((rest << 8) ^ remainders[((rest >> 8) ^ byte) & 0xff]) & 0xffff;
+  for (const char letter : hashed_part(key)) rest = ((rest << 8) ^ remainders[((rest >> 8) ^ static_cast<unsigned char>(letter)) & 0xff]) & 0xffff;
   return static_cast<std::uint16_t>(rest % slot_count);
 }
 

@@ -37,8 +37,8 @@ std::string_view info_value(std::string_view info, std::string_view name) {
 TablesText::Entries each_once(TablesText::Entries entries) {
   std::ranges::stable_sort(entries, {}, &TablesText::Entries::value_type::first);
   std::ranges::reverse(entries);
-  const auto repeated = std::ranges::unique(entries, {}, &TablesText::Entries::value_type::first);
-  entries.erase(repeated.begin(), repeated.end());
+  const auto is_repeated = [](const auto& one, const auto& other) { return one.first == other.first; };
+  entries.erase(std::unique(entries.begin(), entries.end(), is_repeated), entries.end());
   std::ranges::reverse(entries);
   return entries;
 }

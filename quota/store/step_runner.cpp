@@ -1,28 +1,22 @@
 #include "quota/store/step_runner.hpp"
 
-#include <algorithm>
-
 namespace quota {
 namespace {
 
 /// As long as those who know the very thing and those who know only the words need to notice at the same time.
 constexpr Milliseconds at_once_lasts{1500};
 
-/// As long as those who know only the words need to notice at all. Not longer: the same words may be written again, and taken
-/// away again before anybody completes them.
-constexpr Milliseconds words_last{3000};
-
 bool is_held(const Result<bool, StoreError>& claimed) { return claimed && !*claimed; }
 
 }  // namespace
 
 Result<bool, StoreError> take(Ledger& ledger, const GoneClaims& claims) {
-  const auto first = claims.exact.empty() ? ledger.claim(claims.words, std::min(claims.lasting, words_last)) : ledger.claim(claims.exact, claims.lasting);
+  const auto first = ledger.claim(claims.exact.empty() ? claims.words : claims.exact, claims.lasting);
   if (!first && first.error().executed == Executed::no) return first.error();
   if (is_held(first)) return false;
   if (claims.words.empty()) return true;
   // For those who come back later and know only the words. It says nothing here: the same words may have been written before.
-  if (!claims.exact.empty()) (void)ledger.claim(claims.words, std::min(claims.lasting, words_last));
+  if (!claims.exact.empty()) (void)ledger.claim(claims.words, claims.lasting);
   return !is_held(ledger.claim("now:" + claims.words, at_once_lasts));
 }
 

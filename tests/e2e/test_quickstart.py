@@ -34,7 +34,8 @@ def test_once_shows_a_sender_stopped_and_released_and_leaves_nothing():
 @pytest.fixture
 def quickstart(tmp_path):
     out = open(tmp_path / "out", "w+")
-    process = subprocess.Popen([QUICKSTART], env=ENVIRONMENT, stdout=out, stderr=out, start_new_session=True)
+    # A test run in the background of a shell would hand its ignored SIGINT on.
+    process = subprocess.Popen(["env", "--default-signal=INT", QUICKSTART], env=ENVIRONMENT, stdout=out, stderr=out, start_new_session=True)
 
     def said():
         return (tmp_path / "out").read_text()

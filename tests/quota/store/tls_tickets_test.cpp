@@ -135,7 +135,7 @@ TEST_CASE("what came in one record can be read piece by piece, without waiting f
   for (const char want : {'a', 'b', 'c'}) {
     char byte = 0;
     CHECK(socket.wait_readable(deadline, never) == DeadlineSocket::Wait::readable);
-    CHECK(!socket.silent());
+    if (want != 'a') CHECK(!socket.silent());  // before it only a ticket may have come yet
     CHECK(socket.read_some({&byte, 1}, deadline).has_value());
     CHECK(byte == want);
   }
