@@ -107,7 +107,7 @@ TEST_CASE("a master that comes back after a failover gets no charges, though it 
   TopologyRig rig(sentinels.url());
   REQUIRE(rig.add("n", 1) == 1);
   sentinels.data(0).kill();
-  const auto master = await_new_master(sentinels, 0);
+  (void)await_new_master(sentinels, 0);
   REQUIRE(comes_true([&] { return rig.add("n", 1) > 0; }, 5s));
   sentinels.data(0).restart();
   REQUIRE(sentinels.data(0).ask("ROLE").find("master") != std::string::npos);
@@ -119,7 +119,8 @@ TEST_CASE("a master that comes back after a failover gets no charges, though it 
     CHECK(value_of(sentinels.data(0), "n") == 0);
     std::this_thread::sleep_for(20ms);
   }
-  CHECK(rig.add("n", 0) == value_of(sentinels.data(master), "n"));
+  // Busy sentinels may have failed over once more meanwhile: whoever is master now, both ask the same one.
+  CHECK(comes_true([&] { return rig.add("n", 0) > 0 && rig.add("n", 0) == late.add("n", 0); }));
 }
 
 TEST_CASE("a server that was demoted without a word is left at its first READONLY") {
