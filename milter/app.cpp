@@ -31,7 +31,7 @@ using namespace std::chrono_literals;
 
 constexpr int cannot_run = 1;
 constexpr int config_error = 78;  // EX_CONFIG
-constexpr auto first_read_at_most = 2s;
+constexpr auto first_read_after_failures = 2s;
 constexpr auto drain_at_most = 3s;
 constexpr auto pause_before_restart = 3s;
 
@@ -188,7 +188,7 @@ quota::TablesPtr Daemon::tables() {
 quota::Result<void, std::string> Daemon::open() {
   const auto config = config_.get();
   setup_->listen_to_health([this](const std::string& error, quota::Timestamp since) { nodes_.note_health(error, since); });
-  if (!keeper_.first_read(first_read_at_most))
+  if (!keeper_.first_read(first_read_after_failures))
     spdlog::error("the live tables could not be read yet from {}: {} blocks are known from before, live limits are not; store.on_failure decides",
                   setup_->health().url, keeper_.tables()->blocked.size());
   if (!register_callbacks(services_)) return {boost::system::in_place_error, "libmilter did not take the filter"};

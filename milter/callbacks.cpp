@@ -24,7 +24,8 @@ struct Connection {
   Session session;
   bool rcpt_is_answered;
   bool has_silent_events = false;
-  bool is_broken = false;  ///< an event of this message was lost: it cannot be judged
+  bool knows_client = true;  ///< false: what was said at connect was lost, and whose mail this is cannot be told
+  bool is_broken = false;    ///< an event of this message was lost: it cannot be judged
 };
 
 Connection* connection_of(SMFICTX* context) { return static_cast<Connection*>(smfi_getpriv(context)); }
@@ -122,11 +123,14 @@ sfsistat on_connect(SMFICTX* context, char* host, _SOCK_ADDR* address) noexcept 
   // Without negotiation (a context that is used again) every answer is given.
   if (!connection_of(context)) smfi_setpriv(context, new Connection(Negotiated{}));
   auto& connection = *connection_of(context);
+  connection.knows_client = false;
   connection.session.connect({macro(context, "j"), macro(context, "{daemon_name}"), std::string(text_of(host)), address_of(address), port_of(address)});
+  connection.knows_client = true;
   return silent(connection);
 } catch (const std::exception& error) {
-  spdlog::critical("a connection could not be taken: {}", error.what());
-  return SMFIS_TEMPFAIL;
+  spdlog::critical("a connection could not be taken, and its mail is tempfailed: {}", error.what());
+  const auto* connection = connection_of(context);
+  return connection ? silent(*connection) : SMFIS_TEMPFAIL;
 }
 
 sfsistat on_helo(SMFICTX* context, char*) noexcept {
@@ -136,6 +140,7 @@ sfsistat on_helo(SMFICTX* context, char*) noexcept {
 sfsistat on_mail(SMFICTX* context, char** arguments) noexcept {
   return guarded(context, [&](Connection& connection) {
     connection.is_broken = false;
+    if (!connection.knows_client) throw std::runtime_error("what the MTA said of the client could not be taken");
     MailFacts facts{std::string(text_of(arguments[0])), declared_size(arguments + 1), macro(context, "{auth_type}"), macro(context, "{auth_authen}")};
     return to_status(context, connection.session.mail(std::move(facts)));
   });

@@ -36,9 +36,13 @@ Keeper::Keeper(Ledger& ledger, KeeperOptions options)
 
 Keeper::~Keeper() { stop(); }
 
-bool Keeper::first_read(Milliseconds at_most) {
+bool Keeper::first_read(Milliseconds after_failures, Milliseconds at_most) {
+  const auto began = Steady::now();
   std::unique_lock lock(mutex_);
-  return changed_.wait_for(lock, at_most, [this] { return store_time_ || stopping_; }) && store_time_;
+  const auto is_over = [this] { return store_time_ || stopping_; };
+  changed_.wait_until(lock, began + at_most, [&] { return is_over() || has_failed_; });
+  changed_.wait_until(lock, began + after_failures, is_over);
+  return store_time_.has_value();
 }
 
 TablesPtr Keeper::tables() const {
@@ -130,6 +134,7 @@ void Keeper::run() {
     const auto text = read();
     const auto ended = Steady::now();
     if (!text) {
+      note_unread();
       rest_until(ended + pause_after_failure_);
       pause_after_failure_ = std::min(pause_after_failure_ * 2, longest_pause);
       continue;
@@ -155,6 +160,12 @@ std::optional<TablesText> Keeper::read() {
   if (!could_read && text) tell(KeeperReport::What::tables_readable, "");
   if (!text) return std::nullopt;
   return std::move(*text);
+}
+
+void Keeper::note_unread() {
+  const std::lock_guard lock(mutex_);
+  has_failed_ = true;
+  changed_.notify_all();
 }
 
 std::vector<Step> Keeper::take_over(const TablesText& read, Moment read_at) {

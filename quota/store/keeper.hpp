@@ -54,8 +54,9 @@ class Keeper {
   Keeper& operator=(const Keeper&) = delete;
   ~Keeper();
 
-  /// Waits until the tables were read once. Returns whether they were.
-  [[nodiscard]] bool first_read(Milliseconds at_most);
+  /// Waits until the tables were read once: `at_most` while no reading failed, for large tables take their time, and
+  /// `after_failures` where one did. Returns whether they were.
+  [[nodiscard]] bool first_read(Milliseconds after_failures, Milliseconds at_most = std::chrono::seconds{30});
 
   /// The latest copy; before the first reading the recalled blocks, or nothing. Never null. Threads: any.
   [[nodiscard]] TablesPtr tables() const;
@@ -88,6 +89,7 @@ class Keeper {
   [[nodiscard]] std::optional<TablesText> read();
   [[nodiscard]] std::vector<Step> take_over(const TablesText& read, Moment read_at);
   void publish(TablesPtr tables, Timestamp store_time, Moment read_at);
+  void note_unread();
   void settle_doubts();
   [[nodiscard]] bool carry_out(std::vector<Step> steps, Moment deadline);
   void postpone(Step step);
@@ -120,6 +122,7 @@ class Keeper {
   std::uint64_t readings_ = 0;
   std::optional<Timestamp> store_time_;
   Moment store_time_at_{};
+  bool has_failed_ = false;  // a reading, at any time
   bool stopping_ = false;
   bool finished_ = false;
 

@@ -27,6 +27,11 @@ def test_four_daemons_share_out_every_limit(running):
     play(running(Scene(server, daemons=4)), "away, 4 daemons", faults.killed(server), 4.0, bound=HEAVY_LIMIT)
 
 
+def test_four_daemons_that_counted_themselves(running):
+    server = running(Server({"appendonly": "yes"}))
+    play(running(Scene(server, daemons=4, nodes="auto")), "away, 4 daemons, nodes = auto", faults.killed(server), 4.0, bound=HEAVY_LIMIT)
+
+
 def test_four_daemons_meet_a_server_that_hangs(running):
     server = running(Server())
     play(running(Scene(server, daemons=4)), "SIGSTOP, 4 daemons", faults.stopped(server), 3.0, bound=HEAVY_LIMIT)

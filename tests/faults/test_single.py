@@ -9,6 +9,7 @@ import pytest
 
 from lab import Scene, Server, faults
 from lab.scene import AT_ONCE, HEAVY_LIMIT
+from rig import Certificates
 
 OUTAGE = 2.0   # seconds; several times what the daemon needs to notice
 
@@ -17,13 +18,16 @@ OUTAGE = 2.0   # seconds; several times what the daemon needs to notice
 def play(running):
     """play(NAME, SERVER, BREAK) lets the load run, breaks the server for a while, and checks every promise."""
     def play(name, server, break_it, seconds=OUTAGE, **account):
-        scene = running(Scene(server))
-        scene.calm(2.5)
-        with scene.fault(name), break_it(server):
-            time.sleep(seconds)
-        scene.calm(2.5)
-        return scene.finish(name, **account)
+        return play_on(running(Scene(server)), name, server, break_it, seconds, **account)
     return play
+
+
+def play_on(scene, name, server, break_it, seconds=OUTAGE, **account):
+    scene.calm(2.5)
+    with scene.fault(name), break_it(server):
+        time.sleep(seconds)
+    scene.calm(2.5)
+    return scene.finish(name, **account)
 
 
 def test_nothing_happens(play, running):
@@ -62,3 +66,13 @@ def test_somebodys_script_does_not_end(play, running):
 
 def test_scripts_are_flushed_all_the_time(play, running):
     play("SCRIPT FLUSH each 100 ms", running(Server()), faults.forgetting_scripts)
+
+
+@pytest.mark.parametrize("name, settings, break_it", [("kill -9", {"appendonly": "yes"}, faults.killed), ("SIGSTOP", {}, faults.stopped)])
+def test_the_same_over_tls(name, settings, break_it, running):
+    """Both sides show a certificate. When it is over, every connection is opened anew, hello included."""
+    certificates = running(Certificates())
+    server = running(Server(settings, tls=certificates.issue("IP:127.0.0.1")))
+    ours = certificates.issue("DNS:mx1.example.test")
+    scene = running(Scene(server, tls_ca=ours.ca, tls_cert=ours.cert, tls_key=ours.key))
+    play_on(scene, f"{name}, TLS", server, break_it, bound=AT_ONCE)

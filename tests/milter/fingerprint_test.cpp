@@ -59,8 +59,9 @@ TEST_CASE("another spelling, place or wording is the same configuration") {
       {"url =", "timeout = \"50ms\"\nstate_dir = \"/srv/sendquota\"\nprefix = \"sq\"\nurl ="},
       {R"(per    = "user")", R"(per    = ["user"])"},
   };
-  for (const auto& [from, to] : edits) {
-    CAPTURE(to);
+  for (const auto& row : edits) {
+    const auto& [from, to] = row;
+    CAPTURE(row.second);
     CHECK(fingerprint_of(*config_of(edited(from, to))) == want);
   }
 }
@@ -91,8 +92,9 @@ TEST_CASE("whatever decides about a message has a fingerprint of its own") {
       {"[identity]", "[identity]\nmax_scripts_per_uid = 3"},
   };
   std::set<std::string> all{fingerprint_of(*config_of(example))};
-  for (const auto& [from, to] : edits) {
-    CAPTURE(to);
+  for (const auto& row : edits) {
+    const auto& [from, to] = row;
+    CAPTURE(row.second);
     CHECK(all.insert(fingerprint_of(*config_of(edited(from, to)))).second);
   }
 }

@@ -77,6 +77,9 @@ class Scene:
             daemon.start()
         if isinstance(self.store, Memory):
             self.store.opened(self.daemons)
+        if settings["nodes"] == "auto":
+            wait_for(lambda: all(daemon.cli("nodes")["shared_by"] == count for daemon in self.daemons), "the daemons have counted themselves",
+                     deadline=30, pause=0.1)
         self.states = [self._watch(lambda daemon=daemon: store_state(daemon), 0.02) for daemon in self.daemons]
         self.answers = self._watch(self.store.answers, 0.005)
         self.load = self._stack.enter_context(Load([daemon.milter for daemon in self.daemons], senders))

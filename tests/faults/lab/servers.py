@@ -20,9 +20,10 @@ class Server:
 
     `settings` are redis-server options without dashes; `config` is the text of its configuration file, which it may write to,
     `words` begin the command line, `files` lie in its folder. `host` (network.py) is where it lives. `shifts_clock`: shift_clock() moves its wall clock.
+    `tls`, a Pair of Certificates: it speaks TLS, on a port of its own, and daemons are to use that.
     """
 
-    def __init__(self, settings=None, config="", words=(), host=None, port=None, files=None, shifts_clock=False):
+    def __init__(self, settings=None, config="", words=(), host=None, port=None, files=None, shifts_clock=False, tls=None):
         self.folder = Folder("redis")
         for name, text in (files or {}).items():
             (self.folder.path / name).write_text(text)
@@ -33,6 +34,10 @@ class Server:
         self.socket = self.folder.path / "redis.sock"
         self.settings = {"bind": self.address, "protected-mode": "no", "dir": self.folder.path, "unixsocket": self.socket,
                          "unixsocketperm": "777", **({"save": "", "appendonly": "no"} if not words else {}), **(settings or {})}
+        self.tls_port = None
+        if tls:
+            self.tls_port = free_port()
+            self.settings |= {"tls-port": self.tls_port, "tls-cert-file": tls.cert, "tls-key-file": tls.key, "tls-ca-cert-file": tls.ca}
         self.config = self.folder.path / "redis.conf"
         self.config.write_text(config)
         self.clock = self.folder.path / "clock" if shifts_clock else None
@@ -81,7 +86,7 @@ class Server:
 
     @property
     def url(self):
-        return f"redis://{self.place}"
+        return f"rediss://{self.address}:{self.tls_port}" if self.tls_port else f"redis://{self.place}"
 
     def client(self, timeout=5.0):
         """Through the unix socket: no fault of the network is in between."""

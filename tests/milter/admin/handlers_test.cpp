@@ -34,8 +34,9 @@ TEST_CASE("each request of the API becomes one call of one operation") {
       {"DELETE", "/v1/identities/user:bob/limits/*", "", "remove_limit user:bob * by=alice"},
       {"POST", "/v1/reload", "{}", "reload by=alice"},
   };
-  for (const auto& [method, target, body, want] : cases) {
-    CAPTURE(target);
+  for (const auto& row : cases) {
+    const auto& [method, target, body, want] = row;
+    CAPTURE(row.target);
     test::ScriptedOperations operations;
     const auto response = Router(routes_for(operations)).handle({method, target, body, alice});
     CHECK(response.status == 200);
@@ -60,9 +61,10 @@ TEST_CASE("what has no meaning is answered 400 and asks nothing of the daemon") 
       {"PUT", "/v1/identities/user:bob/limits/mailbox", "{}", R"("limit" is missing)"},
       {"POST", "/v1/identities/user%3Ab%0Aob/block", "{}", "the id contains a control character"},
   };
-  for (const auto& [method, target, body, want_error] : cases) {
-    CAPTURE(target);
-    CAPTURE(body);
+  for (const auto& row : cases) {
+    const auto& [method, target, body, want_error] = row;
+    CAPTURE(row.target);
+    CAPTURE(row.body);
     test::ScriptedOperations operations;
     const auto response = Router(routes_for(operations)).handle({method, target, body, alice});
     CHECK(response.status == 400);

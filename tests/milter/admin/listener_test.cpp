@@ -115,8 +115,9 @@ TEST_CASE("what is too large or no HTTP is refused, the connection ended, and th
       {"two lengths", "POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", "HTTP/1.1 400 "},
   };
   Endpoint endpoint;
-  for (const auto& [what, bytes, want] : cases) {
-    CAPTURE(what);
+  for (const auto& row : cases) {
+    const auto& [what, bytes, want] = row;
+    CAPTURE(row.what);
     RawClient client(endpoint.path);
     client.send(bytes);
     client.shutdown_send();
@@ -138,8 +139,9 @@ TEST_CASE("whoever is silent, slow or half gone is cut off after the read timeou
       {"half a body", "POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\n12345"},
   };
   Endpoint endpoint({.read_timeout = 50ms});
-  for (const auto& [what, bytes] : cases) {
-    CAPTURE(what);
+  for (const auto& row : cases) {
+    const auto& [what, bytes] = row;
+    CAPTURE(row.what);
     RawClient client(endpoint.path);
     client.send(bytes);
     CHECK(client.read_to_end() == "");

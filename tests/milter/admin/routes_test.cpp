@@ -59,9 +59,10 @@ TEST_CASE("a request goes to the route of its method and path, and a broken one 
       {"get", "/v1/mode", "", 405, ""},  // methods are case-sensitive
   };
   const auto router = example();
-  for (const auto& [method, target, body, want_status, want] : cases) {
-    CAPTURE(method);
-    CAPTURE(target);
+  for (const auto& row : cases) {
+    const auto& [method, target, body, want_status, want] = row;
+    CAPTURE(row.method);
+    CAPTURE(row.target);
     const auto response = router.handle({method, target, body, {}});
     CHECK(response.status == want_status);
     if (want_status == 200) CHECK(boost::json::serialize(response.body) == want);

@@ -18,8 +18,9 @@ TEST_CASE("a path is split before it is decoded, so that an identity may contain
       {"/v1//status", {"v1", "", "status"}},                                // no second spelling of a path
       {"/a+b", {"a+b"}},                                                    // '+' is no space in a path
   };
-  for (const auto& [text, want] : cases) {
-    CAPTURE(text);
+  for (const auto& row : cases) {
+    const auto& [text, want] = row;
+    CAPTURE(row.text);
     const auto target = parse_target(text);
     REQUIRE(target);
     CHECK(target->path == want);

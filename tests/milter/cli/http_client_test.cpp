@@ -153,8 +153,9 @@ TEST_CASE("what is not our daemon is recognised") {
       {"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>", Failure::Kind::garbled},
       {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", Failure::Kind::garbled},
   };
-  for (const auto& [answer, want] : cases) {
-    CAPTURE(answer);
+  for (const auto& row : cases) {
+    const auto& [answer, want] = row;
+    CAPTURE(row.answer);
     const test::TemporaryDirectory directory;
     const StubbornServer server(directory / "a.sock", answer, StubbornServer::Then::hang_up);
     CHECK(failure_of(directory / "a.sock").kind == want);

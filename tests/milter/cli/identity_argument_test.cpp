@@ -25,8 +25,9 @@ TEST_CASE("a bare address means user:, and everything else says its kind") {
       {"*", "", R"("*" means everybody, in limits only; name one sender)"},
       {"cafe", "user:cafe", ""},  // hex digits alone are a name
   };
-  for (const auto& [typed, want, want_error] : cases) {
-    CAPTURE(typed);
+  for (const auto& row : cases) {
+    const auto& [typed, want, want_error] = row;
+    CAPTURE(row.typed);
     const auto identity = identity_from(typed);
     CHECK(identity.has_value() == want_error.empty());
     CHECK((identity.has_value() ? *identity : identity.error().what) == want + want_error);

@@ -58,8 +58,9 @@ TEST_CASE("a limit is worded with its use, and coloured by it") {
       {R"({"limit":"unlimited","amount":null})", "unlimited", Style::plain},
       {R"({"limit":"none"})", "none", Style::bad},
   };
-  for (const auto& [json, want, want_style] : cases) {
-    CAPTURE(json);
+  for (const auto& row : cases) {
+    const auto& [json, want, want_style] = row;
+    CAPTURE(row.json);
     const auto limit = boost::json::parse(json).as_object();
     CHECK(use_text(limit) == want);
     CHECK(use_style(limit) == want_style);

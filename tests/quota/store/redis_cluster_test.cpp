@@ -91,6 +91,39 @@ TEST_CASE("a slot that moves under questions costs no question its answer, and n
   CHECK(rig.reports().empty());
 }
 
+TEST_CASE("records of one slot that lie on two servers while it moves are waited for, until the deadline and no longer") {
+  RedisCluster cluster(RedisCluster::Replicas::none, {RedisCluster::steady});
+  const auto tag = key_on(0);
+  const auto first = "{" + tag + "}1", second = "{" + tag + "}2";
+  const auto slot = slot_of(tag);
+  TopologyRig rig(cluster.url(), 5s);
+  REQUIRE(rig.add(first, 1) == 1);
+  REQUIRE(rig.add(second, 1) == 1);
+  cluster.begin_migration(slot, 0, 1);
+  REQUIRE(cluster.node(0).ask("MIGRATE 127.0.0.1 " + std::to_string(cluster.node(1).port()) + " " + first + " 0 1000").starts_with("+OK"));
+  static const RedisScript both("return redis.call('INCR', KEYS[1]) + redis.call('INCR', KEYS[2])");
+  const std::string_view keys[] = {first, second};
+  const auto add_to_both = [&](std::chrono::milliseconds budget) { return rig.topology.eval(both, keys, {}, Clock::now() + budget); };
+  const auto begun = Clock::now();
+  const auto too_early = add_to_both(100ms);
+  REQUIRE(too_early.has_error());
+  CHECK(too_early.error().executed == Executed::no);
+  CHECK(too_early.error().text.find("TRYAGAIN") != std::string::npos);
+  CHECK(milliseconds_since(begun) >= 90);
+  WARN(milliseconds_since(begun) <= 150);
+  REQUIRE(cluster.node(0).ask("CONFIG RESETSTAT").starts_with("+OK"));
+  std::jthread mover([&] {
+    CHECK(comes_true([&] { return cluster.node(0).ask("INFO errorstats").find("errorstat_TRYAGAIN") != std::string::npos; }, 4s));
+    cluster.migrate_keys(slot, 0, 1);
+  });
+  const auto waited = add_to_both(5s);
+  mover.join();
+  REQUIRE_MESSAGE(waited.has_value(), waited.error().text);
+  CHECK(waited->integer() == 4);
+  cluster.end_migration(slot, 0, 1);
+  CHECK(rig.add(first, 0) == 2);
+}
+
 TEST_CASE("the masters that live go on while one is dead, and its replica serves within a second of being able to") {
   RedisCluster cluster(RedisCluster::Replicas::one_each, {"cluster-require-full-coverage no"});
   TopologyRig rig(cluster.url());
@@ -110,7 +143,7 @@ TEST_CASE("the masters that live go on while one is dead, and its replica serves
     const bool is_served = rig.add(key_on(0), 1) > 0;
     longest = std::max(longest, milliseconds_since(at));
     slow += milliseconds_since(at) > 20 ? 1 : 0;
-    for (const std::size_t i : {1, 2}) lost_of_others += rig.add(key_on(i), 1) > 0 ? 0 : 1;
+    for (const std::size_t i : {1U, 2U}) lost_of_others += rig.add(key_on(i), 1) > 0 ? 0 : 1;
     if (able == Clock::time_point{} && cluster.node(3).ask("SET {" + key_on(0) + "}probe 1").starts_with("+OK")) able = Clock::now();
     if (is_served) break;
     REQUIRE(milliseconds_since(begun) < 15'000);

@@ -138,7 +138,7 @@ TEST_CASE("with no sentinel left the master that is known goes on to be used") {
   RedisSentinels sentinels;
   TopologyRig rig(sentinels.url());
   REQUIRE(rig.add("n", 1) == 1);
-  for (const std::size_t i : {0, 1, 2}) sentinels.sentinel(i).kill();
+  for (const std::size_t i : {0U, 1U, 2U}) sentinels.sentinel(i).kill();
   for (const auto end = Clock::now() + 1500ms; Clock::now() < end; std::this_thread::sleep_for(10ms)) CHECK(rig.add("n", 1) > 0);
   CHECK(rig.reports().empty());
   sentinels.data(0).restart();  // even after it was away
@@ -155,7 +155,7 @@ TEST_CASE("a wrong name, or servers that are no sentinels, are told as what they
   const auto nobody = wrong_name.ask({"GET", "n"}).error();
   CHECK(nobody.kind == StoreErrorKind::misconfigured);
   CHECK(nobody.executed == Executed::no);
-  for (const std::size_t i : {0, 1, 2}) CHECK(nobody.text.find(std::to_string(sentinels.sentinel(i).port())) != std::string::npos);
+  for (const std::size_t i : {0U, 1U, 2U}) CHECK(nobody.text.find(std::to_string(sentinels.sentinel(i).port())) != std::string::npos);
   CHECK(nobody.text.find("no master is called \"mymistress\"") != std::string::npos);
 
   TopologyRig no_sentinel("redis+sentinel://127.0.0.1:" + std::to_string(sentinels.data(0).port()) + "/mymaster");

@@ -315,8 +315,9 @@ TEST_CASE("servers that come and go, with answers that are lost, let at most one
     field.clock.advance(Shares::settling);
     field.charge_back();
     send_some(100);
-    for (const auto& [name, measure] : field.measures) {
-      CAPTURE(name);
+    for (const auto& row : field.measures) {
+      const auto& [name, measure] = row;
+      CAPTURE(row.first);
       // A commit that was lost is one message that no server was charged with.
       CHECK(measure.over() <= measure.burst + 20);
       worst = std::max(worst, measure.percent_over());
