@@ -141,8 +141,8 @@ json::object mode_json(const quota::Policy& policy, const quota::Tables& tables,
                                   {"effective", text(quota::name(policy.mode_of(quota, tables, now)))}});
   }
   const auto live = tables.mode(now);
-  const auto found = tables.overrides.find("* *");
-  const auto entry = live && found != tables.overrides.end() ? found->second : quota::Override{};
+  const auto* const found = tables.overrides().find("* *");
+  const auto entry = live && found ? *found : quota::Override{};
   return {{"live", live ? json::value(text(quota::name(*live))) : json::value(nullptr)},
           {"since", moment_json(entry.since)},
           {"until", moment_json(entry.until)},

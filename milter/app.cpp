@@ -190,7 +190,7 @@ quota::Result<void, std::string> Daemon::open() {
   setup_->listen_to_health([this](const std::string& error, quota::Timestamp since) { nodes_.note_health(error, since); });
   if (!keeper_.first_read(first_read_after_failures))
     spdlog::error("the live tables could not be read yet from {}: {} blocks are known from before, live limits are not; store.on_failure decides",
-                  setup_->health().url, keeper_.tables()->blocked.size());
+                  setup_->health().url, keeper_.tables()->blocked().size());
   if (!register_callbacks(services_)) return {boost::system::in_place_error, "libmilter did not take the filter"};
   const admin::ListenerSettings settings{.socket = {config->admin.path(), static_cast<mode_t>(config->admin.socket_mode), config->admin.socket_group}};
   auto service = [router = admin::Router(admin::routes_for(desk_))](const admin::RawRequest& request) { return router.handle(request); };

@@ -225,10 +225,10 @@ sfsistat on_negotiate(SMFICTX* context, unsigned long offered_actions, unsigned 
                       unsigned long* actions, unsigned long* steps, unsigned long* none1, unsigned long* none2) noexcept try {
   const auto config = services->config();
   const auto& policy = *config->policy;
-  const auto live = services->tables()->needs;
+  const auto live = services->tables();
   Negotiated wanted;
-  wanted.body = policy.needs_bytes() || live.bytes;
-  wanted.headers = policy.needs_php_header() || live.php_header || wanted.body;
+  wanted.body = policy.needs_bytes() || live->needs_bytes();
+  wanted.headers = policy.needs_php_header() || live->needs_php_header() || wanted.body;
   wanted.rcpt_is_answered = !policy.parts().exempt.recipients.empty();
   unsigned long unwanted = SMFIP_NOUNKNOWN;
   // libmilter ignores, without an answer, an end of message that follows neither a header nor the end of headers: a message

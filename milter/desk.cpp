@@ -52,17 +52,11 @@ OrProblem<std::optional<quota::Milliseconds>> duration_of(const std::optional<st
 }
 
 bool shows(const quota::Tables& tables, const quota::OverrideKey& key, const quota::Override& entry) {
-  const auto found = tables.overrides.find(key.text());
-  return found != tables.overrides.end() && found->second == entry;
+  const auto* const found = tables.overrides().find(key.text());
+  return found && *found == entry;
 }
 
 std::uint64_t read(const Counters::Counter& counter) { return counter.load(std::memory_order_relaxed); }
-
-/// Entries that have ended may stand in a table until they are cleaned up.
-template <class Entries>
-std::int64_t count_held(const Entries& entries, quota::Timestamp now) {
-  return std::count_if(entries.begin(), entries.end(), [&](const auto& entry) { return entry.second.holds_at(now); });
-}
 
 json::object mail_json(const Counters& counters) {
   const auto by_action = [&](Action action) { return read(counters.by_action[static_cast<std::size_t>(action)]); };
@@ -184,8 +178,8 @@ Desk::Answer Desk::status() {
                       {"nodes", summary_of_nodes()},
                       {"mail", mail_json(tools_.counters)},
                       {"signals", signals_json(tools_.counters)},
-                      {"blocked", count_held(tables->blocked, at)},
-                      {"live_limits", count_held(tables->overrides, at)},
+                      {"blocked", tables->count_blocks(at)},
+                      {"live_limits", tables->count_overrides(at)},
                       {"warnings", warnings_json(*config, tools_.counters, health)}};
 }
 
@@ -203,16 +197,19 @@ Desk::Answer Desk::blocked() {
   json::array rows;
   const auto tables = tools_.keeper.tables();
   const auto at = now();
-  for (const auto& [identity, block] : tables->blocked)
+  tables->blocked().each([&](const std::string& identity, const quota::Block& block) {
     if (block.holds_at(at)) rows.push_back(block_json(identity, block));
+  });
   return json::object{{"blocked", std::move(rows)}};
 }
 
 Desk::Answer Desk::limits() {
   json::array rows;
   const auto tables = tools_.keeper.tables();
-  for (const auto& [field, entry] : tables->overrides)
-    if (const auto key = quota::parse_override_key(field); key && entry.holds_at(now())) rows.push_back(override_json(*key, entry));
+  const auto at = now();
+  tables->overrides().each([&](const std::string& field, const quota::Override& entry) {
+    if (const auto key = quota::parse_override_key(field); key && entry.holds_at(at)) rows.push_back(override_json(*key, entry));
+  });
   for (const auto& [field, text] : tables->override_errors) rows.push_back(override_error_json(field, text));
   return json::object{{"limits", std::move(rows)}};
 }
@@ -247,14 +244,14 @@ Desk::Answer Desk::set_mode(const admin::ModeOrder& order) {
   if (!done) return handle_problem(done.error());
   see([&](const quota::Tables& tables) { return shows(tables, {}, *done); });
   quota::Tables after;
-  after.overrides.emplace("* *", *done);
+  after.set_override("* *", *done);
   return mode_json(*tools_.config()->policy, after, now());
 }
 
 Desk::Answer Desk::clear_mode(const admin::Caller& by) {
   const auto done = tools_.handles.clear_mode(by.user);
   if (!done) return handle_problem(done.error());
-  if (*done) see([](const quota::Tables& tables) { return !tables.overrides.contains(quota::OverrideKey{}.text()); });
+  if (*done) see([](const quota::Tables& tables) { return !tables.overrides().contains(quota::OverrideKey{}.text()); });
   return mode_json(*tools_.config()->policy, quota::Tables{}, now());
 }
 
@@ -265,7 +262,7 @@ Desk::Answer Desk::release(const admin::ReleaseOrder& order) {
   if (!done) return handle_problem(done.error());
   const auto& block = *done;
   if (block)
-    see([&](const quota::Tables& tables) { return !tables.blocked.contains(identity->text()); });
+    see([&](const quota::Tables& tables) { return !tables.blocked().contains(identity->text()); });
   else
     tools_.forget_refusals();  // only the record was changed, and no daemon keeps a copy of that
   return json::object{{"identity", identity->text()},
@@ -282,8 +279,8 @@ Desk::Answer Desk::block(const admin::BlockOrder& order) {
   const auto done = tools_.handles.block(*identity, *lasting, {order.by.user, order.reason});
   if (!done) return handle_problem(done.error());
   see([&](const quota::Tables& tables) {
-    const auto found = tables.blocked.find(identity->text());
-    return found != tables.blocked.end() && found->second == *done;
+    const auto* const found = tables.blocked().find(identity->text());
+    return found && *found == *done;
   });
   return block_json(identity->text(), *done);
 }
@@ -310,7 +307,7 @@ Desk::Answer Desk::remove_limit(const admin::RemoveLimitOrder& order) {
   // The entry of a quota that a reload took away can still be removed.
   if (const auto unknown = complaint_about(order.quota); unknown && !*done) return *unknown;
   if (*done)
-    see([field = key->text()](const quota::Tables& tables) { return !tables.overrides.contains(field) && !tables.override_errors.contains(field); });
+    see([field = key->text()](const quota::Tables& tables) { return !tables.overrides().contains(field) && !tables.override_errors.contains(field); });
   return json::object{{"identity", key->identity ? key->identity->text() : "*"}, {"quota", order.quota}, {"removed", done->has_value()}};
 }
 

@@ -38,7 +38,7 @@ class EventLog final : public quota::Ledger {
     return ledger_.write_node(name, text);
   }
   [[nodiscard]] OrError<quota::NodesText> nodes() override { return ledger_.nodes(); }
-  void wait_for_change(quota::Milliseconds at_most) override { ledger_.wait_for_change(at_most); }
+  bool wait_for_change(quota::Milliseconds at_most) override { return ledger_.wait_for_change(at_most); }
   void wake() override { ledger_.wake(); }
 
  private:

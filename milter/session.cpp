@@ -231,9 +231,9 @@ Answer Session::end_of_message(std::string_view queue_id) {
 void Session::count_signals() {
   auto& counters = services_.counters;
   const auto& policy = mail_->policy();
-  const auto live = mail_->tables->needs;
-  const bool lacks_header = (policy.needs_php_header() || live.php_header) && !negotiated_.headers;
-  const bool lacks_size = (policy.needs_bytes() || live.bytes) && !negotiated_.body;  // what is declared is only a promise
+  const auto& live = *mail_->tables;
+  const bool lacks_header = (policy.needs_php_header() || live.needs_php_header()) && !negotiated_.headers;
+  const bool lacks_size = (policy.needs_bytes() || live.needs_bytes()) && !negotiated_.body;  // what is declared is only a promise
   if (lacks_header || lacks_size) count(counters.not_negotiated);
   if (mail_->sender.php_header == quota::PhpHeader::not_believed) count(counters.php_headers_ignored);
   if (mail_->sender.php_header == quota::PhpHeader::malformed) count(counters.php_headers_malformed);

@@ -12,6 +12,7 @@
 #include "quota/record.hpp"
 #include "quota/result.hpp"
 #include "quota/store_error.hpp"
+#include "quota/table_text.hpp"
 #include "quota/token_bucket.hpp"
 
 namespace quota {
@@ -81,10 +82,9 @@ enum class Table : std::uint8_t { blocked, override_, account };
 
 /// The live tables as they are written, at one moment.
 struct TablesText {
-  using Entries = std::vector<std::pair<std::string, std::string>>;
-  Entries blocked{};
-  Entries overrides{};
-  Entries accounts{};
+  TableText blocked{};
+  TableText overrides{};
+  TableText accounts{};
   /// Which history of the data this is (run and replication id). Another one: a missing field proves nothing.
   std::string history{};
   Timestamp now{};
@@ -179,7 +179,8 @@ class Ledger {
   [[nodiscard]] virtual Result<NodesText, StoreError> nodes() = 0;
 
   /// Waits until a table may have changed, `at_most` has passed, or wake() was called. Returns at once after a lost connection.
-  virtual void wait_for_change(Milliseconds at_most) = 0;
+  /// Returns whether to read the tables anew: what made it so is not told again.
+  virtual bool wait_for_change(Milliseconds at_most) = 0;
   virtual void wake() = 0;
 };
 

@@ -45,7 +45,7 @@ constexpr std::size_t names_in_event = 10;
 std::string epoch_in(const TablesText& now) {
   const auto found =
       std::find_if(now.blocked.begin(), now.blocked.end(), [](const auto& entry) { return entry.first == epoch_field; });
-  return found == now.blocked.end() ? std::string() : found->second;
+  return found == now.blocked.end() ? std::string() : std::string(found->second);
 }
 
 std::string listed(const std::vector<std::string>& names) {
@@ -89,10 +89,15 @@ Draft begun(Known before, const TablesText& now, const Means& means) {
               .is_outdated = is_outdated};
   draft.names = means.names();
   draft.plan.after.spelling = draft.names.spelling;
+  draft.plan.after.reading = draft.before.reading + 1;
   draft.plan.after.history = now.history;
   draft.plan.after.epoch = epoch;
   draft.plan.after.read_at = now.now;
   draft.plan.after.accounts = now.accounts;
+  // What stands there unchanged stays as it is; all else is taken out, and put in if it still counts.
+  draft.plan.tables = std::move(draft.before.tables);
+  draft.plan.tables.override_errors.clear();
+  draft.plan.tables.accounts = {};
   return draft;
 }
 
@@ -103,23 +108,28 @@ Plan finished(Draft draft) {
   // What is listed as not understood is not known, so that its going away would not be seen.
   draft.plan.after.is_settled = steps.empty() && draft.plan.tables.override_errors.empty();
   draft.plan.after.wake_at = draft.plan.wake_at;
+  draft.plan.tables.note_next_end(draft.plan.wake_at);
+  draft.plan.after.tables = draft.plan.tables;
   return std::move(draft.plan);
 }
 
-bool are_as_known(const Known& before, const TablesText::Entries& blocked) {
-  if (blocked.size() != before.blocked.size() + 1) return false;  // the epoch
-  auto known = before.blocked.begin();
-  for (const auto& [field, text] : blocked) {
-    if (field == epoch_field && text == before.epoch) continue;
-    if (known == before.blocked.end() || known->first != field || known->second.text != text || !known->second.seen) return false;
-    ++known;
+/// Whether the entries but `apart` are those of `before`, each once: a scan may give a field twice, and leave out one that went.
+template <class Value>
+bool are_as_known(const ByText<Value>& before, const TableText& now, std::string_view apart) {
+  std::vector<const Value*> found;
+  found.reserve(before.size());
+  for (const auto& [field, text] : now) {
+    if (field == apart) continue;
+    const auto known = before.find(field);
+    if (known == before.end() || known->second.text != text) return false;
+    found.push_back(&known->second);
   }
-  return true;
+  std::sort(found.begin(), found.end());
+  return found.size() == before.size() && std::adjacent_find(found.begin(), found.end()) == found.end();
 }
 
-bool are_as_known(const std::map<std::string, KnownOverride>& before, const TablesText::Entries& overrides) {
-  return std::equal(before.begin(), before.end(), overrides.begin(), overrides.end(),
-                    [](const auto& known, const auto& read) { return known.first == read.first && known.second.text == read.second; });
+bool are_all_seen(const ByText<KnownBlock>& blocked) {
+  return std::all_of(blocked.begin(), blocked.end(), [](const auto& entry) { return entry.second.seen; });
 }
 
 }  // namespace
@@ -127,7 +137,8 @@ bool are_as_known(const std::map<std::string, KnownOverride>& before, const Tabl
 
 bool is_as_known(const Known& before, const TablesText& now) {
   if (!before.is_settled || before.history != now.history || (before.wake_at && now.now >= *before.wake_at)) return false;
-  return upkeep::are_as_known(before, now.blocked) && upkeep::are_as_known(before.overrides, now.overrides) &&
+  return !before.epoch.empty() && upkeep::epoch_in(now) == before.epoch && upkeep::are_all_seen(before.blocked) &&
+         upkeep::are_as_known(before.blocked, now.blocked, epoch_field) && upkeep::are_as_known(before.overrides, now.overrides, "") &&
          before.accounts == now.accounts;
 }
 
@@ -139,7 +150,6 @@ Plan plan(Known before, const TablesText& now, const Means& means) {
   upkeep::read_accounts(draft);
   upkeep::ensure_epoch(draft);
   upkeep::announce_loss(draft);
-  draft.plan.tables.note_needs();
   const auto& after = draft.plan.after;
   draft.plan.has_news = draft.before.is_recalled || draft.before.history != after.history || draft.before.epoch != after.epoch ||
                         after.blocked.size() != blocks_before || draft.as_before != blocks_before;

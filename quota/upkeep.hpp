@@ -30,7 +30,6 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -51,6 +50,7 @@ struct KnownBlock {
   std::optional<Timestamp> since{};  ///< likewise
   bool seen = false;    ///< read under Known's history and epoch; false: put back, and not yet seen again
   bool marked = false;  ///< the record is known to hold the id
+  std::uint32_t reading = 0;  ///< Known::reading that last found it unchanged
 
   bool operator==(const KnownBlock&) const = default;
 };
@@ -58,21 +58,24 @@ struct KnownBlock {
 struct KnownOverride {
   std::string text{};
   Override entry{};
+  std::uint32_t reading = 0;  ///< likewise
 };
 
 /// What the last reading found. Default: nothing was read yet.
 struct Known {
   std::string history{};
   std::string epoch{};  ///< empty: there was none
-  std::map<std::string, KnownBlock> blocked{};       ///< by identity text
-  std::map<std::string, KnownOverride> overrides{};  ///< by OverrideKey::text()
+  ByText<KnownBlock> blocked{};       ///< by identity text
+  ByText<KnownOverride> overrides{};  ///< by OverrideKey::text()
   std::int64_t hours_announced = 0;                  ///< of `* *` observe
   Timestamp read_at{};                               ///< the store's clock
   bool is_recalled = false;                          ///< read by an earlier process; only blocks, history and epoch are known
   bool is_settled = false;                           ///< nothing was left to do
-  TablesText::Entries accounts{};                    ///< as they were read
+  Tables tables{};                                   ///< what was made of them
+  TableText accounts{};                              ///< as they were read
   std::optional<Timestamp> wake_at{};                ///< Plan::wake_at
   Spelling spelling{};                               ///< by which the fields were canonical
+  std::uint32_t reading = 0;                         ///< a number for each plan that was made
 };
 inline constexpr Milliseconds recalled_for = std::chrono::hours{24};
 

@@ -1,3 +1,4 @@
+#include <map>
 #include <set>
 
 #include "quota/time_text.hpp"
@@ -7,7 +8,7 @@ namespace quota::upkeep {
 namespace {
 
 /// The rest follows from the next reading: between two of them there is not time for more.
-constexpr std::size_t most_marks_at_once = 1000;
+constexpr std::size_t most_marks_at_once = 20'000;
 
 Event ended_event(const Identity& identity, const Block& block) {
   return {"ended", "info", identity.text(), "the block ended by itself at " + format_moment(*block.until), "", ""};
@@ -30,7 +31,7 @@ Marking marking_of(const Draft& draft, const Identity& identity, const Block& bl
 }
 
 void publish(Draft& draft, const std::string& field, const Block& block) {
-  draft.plan.tables.blocked.insert_or_assign(field, block);
+  draft.plan.tables.block(field, block);
   draft.wake_at(block.until);
 }
 
@@ -102,19 +103,20 @@ void read_block(Draft& draft, const Identity& identity, const TableEntry& read) 
 }
 
 /// Most of a large table is as it was: kept without looking further. Returns whether it was.
-bool keep_unchanged(Draft& draft, const std::string& field, const std::string& text) {
-  // Tables are mostly read in the order in which they are known.
-  auto found = draft.before.blocked.begin();
-  if (found == draft.before.blocked.end() || draft.is_lost || draft.before.spelling != draft.names.spelling) return false;
-  if (found->first != field) found = draft.before.blocked.find(field);
+bool keep_unchanged(Draft& draft, std::string_view field, std::string_view text) {
+  if (draft.is_lost || draft.before.spelling != draft.names.spelling) return false;
+  const auto found = draft.before.blocked.find(field);
   if (found == draft.before.blocked.end()) return false;
-  auto& [known_text, block, id, since, seen, marked] = found->second;
-  if (known_text != text || !marked || block.id.empty() || !block.since || !block.holds_at(draft.now.now)) return false;
-  if (seen) ++draft.as_before;
-  seen = true;
-  publish(draft, field, block);
-  auto& after = draft.plan.after.blocked;
-  after.insert(after.end(), draft.before.blocked.extract(found));
+  auto& known = found->second;
+  if (known.text != text || known.block.id.empty() || !known.block.since || !known.block.holds_at(draft.now.now)) return false;
+  if (std::exchange(known.reading, draft.plan.after.reading) == draft.plan.after.reading) return true;  // a scan may give a field twice
+  if (!known.marked && draft.marks.size() < most_marks_at_once) {
+    const auto identity = parse_identity(field);
+    if (identity) draft.marks.push_back(Mark{known.text, marking_of(draft, *identity, known.block)});
+  }
+  if (known.seen) ++draft.as_before;
+  known.seen = true;
+  draft.wake_at(known.block.until);
   return true;
 }
 
@@ -138,7 +140,10 @@ void put_back(Draft& draft, const Identity& identity, KnownBlock known) {
 using Renamings = std::set<std::pair<std::string_view, std::string_view>>;
 
 void read_missing(Draft& draft, const Renamings& renamings) {
-  for (auto& [field, known] : draft.before.blocked) {
+  std::map<std::string_view, KnownBlock&> missing;  // in an order that everybody can follow
+  for (auto& [field, known] : draft.before.blocked) missing.emplace(field, known);
+  for (auto& [field, known] : missing) {
+    draft.plan.tables.unblock(field);
     const auto identity = parse_identity(field);
     if (!identity || !known.block.holds_at(draft.now.now)) continue;
     if (known.id.empty() && renamings.contains({field, known.text})) continue;  // it was never there: still to be renamed
@@ -180,7 +185,7 @@ void read_second(Draft& draft, const Identity& identity, const OtherSpelling& ot
 void read_other(Draft& draft, const Identity& identity, const OtherSpelling& other, const Texts& texts) {
   if (is_error_text(other.entry.text)) return;
   const auto holding = draft.plan.after.blocked.find(other.canonical);
-  const auto* text = texts.find(other.canonical);
+  const auto text = texts.find(other.canonical);
   if (holding != draft.plan.after.blocked.end() && holding->second.block.holds_at(draft.now.now))
     return read_second(draft, identity, other, holding->second);
   auto block = understood(other.entry.text);
@@ -192,7 +197,7 @@ void read_other(Draft& draft, const Identity& identity, const OtherSpelling& oth
   publish(draft, other.canonical, block);
   draft.changes.push_back(Change{.table = Table::blocked,
                                  .field = other.canonical,
-                                 .expected = text ? std::optional(*text) : std::nullopt,
+                                 .expected = text,
                                  .desired = format(block),
                                  .marking = marking_of(draft, identity, block),
                                  .other_spelling = other.entry,
@@ -212,9 +217,10 @@ Result<Identity, std::string> identity_of(const Draft& draft, const std::string&
 
 void read_blocked(Draft& draft) {
   std::vector<std::pair<Identity, OtherSpelling>> others;
-  draft.plan.tables.blocked.reserve(draft.now.blocked.size());
-  for (const auto& [field, text] : draft.now.blocked) {
-    if (field == epoch_field || keep_unchanged(draft, field, text)) continue;
+  for (const auto& entry : draft.now.blocked) {
+    if (entry.first == epoch_field || keep_unchanged(draft, entry.first, entry.second)) continue;
+    const std::string field(entry.first), text(entry.second);
+    if (!draft.plan.after.blocked.contains(field)) draft.plan.tables.unblock(field);
     const auto identity = identity_of(draft, field, text);
     auto canonical = identity ? identity->text() : "";
     if (identity && canonical == field) {
@@ -227,6 +233,7 @@ void read_blocked(Draft& draft) {
     else
       draft.complain(Table::blocked, {field, text}, identity.error(), "");
   }
+  sort_out(draft.before.blocked, draft.plan.after.blocked, draft.plan.after.reading);
   Renamings renamings;
   for (const auto& [identity, other] : others) renamings.emplace(other.canonical, other.entry.text);
   read_missing(draft, renamings);

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <unordered_map>
 #include <vector>
 
@@ -10,7 +11,8 @@
 
 namespace quota::upkeep {
 
-/// Entries of `before` are moved out as they are found again; what is left is missing.
+/// Entries of `before` that have changed are moved out as they are found again, the others get the number of this reading. After
+/// sort_out() what is left is missing.
 struct Draft {
   Known before;
   const TablesText& now;
@@ -34,6 +36,18 @@ struct Draft {
   void remove(Table table, const TableEntry& entry);
 };
 
+/// Moves to `after` what this reading found as it was `before`, where the missing stay. Most of a large table is never moved singly.
+template <class Value>
+void sort_out(ByText<Value>& before, ByText<Value>& after, std::uint32_t reading) {
+  ByText<Value> missing;
+  for (auto entry = before.begin(); entry != before.end();) {
+    const auto here = entry++;
+    if (here->second.reading != reading) missing.insert(before.extract(here));
+  }
+  before.merge(after);
+  after = std::exchange(before, std::move(missing));
+}
+
 /// An entry whose field is another spelling of `canonical`.
 struct OtherSpelling {
   TableEntry entry;
@@ -43,17 +57,14 @@ struct OtherSpelling {
 /// The texts of one table by their fields, for a reading that looks many of them up. The entries must outlive it.
 class Texts {
  public:
-  explicit Texts(const TablesText::Entries& entries) {
-    by_field_.reserve(entries.size());
-    for (const auto& [field, text] : entries) by_field_.emplace(field, &text);
-  }
-  [[nodiscard]] const std::string* find(const std::string& field) const {
+  explicit Texts(const TableText& entries) : by_field_(entries.begin(), entries.end()) {}
+  [[nodiscard]] std::optional<std::string> find(const std::string& field) const {
     const auto found = by_field_.find(field);
-    return found == by_field_.end() ? nullptr : found->second;
+    return found == by_field_.end() ? std::nullopt : std::optional<std::string>(found->second);
   }
 
  private:
-  std::unordered_map<std::string_view, const std::string*> by_field_;
+  std::unordered_map<std::string_view, std::string_view> by_field_;
 };
 
 [[nodiscard]] std::string has_entry_already(const std::string& canonical);

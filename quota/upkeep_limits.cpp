@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <map>
 
 #include "quota/time_text.hpp"
 #include "quota/upkeep_draft.hpp"
@@ -20,7 +21,7 @@ Event ended_event(const OverrideKey& key, const Override& entry) {
 }
 
 void publish(Draft& draft, const std::string& field, const Override& entry) {
-  draft.plan.tables.overrides.insert_or_assign(field, entry);
+  draft.plan.tables.set_override(field, entry);
   draft.wake_at(entry.until);
 }
 
@@ -41,17 +42,15 @@ Change written(const Draft& draft, const OverrideKey& key, std::optional<std::st
 }
 
 /// Most of a large table is as it was: kept without looking further. Returns whether it was.
-bool keep_unchanged(Draft& draft, const std::string& field, const std::string& text) {
+bool keep_unchanged(Draft& draft, std::string_view field, std::string_view text) {
   auto& before = draft.before.overrides;
-  auto found = before.begin();
-  if (found == before.end() || draft.before.spelling != draft.names.spelling) return false;
-  if (found->first != field) found = before.find(field);
+  if (draft.before.spelling != draft.names.spelling) return false;
+  const auto found = before.find(field);
   if (found == before.end() || found->second.text != text) return false;
   const auto& entry = found->second.entry;
   if (!entry.since || !entry.holds_at(draft.now.now)) return false;
-  publish(draft, field, entry);
-  auto& after = draft.plan.after.overrides;
-  after.insert(after.end(), before.extract(found));
+  found->second.reading = draft.plan.after.reading;
+  draft.wake_at(entry.until);
   return true;
 }
 
@@ -93,17 +92,20 @@ void read_other(Draft& draft, const OverrideKey& key, const OtherSpelling& other
     if (says_the_same(*entry, holding->second.entry)) return draft.remove(Table::override_, other.entry);
     return reject(draft, other.entry, has_entry_already(other.canonical), identity_text(key));
   }
-  const auto* text = texts.find(other.canonical);  // an ERROR, or one that has ended
+  const auto text = texts.find(other.canonical);  // an ERROR, or one that has ended
   draft.plan.tables.override_errors.erase(other.canonical);
   publish(draft, other.canonical, *entry);
-  auto change = written(draft, key, text ? std::optional(*text) : std::nullopt, *entry);
+  auto change = written(draft, key, text, *entry);
   change.other_spelling = other.entry;
   draft.changes.push_back(std::move(change));
 }
 
 void read_missing(Draft& draft) {
+  for (const auto& [field, known] : draft.before.overrides) draft.plan.tables.remove_override(field);
   if (!draft.is_intact) return;
-  for (const auto& [field, known] : draft.before.overrides) {
+  std::map<std::string_view, const KnownOverride&> missing;  // in an order that everybody can follow
+  for (const auto& [field, known] : draft.before.overrides) missing.emplace(field, known);
+  for (const auto& [field, known] : missing) {
     const auto key = parse_override_key(field);
     if (!key || !known.entry.holds_at(draft.now.now)) continue;
     auto claims = removal_claims(*key, known.entry);
@@ -116,11 +118,11 @@ void read_missing(Draft& draft) {
 
 /// While the switch says observe, everybody is reminded each hour after it was set.
 void remind_of_observing(Draft& draft) {
-  const auto found = draft.plan.tables.overrides.find(OverrideKey{}.text());
-  if (found == draft.plan.tables.overrides.end() || !found->second.since) return;
-  const auto* mode = std::get_if<Mode>(&found->second.value);
+  const auto* const found = draft.plan.tables.overrides().find(OverrideKey{}.text());
+  if (!found || !found->since) return;
+  const auto* mode = std::get_if<Mode>(&found->value);
   if (!mode || *mode != Mode::observe) return;
-  const auto since = *found->second.since;
+  const auto since = *found->since;
   const std::int64_t hours = (draft.now.now - since) / reminder_every;
   draft.wake_at(since + (hours + 1) * reminder_every);
   draft.plan.after.hours_announced = hours;
@@ -128,7 +130,7 @@ void remind_of_observing(Draft& draft) {
   const auto claim = "observing:" + std::to_string(since.time_since_epoch().count()) + ":" + std::to_string(hours);
   draft.announcements.push_back(Announce{
       claim, 2 * reminder_every,
-      Event{"mode", "warning", "", "all quotas only observe since " + format_moment(since), found->second.by, ""}});
+      Event{"mode", "warning", "", "all quotas only observe since " + format_moment(since), found->by, ""}});
 }
 
 void read_account(Draft& draft, const Identity& owner, const TableEntry& read) {
@@ -140,7 +142,7 @@ void read_account(Draft& draft, const Identity& owner, const TableEntry& read) {
 
 void read_other(Draft& draft, const Identity& owner, const OtherSpelling& other, const Texts& texts) {
   if (is_error_text(other.entry.text)) return;
-  const auto* text = texts.find(other.canonical);
+  const auto text = texts.find(other.canonical);
   if (text && *text == other.entry.text) return draft.remove(Table::account, other.entry);
   if (text && !is_error_text(*text))
     return draft.complain(Table::account, other.entry, has_entry_already(other.canonical), owner.text());
@@ -149,7 +151,7 @@ void read_other(Draft& draft, const Identity& owner, const OtherSpelling& other,
   draft.plan.tables.accounts.set(owner, *account);
   draft.changes.push_back(Change{.table = Table::account,
                                  .field = other.canonical,
-                                 .expected = text ? std::optional(*text) : std::nullopt,
+                                 .expected = text,
                                  .desired = other.entry.text,
                                  .other_spelling = other.entry});
 }
@@ -158,9 +160,10 @@ void read_other(Draft& draft, const Identity& owner, const OtherSpelling& other,
 
 void read_overrides(Draft& draft) {
   std::vector<std::pair<OverrideKey, OtherSpelling>> others;
-  draft.plan.tables.overrides.reserve(draft.now.overrides.size());
-  for (const auto& [field, text] : draft.now.overrides) {
-    if (keep_unchanged(draft, field, text)) continue;
+  for (const auto& entry : draft.now.overrides) {
+    if (keep_unchanged(draft, entry.first, entry.second)) continue;
+    const std::string field(entry.first), text(entry.second);
+    if (!draft.plan.after.overrides.contains(field)) draft.plan.tables.remove_override(field);
     const auto key = parse_override_key(field, draft.names.spelling);
     auto canonical = key ? key->text() : "";
     if (key && canonical == field) {
@@ -173,6 +176,7 @@ void read_overrides(Draft& draft) {
     else
       reject(draft, {field, text}, key.error(), "");
   }
+  sort_out(draft.before.overrides, draft.plan.after.overrides, draft.plan.after.reading);
   read_missing(draft);
   if (!others.empty()) {
     const Texts texts(draft.now.overrides);
@@ -183,7 +187,8 @@ void read_overrides(Draft& draft) {
 
 void read_accounts(Draft& draft) {
   std::vector<std::pair<Identity, OtherSpelling>> others;
-  for (const auto& [field, text] : draft.now.accounts) {
+  for (const auto& entry : draft.now.accounts) {
+    const std::string field(entry.first), text(entry.second);
     const auto owner = parse_account_owner(field, draft.names.spelling);
     if (!owner)
       draft.complain(Table::account, {field, text}, owner.error(), "");

@@ -6,12 +6,14 @@ namespace quota {
 namespace {
 
 constexpr Milliseconds shortest_gap{50};
-constexpr Milliseconds obeyed_within{900};
+constexpr Milliseconds obeyed_within{800};
 constexpr int gap_per_reading = 10;
 constexpr Milliseconds first_pause{100};
 constexpr Milliseconds longest_pause{1000};
 constexpr Milliseconds retry_steps_after{1000};
 constexpr Milliseconds steps_at_least{300};
+constexpr int marks_in_a_row = 50;
+constexpr Milliseconds pause_between_marks{10};
 constexpr std::size_t most_owed = 10'000;
 
 /// A change may be missed by the reading in which it falls; it waits for the gap and the next reading then.
@@ -98,10 +100,8 @@ void Keeper::recall() {
   const auto host_now = std::chrono::floor<Milliseconds>(std::chrono::system_clock::now());
   auto recalled = recall_blocks(*options_.known_blocks, host_now);
   known_ = std::move(recalled.known);
-  auto tables = std::make_shared<Tables>();
-  for (const auto& [field, known] : known_.blocked) tables->blocked.emplace(field, known.block);
-  tables->note_needs();
-  tables_ = std::move(tables);
+  for (const auto& [field, known] : known_.blocked) known_.tables.block(field, known.block);
+  tables_ = std::make_shared<const Tables>(known_.tables);
   for (const auto& note : recalled.notes) tell(KeeperReport::What::blocks_file_damaged, note);
   keep_blocks();
 }
@@ -209,20 +209,25 @@ void Keeper::settle_doubts() {
 }
 
 /// Returns whether the tables are to be read again at once: something was written or marked, or there was no time for all.
+/// Marks may be very many and are in no hurry: they have all the time until the tables change, and leave most of it to others.
 bool Keeper::carry_out(std::vector<Step> steps, Moment deadline) {
   failed_this_round_ = false;
   bool wrote = false, is_over = false, is_away_now = false;
   (void)events_.flush();
+  int marks = 0;
   for (auto& step : steps) {
-    is_over = is_over || is_stopping() || Steady::now() >= deadline;
+    const bool is_mark = std::holds_alternative<Mark>(step);
+    if (!is_mark && !is_over) is_over = Steady::now() >= deadline;
+    if (is_mark && !is_over && ++marks % marks_in_a_row == 0) is_over = ledger_.wait_for_change(pause_between_marks);
+    is_over = is_over || is_stopping();
     if (is_over) {
       postpone(std::move(step));
       continue;
     }
     const auto ran = runner_.run(step);
     const bool is_won = ran && *ran == Ran::won;
-    if (is_won && std::holds_alternative<Mark>(step)) note_marked(std::get<Mark>(step));
-    wrote = wrote || (is_won && (std::holds_alternative<Change>(step) || std::holds_alternative<Mark>(step)));
+    if (is_won && is_mark) note_marked(std::get<Mark>(step));
+    wrote = wrote || (is_won && (std::holds_alternative<Change>(step) || is_mark));
     if (ran) continue;
     note_failure(step, ran.error());
     is_over = is_away_now = is_away(ran.error());

@@ -183,10 +183,14 @@ Result<void, std::string> MemoryState::rewrite_journal(MemoryRecords& records, c
   const auto text = tables.text();
   auto entries = changes_;
   const auto add = [&](const Words& words) { entries.push_back({last_number_, now, words}); };
-  for (const auto& [field, value] : text.blocked) add(put_words(Table::blocked, field, value));
-  for (const auto& [field, value] : text.overrides) add(put_words(Table::override_, field, value));
-  for (const auto& [field, value] : text.accounts) add(put_words(Table::account, field, value));
-  for (const auto& [field, value] : text.blocked) {
+  const auto add_all = [&](Table table, const TableText& all) {
+    for (const auto& [field, value] : all) add(put_words(table, std::string(field), std::string(value)));
+  };
+  add_all(Table::blocked, text.blocked);
+  add_all(Table::override_, text.overrides);
+  add_all(Table::account, text.accounts);
+  for (const auto& entry : text.blocked) {
+    const std::string field(entry.first);
     const auto record = records.read(field);
     if (!record.block.empty()) add(mark_words(field, {record.block, record.ladder, {}, record.expires_at}, now));
   }

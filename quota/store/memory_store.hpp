@@ -70,7 +70,7 @@ class MemoryStore final : public Store, public Ledger {
   [[nodiscard]] Result<std::vector<Event>, StoreError> events(std::size_t count) override;
   [[nodiscard]] Result<void, StoreError> write_node(const std::string& name, const std::optional<std::string>& text) override;
   [[nodiscard]] Result<NodesText, StoreError> nodes() override { return NodesText{nodes_.all(), clock_.now()}; }
-  void wait_for_change(Milliseconds at_most) override { tables_.wait_for_change(at_most); }
+  bool wait_for_change(Milliseconds at_most) override { return tables_.wait_for_change(at_most); }
   void wake() override { tables_.wake(); }
 
  private:

@@ -30,7 +30,7 @@ void MemoryTables::put(Table table, const std::string& field, const std::optiona
 }
 
 TablesText MemoryTables::text() const {
-  const auto listed = [](const Entries& entries) { return TablesText::Entries(entries.begin(), entries.end()); };
+  const auto listed = [](const Entries& entries) { return TableText(entries.begin(), entries.end()); };
   const std::lock_guard lock(mutex_);
   TablesText all;
   all.blocked = listed(tables_[static_cast<std::size_t>(Table::blocked)]);
@@ -39,10 +39,10 @@ TablesText MemoryTables::text() const {
   return all;
 }
 
-void MemoryTables::wait_for_change(Milliseconds at_most) {
+bool MemoryTables::wait_for_change(Milliseconds at_most) {
   std::unique_lock lock(mutex_);
   changed_.wait_for(lock, at_most, [this] { return has_changed_; });
-  has_changed_ = false;
+  return std::exchange(has_changed_, false);
 }
 
 void MemoryTables::wake() {

@@ -22,7 +22,7 @@ class MemoryTables {
   [[nodiscard]] TablesText text() const;
 
   /// For one waiter: returns once for each time that something changed, or woke it, since it last returned.
-  void wait_for_change(Milliseconds at_most);
+  bool wait_for_change(Milliseconds at_most);
   void wake();
 
  private:

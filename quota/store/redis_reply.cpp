@@ -2,10 +2,12 @@
 
 #include <hiredis/hiredis.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/container/small_vector.hpp>
 #include <cassert>
 #include <charconv>
+#include <memory>
 #include <new>
 
 namespace quota {
@@ -13,6 +15,7 @@ namespace {
 
 constexpr std::size_t deepest = 7;
 constexpr std::size_t longest_error_text = 256;
+constexpr std::size_t first_room = 512;  // for one answer about a message
 
 struct NamedCode {
   std::string_view word;
@@ -104,15 +107,18 @@ ReplyView ReplyView::operator[](std::size_t i) const {
   return ReplyView(reply_->element[i]);
 }
 
-void RedisReply::Free::operator()(redisReply* reply) const noexcept { freeReplyObject(reply); }
-
-// hiredis makes the objects of a reply through a table of functions. Ours is its own table with one entry replaced: the
-// budget is asked before an array is made. That entry's number is an int in hiredis 0.14 and a size_t since 1.0.
+// hiredis makes the objects of a reply through a table of functions. Ours take them from the reply's own memory, because a reply
+// may have thousands; and an array's size is asked of the budget before it is made. That size is an int in hiredis 0.14 and a
+// size_t since 1.0.
 struct ReplyReader::Budget {
   redisReplyObjectFunctions ours{};
-  decltype(redisReplyObjectFunctions::createArray) make_array = nullptr;  // the entry that was replaced
+  std::unique_ptr<std::pmr::monotonic_buffer_resource> memory{};  // of the reply that is being read
   std::size_t elements_left = 0;
   const char* refusal = nullptr;
+
+  Budget();
+
+  static Budget& of(const redisReadTask* task) { return *static_cast<Budget*>(task->privdata); }
 
   bool grants(const redisReadTask* task, std::size_t elements) {
     std::size_t depth = 1;
@@ -125,19 +131,62 @@ struct ReplyReader::Budget {
       elements_left -= elements;
     return refusal == nullptr;
   }
+
+  /// Room for `count` of these, empty.
+  template <class T>
+  T* room(std::size_t count) {
+    if (!memory) memory = std::make_unique<std::pmr::monotonic_buffer_resource>(first_room);
+    auto* const place = static_cast<T*>(memory->allocate(std::max(count, std::size_t{1}) * sizeof(T), alignof(T)));
+    std::uninitialized_value_construct_n(place, count);
+    return place;
+  }
+
+  /// An object at its place in the array that it is part of; null where memory is short, of which hiredis makes an error.
+  template <class Fill>
+  static void* make(const redisReadTask* task, Fill fill) noexcept try {
+    auto& budget = of(task);
+    auto* const object = budget.room<redisReply>(1);
+    object->type = task->type;
+    fill(budget, *object);
+    if (task->parent != nullptr) static_cast<redisReply*>(task->parent->obj)->element[task->idx] = object;
+    return object;
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
 };
+
+ReplyReader::Budget::Budget() {
+  ours.createString = [](const redisReadTask* task, char* text, std::size_t size) {
+    return make(task, [&](Budget& budget, redisReply& object) {
+      object.str = budget.room<char>(size);
+      object.len = std::string_view(text, size).copy(object.str, size);
+    });
+  };
+  ours.createArray = [](const redisReadTask* task, auto announced) -> void* {
+    const auto elements = static_cast<std::size_t>(announced);
+    if (!of(task).grants(task, elements)) return nullptr;
+    return make(task, [&](Budget& budget, redisReply& object) {
+      object.element = budget.room<redisReply*>(elements);
+      object.elements = elements;
+    });
+  };
+  ours.createInteger = [](const redisReadTask* task, long long number) {
+    return make(task, [&](Budget&, redisReply& object) { object.integer = number; });
+  };
+  ours.createNil = [](const redisReadTask* task) { return make(task, [](Budget&, redisReply& object) { object.type = REDIS_REPLY_NIL; }); };
+  ours.freeObject = [](void*) {};
+  // Kinds that later versions know and that nobody asks for end the connection.
+  [](auto& table) {
+    if constexpr (requires { table.createDouble; }) table.createDouble = [](const redisReadTask*, auto...) -> void* { return nullptr; };
+    if constexpr (requires { table.createBool; }) table.createBool = [](const redisReadTask*, auto...) -> void* { return nullptr; };
+  }(ours);
+}
 
 void ReplyReader::Free::operator()(redisReader* reader) const noexcept { redisReaderFree(reader); }
 void ReplyReader::Free::operator()(Budget* budget) const noexcept { delete budget; }
 
 ReplyReader::ReplyReader() : budget_(new Budget), reader_(redisReaderCreate()) {
   if (!reader_) throw std::bad_alloc();
-  budget_->ours = *reader_->fn;
-  budget_->make_array = reader_->fn->createArray;
-  budget_->ours.createArray = [](const redisReadTask* task, auto elements) -> void* {
-    auto& budget = *static_cast<Budget*>(task->privdata);
-    return budget.grants(task, static_cast<std::size_t>(elements)) ? budget.make_array(task, elements) : nullptr;
-  };
   reader_->fn = &budget_->ours;
   reader_->privdata = budget_.get();
 }
@@ -155,7 +204,7 @@ Result<std::optional<RedisReply>, std::string> ReplyReader::next(const ReplyLimi
   if (made != nullptr) {
     in_reply_ = false;
     pending_ = reader_->len - reader_->pos;
-    return std::optional<RedisReply>(RedisReply(static_cast<redisReply*>(made)));
+    return std::optional<RedisReply>(RedisReply(static_cast<const redisReply*>(made), std::move(budget_->memory)));
   }
   if (pending_ > limits.bytes || announces_more_than(limits.bytes))
     return "it is longer than " + std::to_string(limits.bytes) + " bytes";

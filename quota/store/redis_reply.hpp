@@ -3,12 +3,13 @@
 // A reply is looked at through ReplyView; each accessor answers only for its own kind, so a server that answers
 // something else than it should is noticed where it is read. Views live as long as the reply they come from.
 // The reader trusts nothing: bytes, elements (counted over all levels of a reply) and depth are bounded BEFORE memory
-// is taken for them. hiredis parses, and nobody else sees it: its headers are included in redis_reply.cpp alone.
+// is taken for them. All of a reply lies in one piece of memory. hiredis parses, and nobody else sees it: its headers are included in redis_reply.cpp alone.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <memory_resource>
 #include <optional>
 #include <span>
 #include <string>
@@ -77,14 +78,11 @@ class ReplyView {
 
 class RedisReply : public ReplyView {
  public:
-  /// Takes over what hiredis made.
-  explicit RedisReply(redisReply* reply) : ReplyView(reply), owned_(reply) {}
+  /// `memory` holds all of `reply`.
+  RedisReply(const redisReply* reply, std::unique_ptr<std::pmr::monotonic_buffer_resource> memory) : ReplyView(reply), memory_(std::move(memory)) {}
 
  private:
-  struct Free {
-    void operator()(redisReply* reply) const noexcept;
-  };
-  std::unique_ptr<redisReply, Free> owned_;
+  std::unique_ptr<std::pmr::monotonic_buffer_resource> memory_;
 };
 
 /// How much one reply may be. Enough for any answer about a message; whoever reads whole tables asks for more.

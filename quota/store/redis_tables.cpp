@@ -33,16 +33,6 @@ std::string_view info_value(std::string_view info, std::string_view name) {
   return {};
 }
 
-/// HSCAN may name a field twice; what it said last counts.
-TablesText::Entries each_once(TablesText::Entries entries) {
-  std::ranges::stable_sort(entries, {}, &TablesText::Entries::value_type::first);
-  std::ranges::reverse(entries);
-  const auto is_repeated = [](const auto& one, const auto& other) { return one.first == other.first; };
-  entries.erase(std::unique(entries.begin(), entries.end(), is_repeated), entries.end());
-  std::ranges::reverse(entries);
-  return entries;
-}
-
 /// Whether a question was answered by something else than an error.
 bool is_done(const Result<RedisReply, StoreError>& reply) { return reply && !reply->error(); }
 
@@ -161,9 +151,9 @@ Result<RedisReply, StoreError> RedisTables::receive(Source& source) {
   return told;
 }
 
-/// Each page is asked for before the one before it is looked through: Redis and this thread work at the same time.
-Result<TablesText::Entries, StoreError> RedisTables::scan(Source& source) {
-  TablesText::Entries entries;
+/// A field may come twice, where the table grows meanwhile. Each page is asked for before the one before it is looked through: Redis and this thread work at the same time.
+Result<TableText, StoreError> RedisTables::scan(Source& source) {
+  TableText entries;
   const auto ask_for_page = [&](const std::string& cursor) {
     return send(source, {"HSCAN", source.key, cursor, "COUNT", std::to_string(scan_batch)});
   };
@@ -181,15 +171,15 @@ Result<TablesText::Entries, StoreError> RedisTables::scan(Source& source) {
       const auto field = page[i].text();
       const auto text = page[i + 1].text();
       if (!field || !text) return unexpected("HSCAN");
-      entries.emplace_back(*field, *text);
+      entries.add(*field, *text);
     }
   }
-  return each_once(std::move(entries));
+  return entries;
 }
 
 /// Whether the table `blocked` that was read is still the one that stands there: a DEL of all of it between two pages of a scan
 /// must not make what is missing look released.
-Result<bool, StoreError> RedisTables::has_same_epoch(const TablesText::Entries& read) {
+Result<bool, StoreError> RedisTables::has_same_epoch(const TableText& read) {
   auto& blocked = source(Table::blocked);
   const auto reply = ask(blocked, {"HGET", blocked.key, "epoch"});
   if (!reply) return {boost::system::in_place_error, reply.error()};
@@ -246,24 +236,27 @@ bool RedisTables::has_moved() const {
   });
 }
 
-void RedisTables::wait_for_change(Milliseconds at_most) {
+bool RedisTables::wait_for_change(Milliseconds at_most) {
   const auto end = Clock::now() + at_most;
   const bool hears = can_hear();
+  bool is_new = !hears;
   const auto step = !hears || readers_.size() == 1 ? options_.poll_every : look_around_every;
   for (bool is_over = false; !is_over;) {
     const auto until = std::min<Deadline>(end, Clock::now() + step);
     is_over = !hears || until == end;
     if (hears && readers_.size() == 1) {
       const auto message = readers_.front().listener->next_message(until, waker_);
-      is_over = is_over || !message || *message;
+      is_new = is_new || !message || *message;
     } else {
       const auto left = std::chrono::ceil<Milliseconds>(until - Clock::now());
       pollfd watched{waker_.descriptor(), POLLIN, 0};
-      is_over = ::poll(&watched, 1, static_cast<int>(std::max(left, Milliseconds{0}).count())) != 0 || hear_announcements() || is_over;
+      is_new = ::poll(&watched, 1, static_cast<int>(std::max(left, Milliseconds{0}).count())) != 0 || hear_announcements() || is_new;
     }
-    is_over = is_over || waker_.is_set() || has_moved();
+    is_new = is_new || waker_.is_set() || has_moved();
+    is_over = is_over || is_new;
   }
   waker_.clear();
+  return is_new;
 }
 
 }  // namespace quota

@@ -27,7 +27,7 @@ class RedisTables {
 
   [[nodiscard]] Result<TablesText, StoreError> read();
   /// As in Ledger.
-  void wait_for_change(Milliseconds at_most);
+  bool wait_for_change(Milliseconds at_most);
   void wake() { waker_.wake(); }
 
  private:
@@ -61,8 +61,8 @@ class RedisTables {
   [[nodiscard]] Result<void, StoreError> send(const Source& source, const Words& words);
   [[nodiscard]] Result<RedisReply, StoreError> receive(Source& source);
   [[nodiscard]] RedisConnection& connection_to(const Source& source);
-  [[nodiscard]] Result<TablesText::Entries, StoreError> scan(Source& source);
-  [[nodiscard]] Result<bool, StoreError> has_same_epoch(const TablesText::Entries& read);
+  [[nodiscard]] Result<TableText, StoreError> scan(Source& source);
+  [[nodiscard]] Result<bool, StoreError> has_same_epoch(const TableText& read);
   [[nodiscard]] Result<std::string, StoreError> history();
   [[nodiscard]] Result<Timestamp, StoreError> server_time();
   [[nodiscard]] bool hear_announcements();

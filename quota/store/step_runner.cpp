@@ -88,10 +88,11 @@ Result<Ran, StoreError> StepRunner::run(const Announce& step) {
 
 Result<Ran, StoreError> StepRunner::run(const Mark& step) {
   const auto& [identity, mark] = step.marking;
-  // Also where it holds the id already: it may have to last longer. Only while the block still stands: marking the record of one just released would undo the release.
-  const auto stands = ledger_.replace(Table::blocked, identity.text(), step.text, step.text);
-  if (!stands) return stands.error();
-  if (!*stands) return Ran::lost;
+  // Also where it holds the id already: it may have to last longer. Only while the block still stands: marking the record of one
+  // just released would undo the release. Nothing is written to the table: every daemon would read it again.
+  const auto standing = ledger_.entry(Table::blocked, identity.text());
+  if (!standing) return standing.error();
+  if (standing->text != step.text) return Ran::lost;
   if (const auto marked = ledger_.mark_blocked(identity, mark); !marked) return marked.error();
   return Ran::won;
 }

@@ -134,14 +134,12 @@ TEST_CASE("what a live entry needs of a message, and an older connection does no
   CHECK(client.send({}) == "END proceed");
   CHECK(rig.counters.not_negotiated == 0);
   quota::override_live(rig.tables, "user:bob@example.com mailbox", "1MB / 1h");
-  rig.tables.note_needs();
-  CHECK(rig.tables.needs.bytes);
+  CHECK(rig.tables.needs_bytes());
   CHECK(client.send({}) == "END proceed");
   CHECK(rig.counters.not_negotiated == 1);
   rig.tables = {};
   quota::block(rig.tables, "uid:mx1.example.com/1000", "hacked");
-  rig.tables.note_needs();
-  CHECK(rig.tables.needs.php_header);
+  CHECK(rig.tables.needs_php_header());
   CHECK(client.send({}) == "END proceed");
   CHECK(rig.counters.not_negotiated == 2);
 }

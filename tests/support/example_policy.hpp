@@ -80,12 +80,12 @@ inline Policy::Parts example_parts(std::vector<Quota> quotas) {
 }
 
 inline void block(Tables& tables, std::string_view identity, std::string_view text) {
-  tables.blocked[must(parse_identity(identity)).text()] = must(parse_block(text));
+  tables.block(must(parse_identity(identity)).text(), must(parse_block(text)));
 }
 
 inline void override_live(Tables& tables, std::string_view field, std::string_view text) {
   const auto key = must(parse_override_key(field));
-  tables.overrides[key.text()] = must(parse_override(key, text));
+  tables.set_override(key.text(), must(parse_override(key, text)));
 }
 
 /// `user:alice@example.com mailbox messages/15m 1` for each charge, `(observed)` behind the observed ones.

@@ -169,9 +169,9 @@ class ScriptedLedger final : public Ledger {
     ++readings_;
     seen_ = shared_.version;
     TablesText text;
-    text.blocked.assign(shared_.blocked.begin(), shared_.blocked.end());
-    text.overrides.assign(shared_.overrides.begin(), shared_.overrides.end());
-    text.accounts.assign(shared_.accounts.begin(), shared_.accounts.end());
+    text.blocked = {shared_.blocked.begin(), shared_.blocked.end()};
+    text.overrides = {shared_.overrides.begin(), shared_.overrides.end()};
+    text.accounts = {shared_.accounts.begin(), shared_.accounts.end()};
     text.history = shared_.history_;
     text.now = shared_.now();
     return text;
@@ -242,10 +242,11 @@ class ScriptedLedger final : public Ledger {
     return NodesText{{shared_.nodes.begin(), shared_.nodes.end()}, shared_.now()};
   }
 
-  void wait_for_change(Milliseconds at_most) override {
+  bool wait_for_change(Milliseconds at_most) override {
     std::unique_lock lock(shared_.mutex);
-    shared_.changed.wait_for(lock, at_most, [this] { return woken_ || shared_.version != seen_; });
+    const bool is_new = shared_.changed.wait_for(lock, at_most, [this] { return woken_ || shared_.version != seen_; });
     woken_ = false;
+    return is_new;
   }
 
   void wake() override {

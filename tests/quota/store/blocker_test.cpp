@@ -26,8 +26,7 @@ struct Daemon {
   }
   [[nodiscard]] const Block* block() {
     tables = keeper.tables();
-    const auto found = tables->blocked.find(alice.text());
-    return found == tables->blocked.end() ? nullptr : &found->second;
+    return tables->blocked().find(alice.text());
   }
 
   ScriptedLedger door;

@@ -132,9 +132,9 @@ TEST_CASE_TEMPLATE_DEFINE("a table's field changes only from what was expected",
   CHECK(replaced(fixture, Table::override_, field + " mailbox", std::nullopt, "unlimited"));
   CHECK(replaced(fixture, Table::account, field, std::nullopt, "acme gold"));
   const auto tables = tables_of(fixture);
-  CHECK(tables.blocked == TablesText::Entries{{field, odd}});
-  CHECK(tables.overrides == TablesText::Entries{{field + " mailbox", "unlimited"}});
-  CHECK(tables.accounts == TablesText::Entries{{field, "acme gold"}});
+  CHECK(tables.blocked == TableText{{field, odd}});
+  CHECK(tables.overrides == TableText{{field + " mailbox", "unlimited"}});
+  CHECK(tables.accounts == TableText{{field, "acme gold"}});
   CHECK(replaced(fixture, Table::blocked, field, odd, ""));  // an empty text is not an absent one
   CHECK_FALSE(replaced(fixture, Table::blocked, field, std::nullopt, "x"));
   CHECK(replaced(fixture, Table::blocked, field, "", std::nullopt));

@@ -51,7 +51,7 @@ TEST_CASE("a block by command holds everywhere, and its release is logged once w
   CHECK(block->reason == "ticket 1 forged=line");
   CHECK(cluster.shared.record(alice).block == block->id);
   for (const auto& keeper : cluster.keepers)
-    CHECK(eventually([&] { return keeper->tables()->blocked.contains(alice.text()); }, 1s));
+    CHECK(eventually([&] { return keeper->tables()->blocked().contains(alice.text()); }, 1s));
   cluster.settle();
   CHECK(cluster.shared.count_events("blocked") == 1);
 

@@ -29,7 +29,7 @@ struct Daemon {
         store(context),
         keeper(ledger, {.host = host, .means = {random_id, [](const std::string&) { return 168h; }}}) {}
 
-  [[nodiscard]] bool blocks() const { return keeper.tables()->blocked.contains(alice); }
+  [[nodiscard]] bool blocks() const { return keeper.tables()->blocked().contains(alice); }
   void redis_cli(const Command& command) {
     REQUIRE(topology.ask(command[1], command, std::chrono::steady_clock::now() + 2s).has_value());
   }
@@ -116,7 +116,7 @@ TEST_CASE("a block survives FLUSHALL and a server that comes back empty") {
   // Each daemon must have seen it completed, or it would put back what was written by hand.
   const auto is_completed = [&](const auto& daemon) {
     const auto tables = daemon->keeper.tables();
-    return tables->blocked.contains(alice) && !tables->blocked.at(alice).id.empty();
+    return tables->blocked().contains(alice) && !tables->blocked().find(alice)->id.empty();
   };
   REQUIRE(eventually([&] { return std::all_of(cluster.all.begin(), cluster.all.end(), is_completed); }));
   const auto text = one.blocked_text();

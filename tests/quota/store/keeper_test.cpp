@@ -34,11 +34,11 @@ struct Fleet {
   }
   [[nodiscard]] bool all_block(const std::string& identity) const {
     return std::all_of(keepers.begin(), keepers.end(),
-                       [&](const auto& keeper) { return keeper->tables()->blocked.contains(identity); });
+                       [&](const auto& keeper) { return keeper->tables()->blocked().contains(identity); });
   }
   [[nodiscard]] bool none_blocks(const std::string& identity) const {
     return std::none_of(keepers.begin(), keepers.end(),
-                        [&](const auto& keeper) { return keeper->tables()->blocked.contains(identity); });
+                        [&](const auto& keeper) { return keeper->tables()->blocked().contains(identity); });
   }
   /// Every daemon has read what stands there now, and done what follows.
   void settle() {
@@ -106,7 +106,7 @@ TEST_CASE("a typing error is answered in the table within a second, once, and su
   REQUIRE(eventually([&] { return fleet.all_block(alice); }));
   fleet.settle();
   CHECK(shared.count_events("error") == 2);
-  CHECK(fleet.keepers[0]->tables()->overrides.empty());
+  CHECK(fleet.keepers[0]->tables()->overrides().empty());
   CHECK_FALSE(shared.record(alice_identity).block.empty());
 
   shared.remove(Table::blocked, alice);
@@ -221,10 +221,10 @@ TEST_CASE("while the store has no answer the copy stays, that is told once, and 
   door.fail({.tables = 3});
   keeper.wake();
   REQUIRE(eventually([&] { return lost == 1; }));
-  CHECK(keeper.tables()->blocked.contains(alice));
+  CHECK(keeper.tables()->blocked().contains(alice));
   CHECK(eventually([&] { return back == 1; }));
   CHECK(lost == 1);
-  CHECK(keeper.tables()->blocked.contains(alice));
+  CHECK(keeper.tables()->blocked().contains(alice));
 }
 
 TEST_CASE("a start without a store does not wait longer than asked, and recovers") {
@@ -234,7 +234,7 @@ TEST_CASE("a start without a store does not wait longer than asked, and recovers
   Keeper keeper(door, options());
   CHECK_FALSE(keeper.first_read(50ms));
   CHECK_FALSE(keeper.now());
-  CHECK(keeper.tables()->blocked.empty());
+  CHECK(keeper.tables()->blocked().empty());
   CHECK(keeper.first_read(10s));
 }
 
@@ -321,7 +321,7 @@ TEST_CASE("a daemon that starts while the store has no answer refuses whom the l
   REQUIRE(tables->find_block(alice_identity, shared.now()));
   CHECK(tables->find_block(alice_identity, shared.now())->reason == "stolen");
   CHECK_FALSE(keeper.first_read(50ms));
-  CHECK(keeper.tables()->blocked.contains(alice));
+  CHECK(keeper.tables()->blocked().contains(alice));
 }
 
 TEST_CASE("whatever happened to the store while no daemon ran, only an HDEL in the same data is a release, told once") {
@@ -359,9 +359,9 @@ TEST_CASE("whatever happened to the store while no daemon ran, only an HDEL in t
     row.meanwhile(shared);
     ScriptedLedger door(shared);
     Keeper keeper(door, node.restart_options());
-    CHECK(keeper.tables()->blocked.contains(alice));
+    CHECK(keeper.tables()->blocked().contains(alice));
     REQUIRE(keeper.first_read(5s));
-    CHECK(keeper.tables()->blocked.contains(alice) == !row.is_released);
+    CHECK(keeper.tables()->blocked().contains(alice) == !row.is_released);
     CHECK(eventually([&] { return shared.text(Table::blocked, alice).empty() == row.is_released; }));
     CHECK(eventually([&] { return shared.record(alice_identity).block.empty() == row.is_released; }));
     keeper.stop();
@@ -382,7 +382,7 @@ TEST_CASE("a disk that is full is told once, the daemon goes on, and the file fo
     for (int i = 0; i < 3; ++i) {
       const auto identity = "user:u" + std::to_string(i) + "@example.com";
       shared.put(Table::blocked, identity, std::string(200, 'x'));
-      REQUIRE(eventually([&] { return keeper.tables()->blocked.contains(identity); }, 1s));
+      REQUIRE(eventually([&] { return keeper.tables()->blocked().contains(identity); }, 1s));
     }
     REQUIRE(eventually([&] { return node.not_kept == 1; }));
   }

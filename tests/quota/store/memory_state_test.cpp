@@ -112,8 +112,8 @@ TEST_CASE("a crash loses what was sent since the last snapshot, and nothing else
   CHECK(used(crash.record(user("alice"))) == 3);
   CHECK(crash.record(user("alice")).block == "b1");
   CHECK(crash.record(user("alice")).ladder == Ladder{2, start + 168h});
-  CHECK(answered(crash.store->tables()).blocked == TablesText::Entries{{alice_text, "id=b1"}});
-  CHECK(answered(crash.store->tables()).overrides == TablesText::Entries{{alice_text + " *", "unlimited"}});
+  CHECK(answered(crash.store->tables()).blocked == TableText{{alice_text, "id=b1"}});
+  CHECK(answered(crash.store->tables()).overrides == TableText{{alice_text + " *", "unlimited"}});
 }
 
 TEST_CASE("a crash does not give a released or refilled sender his empty buckets back") {
@@ -315,7 +315,7 @@ TEST_CASE("the journal is rewritten when it has grown, and loses nothing by it")
   }
   CHECK(largest < 2'000'000);
   const auto crash = world.crash();
-  CHECK(answered(crash.store->tables()).blocked == TablesText::Entries{{"user:bob@example.com", *before}});
+  CHECK(answered(crash.store->tables()).blocked == TableText{{"user:bob@example.com", *before}});
   CHECK(crash.record(user("alice")).is_empty());  // no snapshot holds the release yet
 }
 

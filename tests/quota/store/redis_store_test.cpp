@@ -68,7 +68,7 @@ TEST_CASE("a change of a table made with redis-cli ends the wait at once") {
   told.wait_for_change(10s);
   CHECK(std::chrono::steady_clock::now() - begun < 300ms);
   const auto tables = answered(told.tables());
-  CHECK(tables.blocked == TablesText::Entries{{"user:alice@example.com", "stolen"}});
+  CHECK(tables.blocked == TableText{{"user:alice@example.com", "stolen"}});
 }
 
 TEST_CASE("a restarted server is another history") {

@@ -22,7 +22,7 @@ struct Eyes {
         ledger(context),
         keeper(ledger, {.host = "mx" + std::to_string(number), .means = {random_id, [](const std::string&) { return 168h; }}}) {}
 
-  [[nodiscard]] bool blocks(const std::string& identity) const { return keeper.tables()->blocked.contains(identity); }
+  [[nodiscard]] bool blocks(const std::string& identity) const { return keeper.tables()->blocked().contains(identity); }
 
   Resolver resolver;
   RedisTopology topology;
@@ -60,7 +60,8 @@ TEST_CASE("with 100,000 blocks, and with as many live limits, Redis is not held 
   std::vector<std::unique_ptr<Eyes>> daemons;
   for (int i = 0; i < 2; ++i) daemons.push_back(std::make_unique<Eyes>(server.unix_url(), i));
   for (const auto& daemon : daemons) REQUIRE(daemon->keeper.first_read(60s));
-  std::this_thread::sleep_for(3s);  // until the keepers have nothing to complete
+  const auto are_settled = [&] { return std::all_of(daemons.begin(), daemons.end(), [](const auto& one) { return one->keeper.is_settled(); }); };
+  REQUIRE(comes_true(are_settled, 120s));
   server.ask("CONFIG SET slowlog-log-slower-than 200");
   server.ask("SLOWLOG RESET");
   int longest = 0;
