@@ -68,8 +68,10 @@ bool is_courtesy(const Command& step, const ServerError& error) {
 StoreError login_error(const ServerError& error, const std::string& password) {
   auto told = to_store_error(error);
   told.executed = Executed::no;
-  // Commands that were renamed or are unknown come back in the error text with their arguments.
-  if (!password.empty() && error.text.find(password) != error.text.npos) told.text = "the server does not accept AUTH";
+  // Commands that were renamed or are unknown come back in the error text with the beginning of their arguments.
+  const bool quotes_arguments = error.text.find("with args") != error.text.npos;
+  const bool quotes_password = !password.empty() && error.text.find(password) != error.text.npos;
+  if (quotes_arguments || quotes_password) told.text = "the server does not accept AUTH";
   if (error.code == ServerErrorCode::other) told.kind = StoreErrorKind::misconfigured;
   return told;
 }

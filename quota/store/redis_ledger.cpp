@@ -48,7 +48,7 @@ Result<Record, StoreError> RedisLedger::record(const Identity& identity) {
   auto record = parse_record(text);
   const auto left = ask({"PTTL", key});
   if (!left) return left.error();
-  if (const auto ms = left->integer(); ms && *ms >= 0) record.expires_at = context_.now() + Milliseconds{*ms};
+  if (const auto ms = left->integer(); ms && *ms >= 0 && *ms <= exact_bound) record.expires_at = context_.now() + Milliseconds{*ms};
   return record;
 }
 

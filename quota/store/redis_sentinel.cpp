@@ -44,12 +44,26 @@ Result<RedisLayout, StoreError> SentinelDiscovery::find(Deadline deadline) {
   ask_all(Clock::now() + (deadline - Clock::now()) / 2);
   learn_sentinels();
   const auto choice = choose();
+  is_failing_over_ = std::any_of(sentinels_.begin(), sentinels_.end(), [](const Sentinel& one) { return one.told && one.told->chosen; });
   if (!choice) return choice.error();
-  if (master_ != choice->master)
-    if (const auto is_master = check_role(choice->master, deadline); !is_master) return is_master.error();
-  master_ = choice->master;
   highest_epoch_ = choice->epoch;
-  return RedisLayout{{choice->master}, {}};
+  if (auto early = promoted(*choice, deadline)) {
+    master_ = std::move(early);
+  } else if (master_ != choice->master) {
+    if (const auto is_master = check_role(choice->master, deadline); !is_master) return is_master.error();
+    master_ = choice->master;
+  }
+  return RedisLayout{{*master_}, {}};
+}
+
+/// The replica that a failover under way has made the master already, whomever the sentinels still name.
+std::optional<RedisServerName> SentinelDiscovery::promoted(const Choice& named, Deadline deadline) {
+  for (const auto& sentinel : sentinels_) {
+    if (!sentinel.told || !sentinel.told->chosen || sentinel.told->epoch < named.epoch) continue;
+    const auto& chosen = *sentinel.told->chosen;
+    if (chosen == master_ || check_role(chosen, deadline)) return chosen;
+  }
+  return {};
 }
 
 // At once, so that one that does not answer keeps nobody from hearing the others.
@@ -71,7 +85,20 @@ Result<SentinelDiscovery::Told, StoreError> SentinelDiscovery::ask(Sentinel& sen
   const Command questions[] = {{"SENTINEL", "GET-MASTER-ADDR-BY-NAME", name}, {"SENTINEL", "MASTER", name}, {"SENTINEL", "SENTINELS", name}};
   const auto replies = connection->ask_all(questions, deadline, limits);
   if (!replies) return replies.error();
-  return read(*replies, sentinel.server);
+  auto told = read(*replies, sentinel.server);
+  const auto flags = field((*replies)[1], "flags").value_or("");
+  if (told && flags.find("failover_in_progress") != flags.npos) told->chosen = chosen_by(*connection, deadline);
+  return told;
+}
+
+/// Empty before one was chosen, and where an ACL does not let us know.
+std::optional<RedisServerName> SentinelDiscovery::chosen_by(RedisConnection& sentinel, Deadline deadline) const {
+  const auto replicas = sentinel.ask(Command{"SENTINEL", "REPLICAS", address_.master_name}, deadline, limits);
+  for (std::size_t i = 0; replicas && i < replicas->size(); ++i) {
+    const auto replica = (*replicas)[i];
+    if (field(replica, "flags").value_or("").find("promoted") != std::string_view::npos) return server_of(field(replica, "ip"), field(replica, "port"));
+  }
+  return {};
 }
 
 // The first question is the one that counts. To a strict ACL, or to one that does not know the name, the others are errors.

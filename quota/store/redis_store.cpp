@@ -95,7 +95,7 @@ Result<std::int64_t, StoreError> RedisStore::hold(const Identity& identity, cons
   const auto reply = context_.topology().eval(scripts::hold(), keys, arguments, context_.deadline());
   if (!reply) return reply.error();
   const auto count = reply->integer();
-  if (!count) return no_count();
+  if (!count || *count < 0 || *count > exact_bound) return no_count();
   return *count;
 }
 

@@ -206,7 +206,7 @@ Result<Timestamp, StoreError> RedisTables::server_time() {
   if (!reply) return reply.error();
   const auto seconds = reply->size() == 2 ? parse_number((*reply)[0].text().value_or("")) : std::nullopt;
   const auto micros = reply->size() == 2 ? parse_number((*reply)[1].text().value_or("")) : std::nullopt;
-  if (!seconds || !micros) return unexpected("TIME");
+  if (!seconds || !micros || *seconds < 0 || *seconds > exact_bound / 1000 || *micros < 0 || *micros >= 1'000'000) return unexpected("TIME");
   const Timestamp now{std::chrono::seconds{*seconds} + Milliseconds{*micros / 1000}};
   context_.learn(now);
   return context_.clock_argument().empty() ? now : context_.now();

@@ -45,6 +45,7 @@ Result<Outcome, StoreError> TakeQuestion::read(const RedisReply& reply) const {
   for (std::size_t i = 0; i < reply.size(); ++i) {
     const auto number = reply[i].integer();
     if (!number) return unexpected("no number");
+    if (*number < 0 || *number > exact_bound) return unexpected("a number without sense");
     numbers.push_back(*number);
   }
   Outcome outcome{Timestamp{Milliseconds{numbers[0]}}, numbers[1] == 1, numbers[2] == 1, {}};

@@ -118,7 +118,7 @@ TEST_CASE("a typing error is answered in the table within a second, once, and su
 TEST_CASE("a block that ends by itself is cleaned up once and keeps refusals and ladder") {
   SharedLedger shared;
   Fleet fleet(shared, 20);
-  const auto until = shared.now() + 300ms;
+  const auto until = shared.now() + 1500ms;
   Record record;
   record.block = "b1";
   record.ladder = Ladder{2, until + 168h};
@@ -127,7 +127,7 @@ TEST_CASE("a block that ends by itself is cleaned up once and keeps refusals and
   shared.put(Table::blocked, alice,
              "id=b1 since=2026-11-22T11:00:00Z until=" + format_moment(until) + " action=tempfail quota=mailbox step=2 300 refusals");
   REQUIRE(eventually([&] { return fleet.all_block(alice); }, 1s));
-  CHECK(eventually([&] { return shared.text(Table::blocked, alice).empty(); }, 2s));
+  CHECK(eventually([&] { return shared.text(Table::blocked, alice).empty(); }, 5s));
   fleet.settle();
   CHECK(shared.count_events("ended") == 1);
   CHECK(shared.count_events("released") == 0);

@@ -67,6 +67,7 @@ TEST_CASE("a login that the server refuses is a misconfiguration, told without t
       {{}, {.user = "", .password = "hunter2"}, "without any password configured"},
       {{}, {.user = "bob", .password = "hunter2"}, "WRONGPASS"},
       {{"rename-command AUTH \"\""}, {.user = "bob", .password = "hunter2"}, "does not accept AUTH"},
+      {{"rename-command AUTH \"\""}, {.user = "bob", .password = "hunter2" + std::string(200, 'x')}, "does not accept AUTH"},
       {{"databases 4"}, {.user = "", .password = "", .database = 4}, "DB index is out of range"},
   };
   for (const auto& row : rows) {
