@@ -24,7 +24,7 @@ class SharedMap {
   SharedMap& operator=(const SharedMap& other) { return *this = SharedMap(other); }
   SharedMap& operator=(SharedMap&& other) noexcept {
     shards_ = std::exchange(other.shards_, {});
-    is_own_ = other.is_own_;
+    is_own_ = std::exchange(other.is_own_, {});
     is_copied_ = other.is_copied_.load();
     size_ = std::exchange(other.size_, 0);
     return *this;

@@ -97,7 +97,9 @@ Draft begun(Known before, const TablesText& now, const Means& means) {
   // What stands there unchanged stays as it is; all else is taken out, and put in if it still counts.
   draft.plan.tables = std::move(draft.before.tables);
   draft.plan.tables.override_errors.clear();
-  draft.plan.tables.accounts = {};
+  for (const auto& key : draft.before.borrowed) draft.plan.tables.remove_override(key);
+  draft.has_accounts = draft.before.is_settled && draft.before.accounts == now.accounts && draft.before.spelling == draft.names.spelling;
+  if (!draft.has_accounts) draft.plan.tables.accounts = {};
   return draft;
 }
 
@@ -152,7 +154,7 @@ Plan plan(Known before, const TablesText& now, const Means& means) {
   upkeep::announce_loss(draft);
   const auto& after = draft.plan.after;
   draft.plan.has_news = draft.before.is_recalled || draft.before.history != after.history || draft.before.epoch != after.epoch ||
-                        after.blocked.size() != blocks_before || draft.as_before != blocks_before;
+                        after.blocked.size() != blocks_before || draft.as_before != blocks_before || draft.has_changed;
   return upkeep::finished(std::move(draft));
 }
 

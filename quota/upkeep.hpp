@@ -50,6 +50,7 @@ struct KnownBlock {
   std::optional<Timestamp> since{};  ///< likewise
   bool seen = false;    ///< read under Known's history and epoch; false: put back, and not yet seen again
   bool marked = false;  ///< the record is known to hold the id
+  bool is_obeyed = false;     ///< Known::tables hold just this block
   std::uint32_t reading = 0;  ///< Known::reading that last found it unchanged
 
   bool operator==(const KnownBlock&) const = default;
@@ -72,6 +73,7 @@ struct Known {
   bool is_recalled = false;                          ///< read by an earlier process; only blocks, history and epoch are known
   bool is_settled = false;                           ///< nothing was left to do
   Tables tables{};                                   ///< what was made of them
+  std::vector<std::string> borrowed{};               ///< overrides in `tables` whose field stands there in another spelling only
   TableText accounts{};                              ///< as they were read
   std::optional<Timestamp> wake_at{};                ///< Plan::wake_at
   Spelling spelling{};                               ///< by which the fields were canonical

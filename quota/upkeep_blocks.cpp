@@ -51,6 +51,7 @@ KnownBlock followed(Draft& draft, const Identity& identity, KnownBlock known, co
     known.marked = is_marked;
     return known;
   }
+  draft.has_changed = true;
   KnownBlock entry{.text = text, .block = understood(text), .seen = true};
   const auto id = id_of(entry.block);
   entry.id = id.empty() ? known.id : id;
@@ -88,7 +89,8 @@ void read_block(Draft& draft, const Identity& identity, const TableEntry& read) 
   if (draft.plan.after.blocked.contains(read.field)) return;  // a scan may give a field twice
   auto node = draft.before.blocked.extract(read.field);
   auto entry = followed(draft, identity, node.empty() ? KnownBlock{} : std::move(node.mapped()), read.text);
-  if (!entry.block.holds_at(draft.now.now)) {
+  entry.is_obeyed = entry.block.holds_at(draft.now.now);
+  if (!entry.is_obeyed) {
     draft.end(Table::blocked, read, ended_event(identity, entry.block));
   } else {
     publish(draft, read.field, entry.block);
@@ -108,7 +110,7 @@ bool keep_unchanged(Draft& draft, std::string_view field, std::string_view text)
   const auto found = draft.before.blocked.find(field);
   if (found == draft.before.blocked.end()) return false;
   auto& known = found->second;
-  if (known.text != text || known.block.id.empty() || !known.block.since || !known.block.holds_at(draft.now.now)) return false;
+  if (known.text != text || !known.is_obeyed || known.block.id.empty() || !known.block.since || !known.block.holds_at(draft.now.now)) return false;
   if (std::exchange(known.reading, draft.plan.after.reading) == draft.plan.after.reading) return true;  // a scan may give a field twice
   if (!known.marked && draft.marks.size() < most_marks_at_once) {
     const auto identity = parse_identity(field);
@@ -164,7 +166,7 @@ bool says_the_same(const Block& one, const Block& other) {
 }
 
 /// Another spelling beside its canonical field, whose block is `holding`.
-void read_second(Draft& draft, const Identity& identity, const OtherSpelling& other, const KnownBlock& holding) {
+void read_second(Draft& draft, const Identity& identity, const OtherSpelling& other, KnownBlock& holding) {
   const auto block = understood(other.entry.text);
   if (!block.is_error && says_the_same(block, holding.block)) return draft.remove(Table::blocked, other.entry);
   if (block.is_error || !lasts_longer(block, holding.block))
@@ -173,6 +175,7 @@ void read_second(Draft& draft, const Identity& identity, const OtherSpelling& ot
   longer.id = holding.id.empty() ? block.id : holding.id;
   const auto text = completed(draft, longer, holding.id, holding.since);
   publish(draft, other.canonical, text);
+  holding.is_obeyed = false;
   draft.changes.push_back(Change{.table = Table::blocked,
                                  .field = other.canonical,
                                  .expected = holding.text,

@@ -21,6 +21,8 @@ struct Draft {
   bool is_lost;      ///< the data is not what it was
   bool is_outdated;  ///< what was known is too old to be put back
   std::size_t as_before = 0;  ///< blocks of `after` that are exactly what they were
+  bool has_changed = false;   ///< a block's text is another one
+  bool has_accounts = false;  ///< they are what they were, with nothing to do about them
   Names names{};
   Plan plan{};
   std::vector<Step> releases{};

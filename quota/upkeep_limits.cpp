@@ -95,6 +95,7 @@ void read_other(Draft& draft, const OverrideKey& key, const OtherSpelling& other
   const auto text = texts.find(other.canonical);  // an ERROR, or one that has ended
   draft.plan.tables.override_errors.erase(other.canonical);
   publish(draft, other.canonical, *entry);
+  draft.plan.after.borrowed.push_back(other.canonical);
   auto change = written(draft, key, text, *entry);
   change.other_spelling = other.entry;
   draft.changes.push_back(std::move(change));
@@ -186,6 +187,7 @@ void read_overrides(Draft& draft) {
 }
 
 void read_accounts(Draft& draft) {
+  if (draft.has_accounts) return;
   std::vector<std::pair<Identity, OtherSpelling>> others;
   for (const auto& entry : draft.now.accounts) {
     const std::string field(entry.first), text(entry.second);

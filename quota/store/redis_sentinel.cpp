@@ -44,7 +44,7 @@ Result<RedisLayout, StoreError> SentinelDiscovery::find(Deadline deadline) {
   ask_all(Clock::now() + (deadline - Clock::now()) / 2);
   learn_sentinels();
   const auto choice = choose();
-  is_failing_over_ = std::any_of(sentinels_.begin(), sentinels_.end(), [](const Sentinel& one) { return one.told && one.told->chosen; });
+  is_failing_over_ = false;
   if (!choice) return choice.error();
   highest_epoch_ = choice->epoch;
   if (auto early = promoted(*choice, deadline)) {
@@ -53,6 +53,10 @@ Result<RedisLayout, StoreError> SentinelDiscovery::find(Deadline deadline) {
     if (const auto is_master = check_role(choice->master, deadline); !is_master) return is_master.error();
     master_ = choice->master;
   }
+  // Once the chosen one is used there is nothing more to wait for, however long the failover takes.
+  is_failing_over_ = std::any_of(sentinels_.begin(), sentinels_.end(), [this](const Sentinel& one) {
+    return one.told && one.told->chosen && one.told->chosen != master_;
+  });
   return RedisLayout{{*master_}, {}};
 }
 
@@ -61,7 +65,8 @@ std::optional<RedisServerName> SentinelDiscovery::promoted(const Choice& named, 
   for (const auto& sentinel : sentinels_) {
     if (!sentinel.told || !sentinel.told->chosen || sentinel.told->epoch < named.epoch) continue;
     const auto& chosen = *sentinel.told->chosen;
-    if (chosen == master_ || check_role(chosen, deadline)) return chosen;
+    if (chosen == master_) return chosen;
+    if (const auto role = role_of(chosen, deadline); role && *role == "master") return chosen;
   }
   return {};
 }
@@ -178,15 +183,21 @@ void SentinelDiscovery::learn_sentinels() {
   }
 }
 
-Result<void, StoreError> SentinelDiscovery::check_role(const RedisServerName& master, Deadline deadline) {
-  (void)dialer_.resolver().wait_for_addresses(master, deadline);
-  auto opened = dialer_.open(master, address_.login, deadline);
-  if (!opened) return opened.error();
+/// What a server says it is; empty where it does not let us know.
+Result<std::string, StoreError> SentinelDiscovery::role_of(const RedisServerName& server, Deadline deadline) {
+  (void)dialer_.resolver().wait_for_addresses(server, deadline);
+  auto opened = dialer_.open(server, address_.login, deadline);
+  if (!opened) return {boost::system::in_place_error, opened.error()};
   const auto role = (*opened)->ask(Command{"ROLE"}, deadline);
+  if (!role) return {boost::system::in_place_error, role.error()};
+  return std::string(role->size() > 0 ? (*role)[0].text().value_or("") : "");
+}
+
+Result<void, StoreError> SentinelDiscovery::check_role(const RedisServerName& master, Deadline deadline) {
+  const auto role = role_of(master, deadline);
   if (!role) return role.error();
   // Not being allowed to ask is no answer: the first question will find out.
-  const bool is_replica = role->size() > 0 && (*role)[0].text() != "master";
-  if (!is_replica) return {};
+  if (role->empty() || *role == "master") return {};
   return StoreError{StoreErrorKind::refused, Executed::no, printable(master) + " is what the sentinels call \"" + address_.master_name + "\", and still a replica"};
 }
 

@@ -51,6 +51,7 @@ class SentinelDiscovery final : public RedisDiscovery {
   [[nodiscard]] Result<Choice, StoreError> choose() const;
   [[nodiscard]] StoreError why_none() const;
   void learn_sentinels();
+  [[nodiscard]] Result<std::string, StoreError> role_of(const RedisServerName& server, Deadline deadline);
   [[nodiscard]] Result<void, StoreError> check_role(const RedisServerName& master, Deadline deadline);
 
   // Constant after construction.

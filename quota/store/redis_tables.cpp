@@ -44,11 +44,13 @@ RedisTables::RedisTables(RedisContext& context, RedisTablesOptions options)
       sources_{Source{context.key(name(Table::blocked))}, Source{context.key(name(Table::override_))}, Source{context.key(name(Table::account))}} {}
 
 Result<TablesText, StoreError> RedisTables::read() {
-  end_ = Clock::now() + options_.read_timeout;
+  read_at_ = Clock::now();
+  end_ = read_at_ + options_.read_timeout;
   for (int redirections = 0;; ++redirections) {
     was_redirected_ = false;
     auto text = read_once();
     if (text) return text;
+    if (text.error().kind == StoreErrorKind::nonsense) readers_.clear();  // what was asked for in advance may still come
     if (was_redirected_ && redirections < most_redirections) continue;
     for (auto& source : sources_) source.asks = false;
     return text;
@@ -239,7 +241,7 @@ bool RedisTables::has_moved() const {
 bool RedisTables::wait_for_change(Milliseconds at_most) {
   const auto end = Clock::now() + at_most;
   const bool hears = can_hear();
-  bool is_new = !hears;
+  bool is_new = false;
   const auto step = !hears || readers_.size() == 1 ? options_.poll_every : look_around_every;
   for (bool is_over = false; !is_over;) {
     const auto until = std::min<Deadline>(end, Clock::now() + step);
@@ -256,7 +258,7 @@ bool RedisTables::wait_for_change(Milliseconds at_most) {
     is_over = is_over || is_new;
   }
   waker_.clear();
-  return is_new;
+  return is_new || (!hears && Clock::now() >= read_at_ + options_.poll_every);
 }
 
 }  // namespace quota

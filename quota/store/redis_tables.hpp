@@ -76,7 +76,8 @@ class RedisTables {
   std::array<Source, 3> sources_;  // by Table
   std::vector<Reader> readers_;
   bool was_redirected_ = false;
-  Deadline end_{};  // of this reading
+  Deadline read_at_{};  // when the last reading began
+  Deadline end_{};      // of this reading
 };
 
 }  // namespace quota

@@ -54,6 +54,10 @@ def without_sentinels(store):
         sentinel.start()
 
 
+def test_nothing_happens(play):
+    play("Sentinel: none", faults.nothing)
+
+
 def test_the_master_is_killed(play):
     """It is back, with what it knew, as soon as another one is there: nobody may believe it."""
     play("Sentinel: master kill -9", lambda store: broken(store, faults.killed), bound=IN_FLIGHT, uncharged=IN_FLIGHT, calm=4.0)
