@@ -3,8 +3,9 @@
     run.py [FILTER]
 
 Each test file is a pytest of its own, and as many run at once as the machine bears: the tests wait most of their time. All
-files lie in memory, so that no disk is measured. A run of all tests counts one more: 10,000 attempts of blocked senders in
-all, none accepted. The table stays in BUILD/faults.txt.
+files lie in memory, so that no disk is measured. A test that failed while the machine itself stood still for a tenth of a second
+(noise ms) is run once more, and both rows are shown. A run of all tests counts one more: 10,000 attempts of blocked senders in all,
+none accepted. The table stays in BUILD/faults.txt.
 """
 
 import contextlib
@@ -66,7 +67,13 @@ def main(wanted=""):
             results = list(pool.map(lambda path: run(path, wanted, environment), [path for path in files if path.name not in ALONE]))
         results += [run(path, wanted, {**environment, "SENDQUOTA_FAULTS_ALONE": "1"}) for path in files if path.name in ALONE]
         rows = figures.recorded(environment["SENDQUOTA_FIGURES"])
-    passed, failed = (sum(numbers) for numbers in zip(*results))
+        passed, failed = (sum(numbers) for numbers in zip(*results))
+        for test in figures.not_judged(rows):
+            print(f"-- {test} once more, alone: the machine stood still meanwhile", file=sys.stderr)
+            file, name = re.search(r"(\w+\.py)::(\w+)", test).groups()
+            again = run(HERE / file, name, environment)
+            passed, failed = (passed + 1, failed - 1) if again[0] and not again[1] else (passed, failed)
+        rows = figures.recorded(environment["SENDQUOTA_FIGURES"])
     (BUILD / "faults.txt").write_text(figures.table(rows) + "\n", encoding="utf-8")
     print(figures.table(rows), file=sys.stderr)
     if not wanted:
