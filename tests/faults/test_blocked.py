@@ -107,6 +107,27 @@ def test_the_disk_below_a_daemon_without_redis_is_full(running):
     scene.finish("full disk, memory:", restarts=True, bound=HEAVY_LIMIT, uncharged=None)
 
 
+def test_the_disk_is_full_when_a_daemon_without_redis_saves_its_buckets(running):
+    """It says so, ends as it should, and the next one goes on with what was saved before: with the blocks, all of them."""
+    disk, memory = running(Disk()), Memory()
+    scene = running(Scene(memory, senders=SENDERS, state_dir=str(disk.path)))
+    (daemon,) = scene.daemons
+    scene.calm(2.0)
+    before = daemon.used("heavy0@heavy.test")
+    daemon.restart()                              # saves
+    with scene.fault("disk"), disk.full():
+        code = daemon.stop()
+        complaint = daemon.log(r"error: .*snapshot.*No space left")
+        daemon.start()
+        time.sleep(1.0)
+    scene.calm(1.0)
+    used = daemon.used("heavy0@heavy.test")
+    scene.notes.append(f"a sender's use: {before} when it was saved, {used} afterwards; said: {complaint[-1].split("error: ")[-1] if complaint else "nothing"}")
+    scene.expect(code == 0 and complaint, f"it ended with {code} and said {complaint}")
+    scene.expect(used >= before, f"of what was saved ({before}) {used} is left")
+    scene.finish("full disk under the snapshot, memory:", restarts=True, bound=HEAVY_LIMIT, uncharged=None)
+
+
 def test_blocks_survive_a_store_that_comes_back_empty_while_two_daemons_run(running):
     server = running(Server())
     scene = running(Scene(server, daemons=2, senders=SENDERS))

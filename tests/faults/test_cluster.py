@@ -12,15 +12,16 @@ from rig import wait_for
 
 IN_FLIGHT = 64    # messages: as many as connections
 EVERYONE = "sendquota:{everyone:all}"
+DOMAIN = {"name": "domain", "per": "user_domain", "limits": ["1 messages / 30d burst 1000000"], "warn_at": "off"}
 TOTAL = {"name": "total", "per": "everyone", "limits": ["1 messages / 30d burst 1000000"], "warn_at": "off"}
 
 
 @pytest.fixture
 def play(running):
     """play(NAME, BREAK): `BREAK(cluster)` is a context in which something is broken, left once every slot has a master."""
-    def play(name, break_it, seconds=0.0, calm=2.0, quotas=(QUOTA,), **account):
+    def play(name, break_it, seconds=0.0, calm=2.0, quotas=(QUOTA,), daemons=1, **account):
         cluster = running(Cluster())
-        scene = running(Scene(cluster, quotas=quotas))
+        scene = running(Scene(cluster, quotas=quotas, daemons=daemons))
         scene.calm(2.0)
         with scene.fault(name), break_it(cluster):
             time.sleep(seconds)
@@ -74,6 +75,12 @@ def test_a_master_is_killed(play):
 
 def test_a_master_hangs(play):
     play("Cluster: master SIGSTOP", lambda cluster: master_broken(cluster, faults.stopped), bound=IN_FLIGHT, uncharged=IN_FLIGHT)
+
+
+def test_a_master_is_killed_under_four_daemons_and_three_quotas(play):
+    """Until its replica has taken over, each daemon gives its share of what that master held."""
+    play("Cluster: kill -9, 4 daemons, 3 quotas", lambda cluster: master_broken(cluster, faults.killed), quotas=[QUOTA, DOMAIN, TOTAL],
+         daemons=4, bound=HEAVY_LIMIT, uncharged=IN_FLIGHT)
 
 
 def test_every_master_is_replaced_as_planned(play):

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from lab import Scene, Server, faults
+from lab import Disk, Scene, Server, faults
 from lab.scene import AT_ONCE, HEAVY_LIMIT
 from rig import Certificates
 
@@ -54,6 +54,12 @@ def test_the_server_hangs(play, running):
 
 def test_the_server_is_full(play, running):
     play("maxmemory, noeviction", running(Server()), faults.out_of_memory, bound=AT_ONCE)
+
+
+def test_the_servers_disk_is_full(play, running):
+    """It cannot keep what it is told, and says MISCONF until there is room."""
+    disk = running(Disk())
+    play("its disk is full, MISCONF", running(Server({"dir": disk.path, "appendonly": "yes"})), lambda server: disk.full(), bound=AT_ONCE)
 
 
 def test_the_server_becomes_a_replica(play, running):
