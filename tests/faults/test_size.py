@@ -19,7 +19,8 @@ def test_very_many_senders_on_a_cluster_of_four_daemons(running):
                "override": [{"match": [f"@narrow{number}.test" for number in range(DOMAINS // 2)],
                              "limits": [f"1 messages / 30d burst {per_domain // 2}"]}]},
               {"name": "total", "per": "everyone", "limits": [f"1 messages / 30d burst {total}"], "warn_at": "off"}]
-    settings = {"store": {"nodes": 4}, "quota": quotas, "log": {"target": "stderr", "level": "warning"}}
+    # All processes together want more than this machine has: 100 ms without an answer would be no fault of a server.
+    settings = {"store": {"nodes": 4, "timeout": "1s"}, "quota": quotas, "log": {"target": "stderr", "level": "warning"}}
     daemons = [running(Daemon(settings, store=cluster.url, name=f"node{number}")) for number in range(4)]
     groups = [f"s{number}- {per_domain} max limit={per_domain} domain={'narrow' if number < DOMAINS // 2 else 'wide'}{number}.test"
               for number in range(DOMAINS)]
@@ -27,23 +28,25 @@ def test_very_many_senders_on_a_cluster_of_four_daemons(running):
     load = running(Load([daemon.milter for daemon in daemons], groups, CONNECTIONS))
     wait_for(lambda: load.is_done, "everybody has sent", deadline=1800, pause=0.1)
     took = time.monotonic() - began
+    by_share = sum(daemon.cli("status")["signals"]["judged_by_share"] for daemon in daemons)
     load.stop()
     passed = [account.accepted(load.messages, {f"s{number}-"}) for number in range(DOMAINS)]
     limits = [per_domain // 2 if number < DOMAINS // 2 else per_domain for number in range(DOMAINS)]
     over_domain = max(len(went) - limit for went, limit in zip(passed, limits))
     over_total = sum(map(len, passed)) - total
+    bound = CONNECTIONS + by_share   # what a share gives is charged to the others afterwards
     keys = cluster.keys_by_slot()
     by_master = [sum(keys[-(-third * len(keys) // 3):-(-(third + 1) * len(keys) // 3)]) for third in range(3)]
     notes = [f"{len(load.messages)} senders in {took:.1f} s ({len(load.messages) / took:.0f}/s), {sum(map(len, passed))} let through of {total}",
-             f"over: domain {max(0, over_domain)}, everyone {max(0, over_total)}; bound {CONNECTIONS} in flight",
+             f"over: domain {max(0, over_domain)}, everyone {max(0, over_total)}; bound {CONNECTIONS} in flight and {by_share} judged by shares",
              f"keys by master {by_master}, by slot {min(keys)} to {max(keys)}, mean {sum(keys) / len(keys):.2f}"]
     summary = load.summary
     figures.record({"fault": f"Cluster, 4 daemons, {SENDERS} senders", "messages": len(load.messages), "lost": summary["lost"],
                     "twice": summary["unasked"], "dropped": len(summary["drops"]),
-                    "longest": max(message.waited for message in load.messages), "over": f"{max(0, over_domain, over_total)}/{CONNECTIONS}",
+                    "longest": max(message.waited for message in load.messages), "over": f"{max(0, over_domain, over_total)}/{bound}",
                     "notes": notes})
     assert len(load.messages) == SENDERS and not summary["lost"] and not summary["unasked"] and not summary["drops"]
-    assert over_domain <= CONNECTIONS and over_total <= CONNECTIONS
+    assert over_domain <= bound and over_total <= bound
     assert all(count <= 1 for went in passed for count in went.values()), "a sender got more than its one message through"
     assert not any(message.code >= 500 for message in load.messages)
     assert max(by_master) <= 1.1 * min(by_master) + 50, by_master
