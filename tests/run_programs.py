@@ -4,7 +4,8 @@
 
 A doctest program counts as many tests as it has test cases and gets the filter as its own; any other program is one
 test, named as in ctest. A program that ends badly without a failed test case (a crash, a sanitizer's finding, a
-timeout) counts as one failure. Output of programs that passed is not shown.
+timeout) counts as one failure. Output of programs that passed is not shown. A program that failed while the machine itself stood
+still (noise.py) is run once more, alone.
 """
 
 import json
@@ -13,6 +14,8 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+
+from noise import Noise
 
 SUMMARY = re.compile(r"\[doctest\] test cases: *(\d+) *\| *(\d+) passed *\| *(\d+) failed *\| *(\d+) skipped")
 SANITIZERS = {"ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
@@ -71,9 +74,15 @@ def report(name, text, passed, failed):
 def main(build, jobs, wanted="", *only):
     tests = [test for test in programs(build) if not only or test[0] in only]
     alone = [test for test in tests if test[2].get("RUN_SERIAL")]
-    with ThreadPoolExecutor(int(jobs)) as pool:
-        results = list(pool.map(lambda test: run(test, wanted), [test for test in tests if test not in alone]))
-    results += [run(test, wanted) for test in alone]
+    together = [test for test in tests if test not in alone]
+    with Noise() as noise:
+        with ThreadPoolExecutor(int(jobs)) as pool:
+            results = list(pool.map(lambda test: run(test, wanted), together))
+        results += [run(test, wanted) for test in alone]
+    for index, test in enumerate([*together, *alone]):
+        if results[index][1] and noise.is_much:
+            print(f"-- {test[0]} once more, alone: {noise}", file=sys.stderr)
+            results[index] = run(test, wanted)
     print(sum(passed for passed, _ in results), sum(failed for _, failed in results))
 
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 END_TO_END = Path(__file__).resolve().parent.parent / "e2e"
-sys.path.insert(0, str(END_TO_END))
+sys.path[:0] = [str(END_TO_END), str(END_TO_END.parent)]
 
 spec = importlib.util.spec_from_file_location("end_to_end_conftest", END_TO_END / "conftest.py")
 theirs = importlib.util.module_from_spec(spec)

@@ -3,8 +3,8 @@
     run.py [FILTER]
 
 Each test file is a pytest of its own, and as many run at once as the machine bears: the tests wait most of their time. All
-files lie in memory, so that no disk is measured. A test that failed while the machine itself stood still for a tenth of a second
-(noise ms) is run once more, and both rows are shown. A run of all tests counts one more: 10,000 attempts of blocked senders in all,
+files lie in memory, so that no disk is measured. A test that failed while the machine itself stood still (noise ms,
+stolen %) is run once more, and both rows are shown. A run of all tests counts one more: 10,000 attempts of blocked senders in all,
 none accepted. The table stays in BUILD/faults.txt.
 """
 
@@ -14,29 +14,18 @@ import re
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "e2e"))
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent / "e2e"), str(HERE.parent)]
 
 from lab import figures  # noqa: E402  (the lab needs the rig)
+from pytest_files import run_file, run_files  # noqa: E402
 
-HERE = Path(__file__).resolve().parent
 AT_ONCE = int(os.environ.get("SENDQUOTA_FAULTS_AT_ONCE", "3"))
 ALONE = {"test_size.py"}   # these use all cores there are
 BLOCKED_ATTEMPTS = 10_000
 BUILD = Path(os.environ.get("SENDQUOTA_BUILD", HERE.parents[1] / "build"))
-
-
-def run(path, wanted, environment):
-    """(passed, failed) of one file; what it says is shown when it is over."""
-    done = subprocess.run([sys.executable, str(HERE.parent / "e2e" / "run.py"), wanted, str(path)], capture_output=True, text=True,
-                          env=environment)
-    counted = re.fullmatch(r"(\d+) (\d+)", (done.stdout.splitlines() or [""])[-1])
-    passed, failed = map(int, counted.groups()) if counted else (0, 1)
-    if passed or failed:
-        print(f"-- {path.name}\n{done.stderr.rstrip()}", file=sys.stderr, flush=True)
-    return passed, failed
 
 
 def blocked_in_all(rows):
@@ -63,23 +52,24 @@ def main(wanted=""):
     with folder_in_memory() as folder:
         environment = {**os.environ, "SENDQUOTA_FIGURES": f"{folder}/figures", "SENDQUOTA_TMP": folder}
         files = sorted(HERE.glob("test_*.py"))
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            results = list(pool.map(lambda path: run(path, wanted, environment), [path for path in files if path.name not in ALONE]))
-        results += [run(path, wanted, {**environment, "SENDQUOTA_FAULTS_ALONE": "1"}) for path in files if path.name in ALONE]
-        rows = figures.recorded(environment["SENDQUOTA_FIGURES"])
-        passed, failed = (sum(numbers) for numbers in zip(*results))
-        for test in figures.not_judged(rows):
+        passed, failed = run_files([path for path in files if path.name not in ALONE], AT_ONCE, wanted, environment)
+        for path in files:
+            if path.name in ALONE:
+                more = run_file(path, wanted, {**environment, "SENDQUOTA_FAULTS_ALONE": "1"})
+                passed, failed = passed + more.passed, failed + more.failed
+        for test in figures.not_judged(figures.recorded(environment["SENDQUOTA_FIGURES"])):
             print(f"-- {test} once more, alone: the machine stood still meanwhile", file=sys.stderr)
-            file, name = re.search(r"(\w+\.py)::(\w+)", test).groups()
-            again = run(HERE / file, name, environment)
-            passed, failed = (passed + 1, failed - 1) if again[0] and not again[1] else (passed, failed)
+            file, name = re.search(r"(\w+\.py)::(.+)", test).groups()
+            again = run_file(HERE / file, environment=environment, test=name)
+            if again.passed and not again.failed:
+                passed, failed = passed + 1, [each for each in failed if not each[1].endswith(f"{file}::{name}")]
         rows = figures.recorded(environment["SENDQUOTA_FIGURES"])
     (BUILD / "faults.txt").write_text(figures.table(rows) + "\n", encoding="utf-8")
     print(figures.table(rows), file=sys.stderr)
     if not wanted:
         kept = blocked_in_all(rows)
-        passed, failed = passed + kept, failed + (not kept)
-    print(passed, failed)
+        passed, failed = passed + kept, failed + ([] if kept else ["blocked senders"])
+    print(passed, len(failed))
 
 
 if __name__ == "__main__":

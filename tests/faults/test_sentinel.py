@@ -72,6 +72,19 @@ def test_a_planned_failover(play):
     play("Sentinel: planned failover", ordered, bound=IN_FLIGHT, uncharged=IN_FLIGHT)
 
 
+def test_a_planned_failover_under_the_access_rules_of_the_example(running):
+    """The replica that was chosen is seen there too, and nobody is refused anything."""
+    store = running(Sentinels(acl=True))
+    scene = running(Scene(store))
+    scene.calm(2.0)
+    with scene.fault("planned failover"), ordered(store):
+        pass
+    scene.calm(2.0)
+    refused = store.refusals()
+    scene.expect(not refused, f"something was refused: {refused[:1]}")
+    scene.finish("Sentinel: planned failover, access rules", bound=IN_FLIGHT, uncharged=IN_FLIGHT)
+
+
 def test_all_sentinels_die_and_nobody_notices(play):
     row = play("Sentinel: all Sentinels dead", without_sentinels, seconds=2.0)
     assert row["slow"] == 0

@@ -27,7 +27,8 @@ class Daemon:
 
         Daemon({"quota": [{"name": "mailbox", "per": "user", "limits": ["3 messages / 1h"]}]}, store=redis.url)
 
-    The rig adds what only it knows: sockets, state_dir, store.url, log.target; a dict's own values win over these.
+    The rig adds what only it knows: sockets, state_dir, store.url, log.target, and patience with the store; a dict's own values win
+    over these.
     `milter` is what an MTA of the rig is given; `prefix` a command that execs the daemon's. Not running until start().
     """
 
@@ -52,7 +53,8 @@ class Daemon:
 
     def _complete(self, config):
         ours = {"milter": {"listen": self.milter, "socket_mode": "0666", "socket_group": ""},
-                "store": {"url": self.store, "state_dir": str(self.path / "state")},
+                # What a machine that stands still for a moment costs is what tests/faults measures.
+                "store": {"url": self.store, "state_dir": str(self.path / "state"), "timeout": "1s"},
                 "identity": {"default_realm": "example.test"},
                 "admin": {"listen": f"unix:{self.admin}", "socket_mode": "0660", "socket_group": ""},
                 "log": {"target": "stderr", "level": "info"}}

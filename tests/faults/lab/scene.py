@@ -13,6 +13,7 @@ load's own clock thread was woken while it was, are measured in the same run; th
 import contextlib
 import time
 
+from noise import stolen_and_all, stolen_since
 from rig import Daemon, wait_for
 
 from . import account, figures
@@ -58,10 +59,11 @@ class Scene:
         self.timeout = int(settings.get("timeout", "100ms").removesuffix("ms"))
         self.windows = []
         self.notes = []
+        self._machine = stolen_and_all()
         self.broken = []       # promises, in words
         self._stack = contextlib.ExitStack()
         try:
-            self._open(daemons, senders, quotas, hosts, {"nodes": max(1, daemons), **settings})
+            self._open(daemons, senders, quotas, hosts, {"nodes": max(1, daemons), "timeout": f"{self.timeout}ms", **settings})
         except BaseException:
             self.close()
             raise
@@ -115,7 +117,7 @@ class Scene:
         self.load.stop()
         summary, messages = self.load.summary, self.load.messages
         row = {"fault": name, "messages": len(messages), "lost": summary["lost"], "twice": summary["unasked"],
-               "dropped": len(summary["drops"]), **self._times(messages), **self._verdicts(messages, bound),
+               "dropped": len(summary["drops"]), "stolen": 100 * stolen_since(self._machine), **self._times(messages), **self._verdicts(messages, bound),
                "recovery": self._recovery(reached_at_end)}
         if uncharged is not None:
             row["charges"] = self._charges(messages, uncharged)

@@ -1,8 +1,10 @@
 """A master, two replicas and three Sentinels, ready within a second because each is told of the others."""
 
 import contextlib
+import re
 import secrets
 from collections import Counter
+from pathlib import Path
 
 from rig.wait import free_port, wait_for
 
@@ -10,6 +12,7 @@ from .resp import RedisError
 from .servers import Server
 
 NAME = "mymaster"
+CONF = Path(__file__).resolve().parents[3] / "conf"
 DOWN_AFTER, FAILOVER_TIMEOUT = 500, 2000   # ms
 KEPT = {"appendonly": "yes", "appendfsync": "everysec", "repl-diskless-sync-delay": 0, "min-replicas-to-write": 1,
         "min-replicas-max-lag": 2, "repl-ping-replica-period": 1}
@@ -18,12 +21,13 @@ KEPT = {"appendonly": "yes", "appendfsync": "everysec", "repl-diskless-sync-dela
 class Sentinels:
     """`servers`, of which the first was the master at the begin, and `sentinels`, one on each of three `hosts`, if given.
 
-    A Scene's store: answers(), hash() and block() ask the master that most Sentinels name.
+    `acl`: daemons log in as the user of the examples in conf/, with the least permissions. A Scene's store: answers(), hash() and block() ask the master that most Sentinels name.
     """
 
-    def __init__(self, hosts=(None, None, None), settings=None):
+    def __init__(self, hosts=(None, None, None), settings=None, acl=False):
         self._stack = contextlib.ExitStack()
         self.hosts = hosts
+        self.users = (daemons_at_servers(), daemons_at_sentinels()) if acl else ("", "")
         try:
             self._start({**KEPT, **(settings or {})})
         except BaseException:
@@ -34,11 +38,13 @@ class Sentinels:
         ports = [free_port() for _ in range(3)]
         addresses = [host.address if host else "127.0.0.1" for host in self.hosts]
         follow = f"replicaof {addresses[0]} {ports[0]}\n"
-        self.servers = [self._stack.enter_context(Server(settings, "" if number == 0 else follow, host=host, port=port))
+        self.servers = [self._stack.enter_context(Server(settings, self.users[0] + ("" if number == 0 else follow), host=host, port=port))
                         for number, (host, port) in enumerate(zip(self.hosts, ports))]
         known = [(address, free_port(), secrets.token_hex(20)) for address in addresses]
         self.sentinels = [self._stack.enter_context(self._sentinel(number, known)) for number in range(3)]
-        self.url = "redis+sentinel://" + ",".join(sentinel.place for sentinel in self.sentinels) + f"/{NAME}/0"
+        places = ",".join(sentinel.place for sentinel in self.sentinels)
+        login, at_sentinels = ("sendquotad:CHANGE-ME@", "?sentinel_user=sendquotad&sentinel_password=CHANGE-ME") if self.users[0] else ("", "")
+        self.url = f"redis+sentinel://{login}{places}/{NAME}/0{at_sentinels}"
         wait_for(self._is_ready, "the Sentinels know each other and two replicas")
 
     def _sentinel(self, number, known):
@@ -48,7 +54,7 @@ class Sentinels:
                  f"sentinel parallel-syncs {NAME} 2"]
         lines += [f"sentinel known-replica {NAME} {server.address} {server.port}" for server in self.servers[1:]]
         lines += [f"sentinel known-sentinel {NAME} {there} {its_port} {its_id}" for there, its_port, its_id in known if its_id != own]
-        sentinel = Server(config="\n".join(lines) + "\n", words=["--sentinel"], host=self.hosts[number], port=port)
+        sentinel = Server(config="\n".join(lines) + "\n" + self.users[1], words=["--sentinel"], host=self.hosts[number], port=port)
         # Asked for more often than each 10 s, so that a planned failover need not wait for it.
         sentinel("SENTINEL", "DEBUG", "INFO-PERIOD", "500", "PUBLISH-PERIOD", "500")
         return sentinel
@@ -85,6 +91,10 @@ class Sentinels:
     def block(self, identity, text):
         self.master().block(identity, text)
 
+    def refusals(self):
+        """What the servers and the Sentinels have refused to anybody."""
+        return [line for server in (*self.servers, *self.sentinels) for line in server("ACL", "LOG")]
+
     def fail_over(self):
         """A planned failover; returns once another master takes writes."""
         before = self.master()
@@ -99,3 +109,14 @@ class Sentinels:
 
     def __exit__(self, *_):
         self.close()
+
+
+def daemons_at_servers():
+    """The daemons' line of the example, with what it adds behind Sentinels."""
+    text = (CONF / "redis-users.acl.example").read_text()
+    more = re.search(r"Behind sentinels, add to the line of the daemons: +(\+.*)", text).group(1)
+    return f"{re.search('^user sendquotad .*', text, re.M).group()} {more}\n"
+
+
+def daemons_at_sentinels():
+    return re.search("^user sendquotad .*", (CONF / "redis-sentinel-users.acl.example").read_text(), re.M).group() + "\n"

@@ -102,6 +102,27 @@ TEST_CASE("a planned failover costs no more than looking for the new master, and
   WARN(load.longest_ms <= 150);
 }
 
+TEST_CASE("a failover that is given up changes nothing, not even when the chosen replica becomes a master too late") {
+  RedisSentinels sentinels;
+  TopologyRig rig(sentinels.url());
+  Load load(rig, "n");
+  REQUIRE(comes_true([&] { return load.answered > 100; }));
+  for (const std::size_t replica : {1U, 2U}) sentinels.data(replica).stop();
+  REQUIRE(sentinels.sentinel(0).ask("SENTINEL FAILOVER mymaster").starts_with("+OK"));
+  const auto says = [&](const char* question, const char* word) { return sentinels.sentinel(0).ask(question).find(word) != std::string::npos; };
+  REQUIRE(comes_true([&] { return says("SENTINEL REPLICAS mymaster", "promoted"); }, 5s));
+  REQUIRE(comes_true([&] { return !says("SENTINEL MASTER mymaster", "failover_in_progress"); }, 10s));
+  for (const std::size_t replica : {1U, 2U}) sentinels.data(replica).cont();
+  const auto before = load.answered.load();
+  REQUIRE(comes_true([&] { return sentinels.master() != 0; }));
+  REQUIRE(comes_true([&] { return load.answered > before + 100; }, 5s));
+  load.end();
+  CHECK(load.refused == 0);
+  CHECK(load.possibly == 0);
+  CHECK(value_of(sentinels.data(0), "n") == load.answered);
+  CHECK(rig.reports().empty());
+}
+
 TEST_CASE("a master that comes back after a failover gets no charges, though it still calls itself one") {
   RedisSentinels sentinels;
   TopologyRig rig(sentinels.url());
