@@ -61,9 +61,9 @@ std::optional<Event> Delivery::next() const {
     case Step::rcpt:
       return rcpt_event(message_, index_, accepted_);
     case Step::headers:
-      return header_event(message_.headers[index_]);
+      return header_event(message_, index_);
     case Step::body:
-      return body_event(std::string_view(message_.body).substr(index_, max_body_chunk));
+      return body_event(message_, index_);
     case Step::data:
     case Step::end_of_headers:
     case Step::end_of_message:

@@ -111,11 +111,22 @@ Event rcpt_event(const Message& message, std::size_t index, std::size_t accepted
   return event;
 }
 
-Event bare_event(const Message& message, Command command) {
-  auto event = bare_event(command);
+namespace {
+
+Event with_queue_id(Event event, const Message& message) {
   event.macros = {{"i", message.queue_id}};
   event.on_request = message_facts(message);
   return event;
 }
+
+}  // namespace
+
+Event header_event(const Message& message, std::size_t index) { return with_queue_id(header_event(message.headers[index]), message); }
+
+Event body_event(const Message& message, std::size_t offset) {
+  return with_queue_id(body_event(std::string_view(message.body).substr(offset, max_body_chunk)), message);
+}
+
+Event bare_event(const Message& message, Command command) { return with_queue_id(bare_event(command), message); }
 
 }  // namespace milter::mta

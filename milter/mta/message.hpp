@@ -55,6 +55,9 @@ struct Message {
 [[nodiscard]] Event mail_event(const Message& message);
 /// The event for the recipient at `index`, of which `accepted` were accepted before it.
 [[nodiscard]] Event rcpt_event(const Message& message, std::size_t index, std::size_t accepted);
+/// Postfix tells the macros of the end of headers before each header too, and those of the end of message before the body.
+[[nodiscard]] Event header_event(const Message& message, std::size_t index);
+[[nodiscard]] Event body_event(const Message& message, std::size_t offset);
 /// Data, end of headers or end of message.
 [[nodiscard]] Event bare_event(const Message& message, Command command);
 

@@ -25,9 +25,9 @@ constexpr std::array rules = {
     Rule{Command::rcpt, 0x8, 0x8000, Stage::rcpt},
     Rule{Command::data, 0x200, 0x10000, Stage::data},
     Rule{Command::unknown, 0x100, 0x20000, std::nullopt},
-    Rule{Command::header, 0x20, 0x80, std::nullopt},
+    Rule{Command::header, 0x20, 0x80, Stage::end_of_headers},
     Rule{Command::end_of_headers, 0x40, 0x40000, Stage::end_of_headers},
-    Rule{Command::body, 0x10, 0x80000, std::nullopt},
+    Rule{Command::body, 0x10, 0x80000, Stage::end_of_message},
     Rule{Command::end_of_message, 0, 0, Stage::end_of_message},
 };
 

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "milter/mta/negotiation.hpp"
+
 using namespace milter::mta;
 using namespace std::string_literals;
 
@@ -52,6 +54,18 @@ TEST_CASE("over SMTP the queue id is there once a recipient was accepted") {
   CHECK(rcpt_event(message, 1, 1).macros.front() == queue_id);
   CHECK(bare_event(message, Command::data).macros == Macros{queue_id});
   CHECK(bare_event(message, Command::end_of_message).macros == Macros{queue_id});
+}
+
+TEST_CASE("each header and each piece of body is told with the queue id") {
+  auto message = from_login();
+  message.headers = {{"To", "a"}};
+  message.body = "text";
+  for (const auto& event : {header_event(message, 0), body_event(message, 0)}) CHECK(event.macros == Macros{{"i", "4Xy"}});
+  Negotiated negotiated;
+  negotiated.wanted[Stage::end_of_headers] = {};
+  negotiated.wanted[Stage::end_of_message] = {"j"};
+  CHECK(negotiated.macros_of(header_event(message, 0)).empty());
+  CHECK(negotiated.macros_of(body_event(message, 0)) == Macros{{"j", "mail.example.test"}});
 }
 
 TEST_CASE("locally there is a queue id at once, no brackets, no login, no route and no port") {
