@@ -10,7 +10,6 @@ none accepted. The table stays in BUILD/faults.txt.
 
 import contextlib
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -57,12 +56,12 @@ def main(wanted=""):
             if path.name in ALONE:
                 more = run_file(path, wanted, {**environment, "SENDQUOTA_FAULTS_ALONE": "1"})
                 passed, failed = passed + more.passed, failed + more.failed
-        for test in figures.not_judged(figures.recorded(environment["SENDQUOTA_FIGURES"])):
-            print(f"-- {test} once more, alone: the machine stood still meanwhile", file=sys.stderr)
-            file, name = re.search(r"(\w+\.py)::(.+)", test).groups()
-            again = run_file(HERE / file, environment=environment, test=name)
+        rows = figures.recorded(environment["SENDQUOTA_FIGURES"])
+        for path, node in [each for each in failed if not figures.is_judged(rows, each[1].split("/")[-1])]:
+            print(f"-- {node} once more, alone: the machine stood still meanwhile", file=sys.stderr)
+            again = run_file(path, environment=environment, test=node.split("::", 1)[-1])
             if again.passed and not again.failed:
-                passed, failed = passed + 1, [each for each in failed if not each[1].endswith(f"{file}::{name}")]
+                passed, failed = passed + 1, [each for each in failed if each != (path, node)]
         rows = figures.recorded(environment["SENDQUOTA_FIGURES"])
     (BUILD / "faults.txt").write_text(figures.table(rows) + "\n", encoding="utf-8")
     print(figures.table(rows), file=sys.stderr)

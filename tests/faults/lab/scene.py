@@ -118,7 +118,7 @@ class Scene:
         summary, messages = self.load.summary, self.load.messages
         row = {"fault": name, "messages": len(messages), "lost": summary["lost"], "twice": summary["unasked"],
                "dropped": len(summary["drops"]), "stolen": 100 * stolen_since(self._machine), **self._times(messages), **self._verdicts(messages, bound),
-               "recovery": self._recovery(reached_at_end)}
+               "recovery": self._recovery(reached_at_end), "failovers": getattr(self.store, "failovers", 0)}
         if uncharged is not None:
             row["charges"] = self._charges(messages, uncharged)
         if restarts:

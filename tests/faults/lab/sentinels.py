@@ -95,6 +95,11 @@ class Sentinels:
         """What the servers and the Sentinels have refused to anybody."""
         return [line for server in (*self.servers, *self.sentinels) for line in server("ACL", "LOG")]
 
+    @property
+    def failovers(self):
+        """How often the master has changed, as the Sentinel that saw most of it tells."""
+        return max(sentinel.log().count("+switch-master") for sentinel in self.sentinels)
+
     def fail_over(self):
         """A planned failover; returns once another master takes writes."""
         before = self.master()
