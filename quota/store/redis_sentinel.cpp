@@ -62,13 +62,20 @@ Result<RedisLayout, StoreError> SentinelDiscovery::find(Deadline deadline) {
 
 /// The replica that a failover under way has made the master already, whomever the sentinels still name.
 std::optional<RedisServerName> SentinelDiscovery::promoted(const Choice& named, Deadline deadline) {
-  for (const auto& sentinel : sentinels_) {
+  for (auto& sentinel : sentinels_) {
     if (!sentinel.told || !sentinel.told->chosen || sentinel.told->epoch < named.epoch) continue;
-    const auto& chosen = *sentinel.told->chosen;
+    const auto chosen = *sentinel.told->chosen;
     if (chosen == master_) return chosen;
-    if (const auto role = role_of(chosen, deadline); role && *role == "master") return chosen;
+    const auto role = role_of(chosen, deadline);
+    if (role && *role == "master" && still_wants(sentinel, chosen, deadline)) return chosen;
   }
   return {};
+}
+
+/// A replica that was slow to answer may have obeyed after the failover was given up.
+bool SentinelDiscovery::still_wants(Sentinel& sentinel, const RedisServerName& chosen, Deadline deadline) {
+  const auto told = ask(sentinel, deadline);
+  return told && (told->chosen == chosen || told->master == chosen);
 }
 
 // At once, so that one that does not answer keeps nobody from hearing the others.

@@ -48,6 +48,7 @@ class SentinelDiscovery final : public RedisDiscovery {
   [[nodiscard]] Result<Told, StoreError> read(std::span<const RedisReply> replies, const RedisServerName& said_by) const;
   [[nodiscard]] std::optional<RedisServerName> chosen_by(RedisConnection& sentinel, Deadline deadline) const;
   [[nodiscard]] std::optional<RedisServerName> promoted(const Choice& named, Deadline deadline);
+  [[nodiscard]] bool still_wants(Sentinel& sentinel, const RedisServerName& chosen, Deadline deadline);
   [[nodiscard]] Result<Choice, StoreError> choose() const;
   [[nodiscard]] StoreError why_none() const;
   void learn_sentinels();
