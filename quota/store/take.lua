@@ -22,152 +22,179 @@
 --       was at now, before anything was taken; refusals: the count after counting this one, 0 where none was counted.
 -- All numbers are integers below 2^53, which a Lua number holds exactly.
 
+-- It runs for every message of a cluster: no table is made of a charge, no number is read from its text twice, and what a call
+-- costs decides what is called.
+
 local exact = 9007199254740992
-local fmod, format = math.fmod, string.format
+local call, format, match = redis.call, string.format, string.match
+local keys, arg = KEYS, ARGV
+local width = 10   -- arguments of a charge: 0 field, 1 amount, 2 burst, 3 period, 4 tokens, 5 interval, 6 cost, 7 group, 8 refusals field, 9 window
+local verb, now = arg[2], arg[1]
+if now == '' then
+  local time = call('TIME')
+  local micros = time[2] + 0
+  now = time[1] * 1000 + (micros - micros % 1000) / 1000
+else
+  now = now + 0
+end
 
-local function text_of(number) return format('%.0f', number) end
-
-local function quotient(value, by) return (value - fmod(value, by)) / by end
-
+-- a % b is exact below 2^53, and a sixth of math.fmod's price.
 local function ceil_div(value, by)
-  local rest = fmod(value, by)
-  return (value - rest) / by + (rest > 0 and 1 or 0)
+  local rest = value % by
+  if rest > 0 then return (value - rest) / by + 1 end
+  return value / by
 end
 
 local function gcd(a, b)
-  while b ~= 0 do a, b = b, fmod(a, b) end
+  while b ~= 0 do a, b = b, a % b end
   return a
 end
 
--- used/burst remainder amount time, or nothing where the text is none or cannot be counted exactly
-local function parse(text, period)
-  if not text then return nil end
-  local used, burst, remainder, amount, written = string.match(text, '^(%d+)/(%d+) (%d+) (%d+) (%d+)$')
-  if not used then return nil end
-  used, burst, remainder, amount, written = tonumber(used), tonumber(burst), tonumber(remainder), tonumber(amount), tonumber(written)
-  if burst < 1 or amount < 1 or burst >= exact or remainder >= exact or amount >= exact or written >= exact then return nil end
-  local divisor = gcd(amount, period)
-  local interval = period / divisor
-  if remainder >= interval or used > quotient(exact - 1 - remainder, interval) then return nil end
-  return {scaled = used * interval + remainder, burst = burst, amount = amount, tokens = amount / divisor, interval = interval, written = written}
-end
-
--- what is used at now, in tokens times interval of the charge's own limit
-local function level(before, charge, now)
-  local elapsed = now - before.written
-  if elapsed < 0 then elapsed = 0 end
-  local scaled = before.scaled
-  if elapsed >= ceil_div(scaled, before.tokens) then scaled = 0 else scaled = scaled - elapsed * before.tokens end
-  if before.amount == charge.amount and before.burst == charge.burst then return scaled end
-  local used = ceil_div(scaled, before.interval)
-  if used > charge.burst then used = charge.burst end
-  return used * charge.interval
-end
-
-local now
-if ARGV[1] ~= '' then
-  now = tonumber(ARGV[1])
-else
-  local time = redis.call('TIME')
-  now = time[1] * 1000 + quotient(tonumber(time[2]), 1000)
-end
-local verb = ARGV[2]
-
--- Look.
-local charges, at = {}, 3
-local holds = {e = true, o = true}
-for k = 1, #KEYS do
-  local count = tonumber(ARGV[at])
-  local fields = {}
-  for i = 1, count do fields[i] = ARGV[at + 1 + (i - 1) * 10] end
-  local texts = redis.call('HMGET', KEYS[k], unpack(fields))
-  for i = 1, count do
-    local from = at + 1 + (i - 1) * 10
-    local charge = {
-      key = KEYS[k], field = ARGV[from], amount = tonumber(ARGV[from + 1]), burst = tonumber(ARGV[from + 2]),
-      tokens = tonumber(ARGV[from + 4]), interval = tonumber(ARGV[from + 5]), cost = tonumber(ARGV[from + 6]),
-      group = ARGV[from + 7], refusals_field = ARGV[from + 8], window = tonumber(ARGV[from + 9]), refusals = 0
-    }
-    local before = parse(texts[i], tonumber(ARGV[from + 3]))
-    charge.scaled = before and level(before, charge, now) or 0
-    charge.stepped_back = before and now < before.written
-    charge.holds = charge.cost <= charge.burst and charge.scaled <= (charge.burst - charge.cost) * charge.interval
-    if not charge.holds then holds[charge.group] = false end
-    charges[#charges + 1] = charge
+-- What is used at now, in tokens times interval of the charge's limit, and whether it was written by a clock that was ahead.
+-- The text is used/burst remainder amount time; one that is none, or cannot be counted exactly, is an empty record.
+local function level(text, from, burst)
+  local used, old_burst, remainder, old_amount, written = match(text, '^(%d+)/(%d+) (%d+) (%d+) (%d+)$')
+  if not used then return 0 end
+  local tokens, interval = arg[from + 4], arg[from + 5]
+  local is_same = old_amount == arg[from + 1] and old_burst == arg[from + 2]
+  if not is_same then
+    old_burst, old_amount = old_burst + 0, old_amount + 0
+    if old_burst < 1 or old_amount < 1 or old_burst >= exact or old_amount >= exact then return 0 end
+    local period = arg[from + 3] + 0
+    local divisor = gcd(old_amount, period)
+    tokens, interval = old_amount / divisor, period / divisor
+    is_same = old_amount == arg[from + 1] + 0 and old_burst == burst
   end
-  at = at + 1 + count * 10
+  used, remainder, written = used + 0, remainder + 0, written + 0
+  -- Beyond 2^53 a product is not exact, but it is not below it either.
+  local scaled = used * interval + remainder
+  if remainder >= interval or written >= exact or scaled >= exact then return 0 end
+  local elapsed = now - written
+  if elapsed > 0 then
+    local refilled = elapsed * tokens
+    if refilled >= scaled then return 0 end
+    scaled = scaled - refilled
+  end
+  if is_same then return scaled, elapsed < 0 end
+  used = ceil_div(scaled, interval)
+  if used > burst then used = burst end
+  return used * arg[from + 5], elapsed < 0
+end
+
+-- Look. What was read or found stays in the charge's arguments: 3 what is used, 4 to 6 as numbers.
+local enforced, observed = true, true
+local fails, was_ahead   -- by the place of a charge: rare
+local at = 3
+for k = 1, #keys do
+  local count = arg[at]
+  local texts, is_one = nil, count == '1'
+  if is_one then
+    count = 1
+    texts = call('HGET', keys[k], arg[at + 1])
+  else
+    count = count + 0
+    texts = {}
+    for i = 1, count do texts[i] = arg[at + 1 + (i - 1) * width] end
+    texts = call('HMGET', keys[k], unpack(texts))
+  end
+  arg[at] = count
+  local from = at + 1
+  for i = 1, count do
+    local burst, interval, cost = arg[from + 2] + 0, arg[from + 5] + 0, arg[from + 6]
+    if cost == '1' then cost = 1 else cost = cost + 0 end
+    arg[from + 4], arg[from + 5], arg[from + 6] = arg[from + 4] + 0, interval, cost
+    local text, scaled, ahead = texts, 0
+    if not is_one then text = texts[i] end
+    if text then scaled, ahead = level(text, from, burst) end
+    arg[from + 3] = scaled
+    if ahead then
+      was_ahead = was_ahead or {}
+      was_ahead[from] = true
+    end
+    if cost > burst or scaled > (burst - cost) * interval then
+      fails = fails or {}
+      fails[from] = true
+      local group = arg[from + 7]
+      if group == 'e' then enforced = false elseif group == 'o' then observed = false end
+    end
+    from = from + width
+  end
+  at = from
 end
 
 -- Take, or count the refusals.
-local taken = {e = holds.e, o = holds.e and holds.o}
-if verb == 'commit' or verb == 'repay' then taken = {e = true, o = true} end
-if verb == 'look' then holds, taken = {}, {} end
-local wanted_ttl, counted = {}, {}
-
-local function keep(key, ttl)
-  if ttl < 1 then ttl = 1 end
-  if not wanted_ttl[key] or wanted_ttl[key] < ttl then wanted_ttl[key] = ttl end
+local take_enforced, take_observed = enforced, enforced and observed
+if verb == 'commit' or verb == 'repay' then
+  take_enforced, take_observed = true, true
+elseif verb == 'look' then
+  take_enforced, take_observed = false, false
 end
 
-local function write(charge, scaled)
-  local remainder = fmod(scaled, charge.interval)
-  redis.call('HSET', charge.key, charge.field, text_of((scaled - remainder) / charge.interval) .. '/' .. text_of(charge.burst) .. ' ' ..
-    text_of(remainder) .. ' ' .. text_of(charge.amount) .. ' ' .. text_of(now))
-  keep(charge.key, ceil_div(scaled, charge.tokens))
+-- Two limits of one quota that fail are one refusal. Returns the count and the time until its window has passed.
+local counted
+local function count_refusal(key, from)
+  local field, window = arg[from + 8], arg[from + 9] + 0
+  local name = key .. ' ' .. field
+  counted = counted or {}
+  if counted[name] then return counted[name], 0 end
+  local text = call('HGET', key, field)
+  local number, since
+  if text then number, since = match(text, '^(%d+) (%d+)$') end
+  if number then number, since = number + 0, since + 0 end
+  if not number or number >= exact or since >= exact or now < since or now - since >= window then number, since = 0, now end
+  if number < exact - 1 then number = number + 1 end
+  counted[name] = number
+  call('HSET', key, field, format('%d %d', number, since))
+  return number, since + window - now
 end
 
--- What is used after a charge was taken. A debt stays within what parse() accepts.
-local function spent(charge)
-  local cost, full = charge.cost * charge.interval, charge.burst * charge.interval
-  if verb == 'repay' then return math.max(charge.scaled, math.min(charge.scaled + cost, full)) end
-  local most = quotient(exact - 1, charge.interval) * charge.interval
-  if cost > most - charge.scaled then return most end
-  return charge.scaled + cost
-end
-
-local function is_refused(charge)
-  if verb == 'commit' then return charge.group == 'r' end
-  return verb == 'take' and charge.group == 'e' and not charge.holds
-end
-
--- Two limits of one quota that fail are one refusal.
-local function count_refusal(charge)
-  local name = charge.key .. ' ' .. charge.refusals_field
-  if not counted[name] then
-    local text = redis.call('HGET', charge.key, charge.refusals_field)
-    local count, since
-    if text then count, since = string.match(text, '^(%d+) (%d+)$') end
-    count, since = tonumber(count), tonumber(since)
-    if not count or count >= exact or since >= exact or now < since or now - since >= charge.window then count, since = 0, now end
-    if count < exact - 1 then count = count + 1 end
-    counted[name] = count
-    redis.call('HSET', charge.key, charge.refusals_field, text_of(count) .. ' ' .. text_of(since))
-    keep(charge.key, since + charge.window - now)
-  end
-  charge.refusals = counted[name]
-end
-
-if verb ~= 'peek' then
-  for _, charge in ipairs(charges) do
-    if taken[charge.group] and charge.cost > 0 then
-      write(charge, spent(charge))
-    elseif charge.stepped_back then
-      -- A clock that stepped back must not stop the refill until it has caught up.
-      write(charge, charge.scaled)
+local reply = {now, take_enforced and 1 or 0, take_observed and 1 or 0}
+local place = 3
+at = 3
+for k = 1, #keys do
+  local key, count, from = keys[k], arg[at], at + 1
+  local kept_for, written = 0   -- more than 0: something is written; several fields of a record in one command
+  for _ = 1, count do
+    local scaled, interval, cost, group, refusals = arg[from + 3], arg[from + 5], arg[from + 6], arg[from + 7], 0
+    local remainder = scaled % interval
+    local used = (scaled - remainder) / interval
+    if verb ~= 'peek' then
+      local after
+      if cost > 0 and ((group == 'e' and take_enforced) or (group == 'o' and take_observed)) then
+        -- A debt stays within what level() accepts; what is paid back stays within the bucket.
+        after = scaled + cost * interval
+        if after >= exact - interval then after = math.min(after, exact - 1 - (exact - 1) % interval) end
+        if verb == 'repay' then after = math.max(scaled, math.min(after, arg[from + 2] * interval)) end
+      elseif was_ahead and was_ahead[from] then
+        -- A clock that stepped back must not stop the refill until it has caught up.
+        after = scaled
+      end
+      if after then
+        local lasts, rest = ceil_div(after, arg[from + 4]), after % interval
+        if lasts < 1 then lasts = 1 end
+        if lasts > kept_for then kept_for = lasts end
+        local text = format('%d/%s %d %s %d', (after - rest) / interval, arg[from + 2], rest, arg[from + 1], now)
+        if count == 1 then
+          call('HSET', key, arg[from], text)
+        else
+          written = written or {key}
+          written[#written + 1] = arg[from]
+          written[#written + 1] = text
+        end
+      end
+      if arg[from + 8] ~= '' and ((verb == 'commit' and group == 'r') or (verb == 'take' and group == 'e' and fails and fails[from])) then
+        local lasts
+        refusals, lasts = count_refusal(key, from)
+        if lasts > kept_for then kept_for = lasts end
+      end
     end
-    if is_refused(charge) and charge.refusals_field ~= '' then count_refusal(charge) end
+    reply[place + 1], reply[place + 2], reply[place + 3] = used, remainder, refusals
+    place, from = place + 3, from + width
   end
-  -- A record is forgotten when all that it holds has passed; its time is only ever extended.
-  for key, ttl in pairs(wanted_ttl) do
-    if redis.call('PTTL', key) < ttl then redis.call('PEXPIRE', key, text_of(ttl)) end
-  end
-end
-
-local reply = {now, taken.e and 1 or 0, taken.o and 1 or 0}
-for _, charge in ipairs(charges) do
-  local remainder = fmod(charge.scaled, charge.interval)
-  reply[#reply + 1] = (charge.scaled - remainder) / charge.interval
-  reply[#reply + 1] = remainder
-  reply[#reply + 1] = charge.refusals
+  at = from
+  if written then call('HSET', unpack(written)) end
+  -- A record is forgotten when all that it holds has passed. Its time is only ever extended, and then by more than is needed now:
+  -- telling Redis of it costs as much as writing the bucket does.
+  if kept_for > 0 and call('PTTL', key) < kept_for then call('PEXPIRE', key, kept_for + (kept_for - kept_for % 8) / 8 + 60000) end
 end
 return reply

@@ -58,7 +58,7 @@ TEST_CASE_TEMPLATE_DEFINE("a block's mark keeps the buckets and starts its quota
   const Fields want{{"mailbox messages/1h", "1/1 0 1 1763790000000"}, {"daily refusals", "3 1763790000000"},
                     {"ladder", "2 1764394800000"}, {"block", "b1"}};
   CHECK(fields(fixture, user("alice")) == want);
-  CHECK_LIFETIME(fixture, user("alice"), start, 168h);
+  check_lifetime(fixture, user("alice"), start, 168h);
 
   // The same id again, by the other daemons of a cluster: what was counted since stays.
   REQUIRE(counts_of(fixture, std::vector{batches[0]}) == std::vector<std::int64_t>{7});
@@ -75,13 +75,13 @@ TEST_CASE_TEMPLATE_DEFINE("a block that was made to last longer keeps its record
     return record_of(fixture, user("alice")).ladder;
   };
   CHECK(mark(Ladder{2, start + 25h}, start + 1h) == Ladder{2, start + 25h});
-  CHECK_LIFETIME(fixture, user("alice"), start, 25h);
+  check_lifetime(fixture, user("alice"), start, 25h);
   CHECK(mark(Ladder{2, start + 124h}, start + 100h) == Ladder{2, start + 124h});
-  CHECK_LIFETIME(fixture, user("alice"), start, 124h);
+  check_lifetime(fixture, user("alice"), start, 124h);
   CHECK(mark({}, start + 200h) == Ladder{2, start + 124h});  // by hand from now on
-  CHECK_LIFETIME(fixture, user("alice"), start, 200h);
+  check_lifetime(fixture, user("alice"), start, 200h);
   CHECK(mark(Ladder{2, start + 25h}, start + 1h) == Ladder{2, start + 124h});  // a daemon that still reads the old text
-  CHECK_LIFETIME(fixture, user("alice"), start, 200h);
+  check_lifetime(fixture, user("alice"), start, 200h);
 }
 
 TEST_CASE_TEMPLATE_DEFINE("a block by hand leaves ladder and refusals; without an end it is kept for a year", Fixture, ledger_mark_by_hand) {
@@ -91,7 +91,7 @@ TEST_CASE_TEMPLATE_DEFINE("a block by hand leaves ladder and refusals; without a
   const auto record = record_of(fixture, user("alice"));
   CHECK(record.block == "b2");
   CHECK(record.ladder == Ladder{2, start + 24h});
-  CHECK_LIFETIME(fixture, user("alice"), start, endless_block_kept_for);
+  check_lifetime(fixture, user("alice"), start, endless_block_kept_for);
 }
 
 TEST_CASE_TEMPLATE_DEFINE("of all who see a release, one empties the record", Fixture, ledger_release) {
