@@ -7,7 +7,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <boost/asio/buffer.hpp>
 #include <cerrno>
 #include <system_error>
 
@@ -39,10 +38,11 @@ SocketError failure(const TransferStep& step) {
   return {SocketError::Kind::failed, 0, step.text};
 }
 
-// One system call on a plain socket, as a step.
-TransferStep step_of(const error_code& wrong, std::size_t count, TransferStep::Is would_block) {
-  if (!wrong) return {TransferStep::Is::done, count};
-  if (wrong == boost::asio::error::would_block) return {would_block};
+// What a system call on a plain socket returned, as a step.
+TransferStep step_of(ssize_t count, TransferStep::Is would_block) {
+  if (count >= 0) return {TransferStep::Is::done, static_cast<std::size_t>(count)};
+  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return {would_block};
+  const auto wrong = last_error();
   return {is_end(wrong) ? TransferStep::Is::closed : TransferStep::Is::failed, 0, text_of(wrong)};
 }
 
@@ -157,18 +157,18 @@ Result<void, SocketError> DeadlineSocket::start_tls(const TlsContext& context, c
   }
 }
 
+// The system's own calls, here and below: Asio promises nothing where one thread writes and another reads.
 TransferStep DeadlineSocket::send_some(std::string_view bytes) {
   if (tls_) return tls_->write(bytes);
-  error_code wrong;
-  const auto count = socket_.send(boost::asio::buffer(bytes), 0, wrong);
-  return step_of(wrong, count, TransferStep::Is::wants_write);
+  const auto count = ::send(socket_.native_handle(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  return step_of(count, TransferStep::Is::wants_write);
 }
 
 TransferStep DeadlineSocket::receive_some(std::span<char> buffer) {
   if (tls_) return tls_->read(buffer);
-  error_code wrong;
-  const auto count = socket_.receive(boost::asio::buffer(buffer.data(), buffer.size()), 0, wrong);
-  return step_of(wrong, count, TransferStep::Is::wants_read);
+  const auto count = ::recv(socket_.native_handle(), buffer.data(), buffer.size(), 0);
+  if (count == 0 && !buffer.empty()) return {TransferStep::Is::closed, 0, text_of(boost::asio::error::eof)};
+  return step_of(count, TransferStep::Is::wants_read);
 }
 
 // Empty: the step can be tried again. Requires: it is not done.
@@ -225,6 +225,8 @@ bool DeadlineSocket::silent() {
   const auto seen = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   return seen < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
 }
+
+void DeadlineSocket::shut_down() { ::shutdown(socket_.native_handle(), SHUT_RDWR); }
 
 void DeadlineSocket::close() {
   error_code ignored;

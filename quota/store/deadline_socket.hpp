@@ -6,7 +6,7 @@
 // resets it for ever. TLS, where it is wanted, lies between the waiting and the moving of bytes: both kinds of connection
 // wait in the same loops, TLS at times for reading while it writes and the other way round.
 // Sockets are close-on-exec from birth (hooks are spawned at any time), and writing to a closed one raises no signal.
-// Threads: one at a time; only Waker::wake() comes from others.
+// Threads: one at a time, but that one may write while another reads; Waker::wake() and shut_down() from any.
 #pragma once
 
 #include <boost/asio/generic/stream_protocol.hpp>
@@ -79,6 +79,9 @@ class DeadlineSocket {
 
   [[nodiscard]] bool is_open() const { return socket_.is_open(); }
   void close();
+
+  /// Nothing moves from now on, and who waits is told; the descriptor stays until close().
+  void shut_down();
 
  private:
   [[nodiscard]] Result<void, SocketError> open(const Endpoint& endpoint);

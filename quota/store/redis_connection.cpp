@@ -238,7 +238,34 @@ StoreError RedisConnection::fail(const SocketError& why, Executed executed) {
 
 StoreError RedisConnection::fail_as_nonsense(const std::string& why) {
   close();
-  return {StoreErrorKind::nonsense, Executed::possibly, printed(endpoint_) + ": the reply is not accepted: " + why};
+  return nonsense(why);
+}
+
+StoreError RedisConnection::nonsense(const std::string& why) const {
+  return {StoreErrorKind::nonsense, Executed::possibly, name() + ": the reply is not accepted: " + why};
+}
+
+std::string RedisConnection::name() const { return printed(endpoint_); }
+
+Result<void, RedisConnection::WriteError> RedisConnection::write(std::string_view bytes, Deadline deadline) {
+  const auto sent = socket_.write_all(bytes, deadline);
+  if (sent) return {};
+  const auto& why = sent.error();
+  return WriteError{{kind_of(why.kind), Executed::possibly, name() + ": " + why.text}, why.written};
+}
+
+Result<std::size_t, StoreError> RedisConnection::read(std::span<char> buffer, Deadline deadline) {
+  auto count = socket_.read_some(buffer, deadline);
+  if (!count && count.error().kind == SocketError::Kind::timed_out)
+    if (const auto late = socket_.read_now(buffer); late && *late > 0) count = *late;
+  if (!count) return StoreError{kind_of(count.error().kind), Executed::possibly, name() + ": " + count.error().text};
+  return *count;
+}
+
+Result<std::optional<RedisReply>, StoreError> RedisConnection::next_reply(const ReplyLimits& limits) {
+  auto reply = reader_.next(limits);
+  if (!reply) return nonsense(reply.error());
+  return std::move(*reply);
 }
 
 }  // namespace quota

@@ -73,6 +73,24 @@ class RedisConnection {
 
   void close() { socket_.close(); }
 
+  // For a pipeline (redis_pipeline.hpp), which keeps the order of questions and replies itself: one thread may write while
+  // another reads. Nothing here closes the connection.
+  struct WriteError {
+    StoreError why;
+    std::size_t written;  ///< bytes that the system has taken
+  };
+  [[nodiscard]] Result<void, WriteError> write(std::string_view bytes, Deadline deadline);
+  /// Waits for bytes; after the deadline it takes what is there. Errors: timed_out where there is nothing.
+  [[nodiscard]] Result<std::size_t, StoreError> read(std::span<char> buffer, Deadline deadline);
+  void feed(std::string_view bytes) { reader_.feed(bytes); }
+  /// The next reply of what was fed; empty when more bytes are needed.
+  [[nodiscard]] Result<std::optional<RedisReply>, StoreError> next_reply(const ReplyLimits& limits);
+  [[nodiscard]] StoreError nonsense(const std::string& why) const;
+  /// Ends the waiting of both threads: their next step fails.
+  void shut_down() { socket_.shut_down(); }
+  /// The server's address for a person.
+  [[nodiscard]] std::string name() const;
+
  private:
   explicit RedisConnection(boost::asio::io_context& io) : socket_(io) {}
 

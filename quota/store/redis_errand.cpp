@@ -86,8 +86,8 @@ std::vector<RedisErrand::Answer> RedisErrand::run(std::span<const RedisQuestion>
     auto batches = by_server(tasks);
     if (batches.empty()) break;
     should_pause_ = false;
-    for (auto& batch : batches) send(batch, deadline, batches.size() == 1);
-    for (auto& batch : batches) receive(batch, deadline, limits);
+    for (auto& batch : batches) send(batch, deadline, limits, batches.size() == 1);
+    for (auto& batch : batches) receive(batch, deadline);
     if (should_pause_) pause_until(deadline);
   }
   std::vector<Answer> answers;
@@ -118,7 +118,7 @@ std::vector<RedisErrand::Batch> RedisErrand::by_server(std::vector<Task>& tasks)
   return batches;
 }
 
-void RedisErrand::send(Batch& batch, Deadline deadline, bool is_alone) const {
+void RedisErrand::send(Batch& batch, Deadline deadline, const ReplyLimits& limits, bool is_alone) const {
   if (Clock::now() >= deadline) {
     for (auto* task : batch.tasks) task->answer = too_late(task->said ? &*task->said : nullptr);
     return;
@@ -137,7 +137,7 @@ void RedisErrand::send(Batch& batch, Deadline deadline, bool is_alone) const {
     auto loan = batch.server->borrow(connect_by);
     if (!loan) return batch.end(loan.error());
     batch.loan = std::move(*loan);
-    const auto sent = batch.loan->send_all(commands, deadline);
+    const auto sent = batch.loan->send_all(commands, deadline, limits);
     if (sent) return;
     if (RedisPool::may_borrow_again(batch.loan, sent.error())) continue;
     batch.server->fail(batch.loan, sent.error());
@@ -145,11 +145,11 @@ void RedisErrand::send(Batch& batch, Deadline deadline, bool is_alone) const {
   }
 }
 
-void RedisErrand::receive(Batch& batch, Deadline deadline, const ReplyLimits& limits) {
+void RedisErrand::receive(Batch& batch, Deadline deadline) {
   for (auto* task : batch.tasks) {
     if (task->answer) continue;
     for (std::size_t left = task->replies(); left > 0; --left) {
-      auto reply = batch.loan->receive(deadline, limits);
+      auto reply = batch.loan->receive(deadline);
       if (!reply) {
         batch.server->fail(batch.loan, reply.error());
         return batch.end(reply.error());

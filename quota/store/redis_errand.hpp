@@ -41,8 +41,8 @@ class RedisErrand {
 
   void find_servers(std::vector<Task>& tasks) const;
   [[nodiscard]] static std::vector<Batch> by_server(std::vector<Task>& tasks);
-  void send(Batch& batch, Deadline deadline, bool is_alone) const;
-  void receive(Batch& batch, Deadline deadline, const ReplyLimits& limits);
+  void send(Batch& batch, Deadline deadline, const ReplyLimits& limits, bool is_alone) const;
+  void receive(Batch& batch, Deadline deadline);
   void take_reply(Task& task, const RedisPool::Loan& loan, RedisReply reply);
   void take_error(Task& task, const RedisPool::Loan& loan, const ServerError& error);
   void redirect(Task& task, const ServerError& error);

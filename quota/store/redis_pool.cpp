@@ -32,28 +32,43 @@ RedisPool::RedisPool(RedisServerName server, RedisLogin login, Resolver& resolve
 }
 
 Result<RedisPool::Loan, StoreError> RedisPool::borrow(Deadline deadline) {
-  std::uint64_t term = 0;
-  auto turn = take_turn(deadline, term);
-  if (!turn) return turn.error();
-  auto kept = std::move(*turn);
-  while (kept && !kept->still_good()) kept = other_idle();
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    if (failure_) return not_asked(*failure_);
+    if (pipeline_ && pipeline_->is_open()) return Loan(pipeline_, true, term_, Clock::now());
+    if (!is_being_opened_) break;
+    if (opened_.wait_until(lock, deadline) == std::cv_status::timeout)
+      return StoreError{StoreErrorKind::timed_out, Executed::no, "a connection was being opened until the deadline"};
+  }
+  is_being_opened_ = true;
+  const auto term = term_;
+  lock.unlock();
+  return open(term, deadline);
+}
+
+/// Requires: is_being_opened_ was set by the caller.
+Result<RedisPool::Loan, StoreError> RedisPool::open(std::uint64_t term, Deadline deadline) {
   const auto since = Clock::now();
-  if (kept) return Loan(kept.release(), {this, Origin::kept, term, since});
   auto opened = connect(deadline);
-  if (opened) return Loan(opened->release(), {this, Origin::fresh, term, since});
-  free_turn();
+  auto pipeline = opened ? std::make_shared<RedisPipeline>(std::move(*opened)) : nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    is_being_opened_ = false;
+    if (pipeline && !failure_) pipeline_ = pipeline;
+    opened_.notify_all();
+  }
+  if (pipeline) return Loan(std::move(pipeline), false, term, since);
   if (says_much(opened.error(), since)) note(opened.error(), term);
   return opened.error();
 }
 
 bool RedisPool::may_borrow_again(const Loan& loan, const StoreError& error) {
-  return loan.get_deleter().origin == Origin::kept && error.kind == StoreErrorKind::closed && error.executed == Executed::no;
+  return loan.is_kept_ && error.kind == StoreErrorKind::closed && error.executed == Executed::no;
 }
 
 void RedisPool::fail(const Loan& loan, const StoreError& error) {
-  const auto& lent = loan.get_deleter();
-  if (says_much(error, lent.since))
-    note(error, lent.term);
+  if (says_much(error, loan.since_))
+    note(error, loan.term_);
   else
     suspect();
 }
@@ -69,7 +84,7 @@ void RedisPool::suspect() {
 Result<void, StoreError> RedisPool::look(const Question& question, Deadline deadline) {
   auto opened = connect(deadline);
   const auto answered = opened ? question(**opened, deadline) : Result<void, StoreError>(opened.error());
-  std::vector<Connection> dropped;  // closed when the lock is free
+  std::shared_ptr<RedisPipeline> dropped;  // closed when the lock is free
   const std::lock_guard lock(mutex_);
   if (answered)
     serve(std::move(*opened));
@@ -107,87 +122,15 @@ RedisConnection::Opened RedisPool::open_apart(Deadline deadline) {
   return opened;
 }
 
-RedisPool::Level RedisPool::level() const {
-  const std::lock_guard lock(mutex_);
-  return {.open = turns_taken_, .idle = idle_.size()};
-}
-
-// A turn, and with it a kept connection if there is one.
-Result<RedisPool::Connection, StoreError> RedisPool::take_turn(Deadline deadline, std::uint64_t& term) {
-  std::unique_lock lock(mutex_);
-  if (failure_) return not_asked(*failure_);
-  term = term_;
-  if (!idle_.empty()) {
-    auto kept = std::move(idle_.back());
-    idle_.pop_back();
-    return kept;
-  }
-  if (turns_taken_ >= options_.most_connections) return wait_for_turn(lock, deadline);
-  ++turns_taken_;
-  return Connection{};
-}
-
-Result<RedisPool::Connection, StoreError> RedisPool::wait_for_turn(std::unique_lock<std::mutex>& lock,
-                                                                   Deadline deadline) {
-  Waiter self;
-  waiters_.push_back(&self);
-  const bool is_done = self.served.wait_until(lock, deadline, [&] { return self.is_done; });
-  if (is_done && self.failure) return *self.failure;
-  if (is_done) return std::move(self.connection);
-  std::erase(waiters_, &self);
-  return StoreError{StoreErrorKind::timed_out, Executed::no,
-                    "all " + std::to_string(options_.most_connections) + " connections were in use until the deadline"};
-}
-
-// Another idle connection instead of one that turned out to be dead, whose turn is then given up; or none, and the turn
-// stays.
-RedisPool::Connection RedisPool::other_idle() {
-  const std::lock_guard lock(mutex_);
-  if (idle_.empty()) return {};
-  --turns_taken_;  // something is idle, so nobody waits for it
-  auto kept = std::move(idle_.back());
-  idle_.pop_back();
-  return kept;
-}
-
-void RedisPool::give_back(Connection connection) {
-  if (!connection->is_at_rest()) return free_turn();
-  std::unique_lock lock(mutex_);
-  if (failure_) {
-    lock.unlock();
-    return free_turn();
-  }
-  if (waiters_.empty()) return idle_.push_back(std::move(connection));
-  auto& next = *waiters_.front();
-  waiters_.pop_front();
-  next.connection = std::move(connection);
-  next.is_done = true;
-  next.served.notify_one();
-}
-
-void RedisPool::free_turn() {
-  const std::lock_guard lock(mutex_);
-  if (waiters_.empty()) {
-    --turns_taken_;
-    return;
-  }
-  auto& next = *waiters_.front();
-  waiters_.pop_front();
-  next.is_done = true;
-  next.served.notify_one();
-}
-
 // Requires: mutex_ is held.
-void RedisPool::serve(Connection first) {
+void RedisPool::serve(std::unique_ptr<RedisConnection> first) {
   is_suspected_ = false;
   if (std::exchange(failure_, std::nullopt)) ++term_;
-  if (turns_taken_ >= options_.most_connections) return;
-  ++turns_taken_;
-  idle_.push_back(std::move(first));
+  if (!pipeline_ || !pipeline_->is_open()) pipeline_ = std::make_shared<RedisPipeline>(std::move(first));
 }
 
 void RedisPool::note(const StoreError& error, std::uint64_t term) {
-  std::vector<Connection> dropped;  // closed when the lock is free
+  std::shared_ptr<RedisPipeline> dropped;  // closed when the lock is free
   {
     const std::lock_guard lock(mutex_);
     if (failure_ || term != term_) return;
@@ -197,19 +140,12 @@ void RedisPool::note(const StoreError& error, std::uint64_t term) {
   options_.alarm();
 }
 
-// Requires: mutex_ is held. Returns: connections to be closed without it.
-std::vector<RedisPool::Connection> RedisPool::break_off(const StoreError& error) {
-  std::vector<Connection> dropped;
+// Requires: mutex_ is held. Returns: the connection, which those who wait for an answer on it keep until then.
+std::shared_ptr<RedisPipeline> RedisPool::break_off(const StoreError& error) {
   is_suspected_ = false;
   failure_ = error;
-  dropped.swap(idle_);
-  turns_taken_ -= dropped.size();
-  for (auto* waiter : std::exchange(waiters_, {})) {
-    waiter->failure = not_asked(error);
-    waiter->is_done = true;
-    waiter->served.notify_one();
-  }
-  return dropped;
+  opened_.notify_all();
+  return std::exchange(pipeline_, nullptr);
 }
 
 // Of a question that was given little time only the deadline is known, not the server.

@@ -67,7 +67,6 @@ bool RedisTopology::wait_for_first_look(Deadline deadline) {
 
 RedisServers::Pool RedisTopology::make(const RedisServerName& server, RedisPool::Standing standing) {
   RedisPoolOptions options;
-  options.most_connections = options_.most_connections;
   options.client_name = options_.client_name;
   options.tls = options_.tls;
   options.patience = options_.timeout / 4;

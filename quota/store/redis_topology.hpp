@@ -27,7 +27,6 @@ struct RedisTopologyOptions {
   std::string prefix = "sendquota";               ///< keys that looking writes begin with it
   std::chrono::milliseconds timeout{100};         ///< what a server must answer within
   std::chrono::milliseconds look_every{250};
-  std::size_t most_connections = 64;              ///< to each server
   std::string client_name = "sendquota";
   std::shared_ptr<const TlsContext> tls{};        ///< for every server and sentinel; none: plain
   /// Told once when some server has no answer and the first look has not cured that, with its name and words, and once,

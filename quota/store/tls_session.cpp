@@ -119,6 +119,7 @@ TransferStep TlsSession::shake_hands() {
 }
 
 TransferStep TlsSession::write(std::string_view bytes) {
+  const std::lock_guard lock(mutex_);
   ERR_clear_error();
   std::size_t count = 0;
   const int returned = SSL_write_ex(ssl_.get(), bytes.data(), bytes.size(), &count);
@@ -126,24 +127,32 @@ TransferStep TlsSession::write(std::string_view bytes) {
 }
 
 TransferStep TlsSession::read(std::span<char> buffer) {
+  const std::lock_guard lock(mutex_);
   ERR_clear_error();
   std::size_t count = 0;
   const int returned = SSL_read_ex(ssl_.get(), buffer.data(), buffer.size(), &count);
   return outcome(returned, count);
 }
 
-bool TlsSession::holds_bytes() const { return SSL_has_pending(ssl_.get()) == 1; }
+bool TlsSession::holds_bytes() const {
+  const std::lock_guard lock(mutex_);
+  return SSL_has_pending(ssl_.get()) == 1;
+}
 
 bool TlsSession::is_silent() {
+  const std::lock_guard lock(mutex_);
   ERR_clear_error();
   char byte = 0;
   std::size_t count = 0;
   const int returned = SSL_peek_ex(ssl_.get(), &byte, 1, &count);
   const auto step = outcome(returned, count);
-  return step.is == TransferStep::Is::wants_read && !holds_bytes();
+  return step.is == TransferStep::Is::wants_read && SSL_has_pending(ssl_.get()) != 1;
 }
 
-std::size_t TlsSession::sent() const { return inner_->sent; }
+std::size_t TlsSession::sent() const {
+  const std::lock_guard lock(mutex_);
+  return inner_->sent;
+}
 
 // Requires: called right after the OpenSSL function, whose success is 1.
 TransferStep TlsSession::outcome(int returned, std::size_t count) {

@@ -1,9 +1,10 @@
 // TlsSession: TLS spoken on a connected, non-blocking socket. Nothing here waits: each step does what can be done now
 // and says what it waits for. Bytes leave with MSG_NOSIGNAL. The socket is the caller's and outlives the session.
-// Threads: one at a time.
+// Threads: one may write while another reads.
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
@@ -58,6 +59,7 @@ class TlsSession {
   struct Inner;
   [[nodiscard]] TransferStep outcome(int returned, std::size_t count);
 
+  mutable std::mutex mutex_;  // guards all of it: no step waits
   std::unique_ptr<Inner> inner_;
   std::unique_ptr<ssl_st, void (*)(ssl_st*)> ssl_;
 };

@@ -19,7 +19,7 @@ using Standing = RedisPool::Standing;
 
 Deadline in(std::chrono::milliseconds time) { return Clock::now() + time; }
 
-/// A pool of connections to a server, and the questions that tests ask on it.
+/// A pool for a server, and the questions that tests ask on it.
 struct Pooled {
   explicit Pooled(const std::string& url, RedisPoolOptions options = {}, Standing standing = Standing::serving)
       : address(*RedisAddress::parse(url)), pool(address.seeds.front(), address.login, resolver, standing, counting(std::move(options))) {}
@@ -32,10 +32,10 @@ struct Pooled {
     for (;;) {
       auto loan = pool.borrow(deadline);
       if (!loan) return loan.error();
-      auto reply = (*loan)->ask(command, deadline);
-      if (reply) return reply;
-      if (RedisPool::may_borrow_again(*loan, reply.error())) continue;
-      pool.fail(*loan, reply.error());
+      auto sent = (*loan)->send_all({&command, 1}, deadline);
+      if (!sent && RedisPool::may_borrow_again(*loan, sent.error())) continue;
+      auto reply = sent ? (*loan)->receive(deadline) : Result<RedisReply, StoreError>(sent.error());
+      if (!reply) pool.fail(*loan, reply.error());
       return reply;
     }
   }
@@ -56,6 +56,14 @@ struct Pooled {
   RedisPool pool;
 };
 
+/// Connections of the pool, as the server sees them.
+std::size_t connections_to(const test::RedisServer& server) {
+  const auto list = server.ask("CLIENT LIST");
+  std::size_t count = 0;
+  for (auto at = list.find("name=sendquota"); at != std::string::npos; at = list.find("name=sendquota", at + 1)) ++count;
+  return count;
+}
+
 template <class Condition>
 bool comes_true(Condition condition, std::chrono::milliseconds within) {
   for (const auto end = Clock::now() + within; Clock::now() < end;)
@@ -65,7 +73,7 @@ bool comes_true(Condition condition, std::chrono::milliseconds within) {
 
 }  // namespace
 
-TEST_CASE("connections that the server closed while they were kept are replaced unnoticed") {
+TEST_CASE("a connection that the server closed while nobody asked is replaced unnoticed") {
   test::RedisServer server({}, test::RedisServer::Listen::unix_and_tcp);
   std::string url = server.unix_url();
   SUBCASE("on a unix socket") {}
@@ -75,25 +83,7 @@ TEST_CASE("connections that the server closed while they were kept are replaced 
     REQUIRE(pooled.ask(Command{"INCR", "n"}, in(2s))->integer() == round);
     REQUIRE(server.ask("CLIENT KILL TYPE normal SKIPME yes").starts_with(":1"));
   }
-  CHECK(pooled.pool.level().open == 1);
   CHECK(pooled.alarms == 0);
-}
-
-TEST_CASE("of several dead connections each gives its place back") {
-  test::RedisServer server;
-  Pooled pooled(server.unix_url(), {.most_connections = 3});
-  for (int round = 0; round < 3; ++round) {
-    std::vector<std::thread> callers;
-    for (int i = 0; i < 3; ++i)
-      callers.emplace_back([&] { CHECK(pooled.ask(Command{"BLPOP", "list", "0"}, in(5s)).has_value()); });
-    REQUIRE(comes_true([&] { return server.ask("INFO clients").find("blocked_clients:3") != std::string::npos; }, 3s));
-    server.ask("RPUSH list a b c");
-    for (auto& caller : callers) caller.join();
-    CHECK(pooled.pool.level().idle == 3);
-    REQUIRE(server.ask("CLIENT KILL TYPE normal SKIPME yes").starts_with(":3"));
-    CHECK(pooled.ask(Command{"PING"}, in(1s)).has_value());
-    CHECK(pooled.pool.level().open == 1);
-  }
 }
 
 TEST_CASE("a server that failed is asked nothing until it was found well") {
@@ -131,25 +121,25 @@ TEST_CASE("a stopped server costs one deadline, and nobody after it waits") {
   CHECK(pooled.ask(Command{"INCR", "n"}, in(150ms)).error().kind == StoreErrorKind::timed_out);
   for (int i = 0; i < 1000; ++i) CHECK(pooled.ask(Command{"INCR", "n"}, in(150ms)).error().executed == Executed::no);
   CHECK(Clock::now() - begun < 250ms);
-  CHECK(pooled.pool.level().open == 0);
   CHECK(pooled.look(in(100ms)).has_error());
   server.cont();
   CHECK(pooled.look(in(1s)).has_value());
   CHECK(pooled.ask(Command{"GET", "n"}, in(1s)).has_value());
 }
 
-TEST_CASE("those who wait for a connection to a server that fails wait no longer") {
+TEST_CASE("one caller opens the connection, the others wait for it, and no longer than it takes to fail") {
   test::RedisServer server;
-  Pooled pooled(server.unix_url(), {.most_connections = 1, .patience = 40ms});
-  REQUIRE(pooled.ask(Command{"PING"}, in(1s)).has_value());
+  Pooled pooled(server.unix_url(), {.patience = 40ms});
   server.stop();
   std::vector<std::thread> callers;
-  callers.emplace_back([&] { CHECK(pooled.ask(Command{"PING"}, in(150ms)).has_error()); });
-  REQUIRE(comes_true([&] { return pooled.pool.level().idle == 0; }, 2s));
   const auto begun = Clock::now();
-  for (int i = 0; i < 8; ++i) callers.emplace_back([&] { CHECK(pooled.ask(Command{"PING"}, in(10s)).has_error()); });
+  callers.emplace_back([&] { CHECK(pooled.ask(Command{"PING"}, in(150ms)).has_error()); });
+  for (int i = 0; i < 8; ++i) callers.emplace_back([&] { CHECK(pooled.ask(Command{"PING"}, begun + 150ms).has_error()); });
   for (auto& caller : callers) caller.join();
   CHECK(Clock::now() - begun < 2s);
+  server.cont();
+  REQUIRE(pooled.look(in(1s)).has_value());
+  CHECK(pooled.ask(Command{"PING"}, in(1s)).has_value());
 }
 
 TEST_CASE("a deadline that comes too soon to say anything about the server only calls for a look") {
@@ -160,6 +150,7 @@ TEST_CASE("a deadline that comes too soon to say anything about the server only 
   CHECK_FALSE(pooled.pool.failure().has_value());
   CHECK(pooled.pool.is_in_doubt());
   CHECK(pooled.alarms == 1);
+  server.ask("RPUSH list x");
   CHECK(pooled.ask(Command{"PING"}, in(1s)).has_value());
   REQUIRE(pooled.look(in(1s)).has_value());
   CHECK_FALSE(pooled.pool.is_in_doubt());
@@ -176,7 +167,7 @@ TEST_CASE("what ends late says nothing about a server that was found well since"
   CHECK_FALSE(pooled.pool.failure().has_value());
 }
 
-TEST_CASE("a question without an answer closes its connection, whoever gives it back") {
+TEST_CASE("the answers of a question that nobody waits for are dropped, and the next one gets its own") {
   test::RedisServer server;
   Pooled pooled(server.unix_url());
   {
@@ -185,10 +176,65 @@ TEST_CASE("a question without an answer closes its connection, whoever gives it 
     const Command commands[] = {{"ECHO", "one"}, {"ECHO", "two"}};
     REQUIRE((*loan)->send_all(commands, in(1s)).has_value());
     CHECK((*loan)->receive(in(1s))->text() == "one");
-    CHECK_FALSE((*loan)->is_at_rest());
   }
-  CHECK(pooled.pool.level().open == 0);
   CHECK(pooled.ask(Command{"ECHO", "three"}, in(1s))->text() == "three");
+  CHECK(connections_to(server) == 1);
+}
+
+TEST_CASE("who gives up leaves the reading to those who still wait") {
+  test::RedisServer server;
+  Pooled pooled(server.unix_url(), {.patience = 1s});
+  REQUIRE(pooled.ask(Command{"PING"}, in(1s)).has_value());
+  std::thread first([&] { CHECK(pooled.ask(Command{"BLPOP", "list", "0"}, in(200ms)).error().kind == StoreErrorKind::timed_out); });
+  REQUIRE(comes_true([&] { return server.ask("INFO clients").find("blocked_clients:1") != std::string::npos; }, 3s));
+  std::vector<std::thread> others;
+  for (int i = 0; i < 4; ++i) others.emplace_back([&] { CHECK(pooled.ask(Command{"PING"}, in(10s))->text() == "PONG"); });
+  first.join();
+  server.ask("RPUSH list x");
+  for (auto& other : others) other.join();
+}
+
+TEST_CASE("what has not left by its deadline was not executed, and never leaves") {
+  test::RedisServer server;
+  Pooled pooled(server.unix_url(), {.patience = 10s});
+  // It holds up all that is asked after it, and nobody waits for it.
+  REQUIRE(pooled.ask(Command{"BLPOP", "list", "0"}, in(50ms)).error().kind == StoreErrorKind::timed_out);
+  std::vector<std::thread> callers;
+  std::atomic<int> possibly = 0;
+  std::atomic<int> never = 0;
+  for (int i = 0; i < 16; ++i)
+    callers.emplace_back([&] {
+      const auto reply = pooled.ask(Command{"INCR", "n"}, in(200ms));
+      if (reply) return;
+      ++(reply.error().executed == Executed::no ? never : possibly);
+    });
+  for (auto& caller : callers) caller.join();
+  CHECK(never + possibly == 16);
+  CHECK(never > 0);
+  server.ask("RPUSH list a");
+  const auto next = pooled.ask(Command{"INCR", "n"}, in(5s));
+  REQUIRE(next.has_value());
+  CHECK(next->integer() == possibly + 1);
+}
+
+TEST_CASE("a connection that breaks ends every question that is under way") {
+  test::RedisServer server;
+  Pooled pooled(server.unix_url());
+  REQUIRE(pooled.ask(Command{"PING"}, in(1s)).has_value());
+  std::vector<std::thread> callers;
+  std::atomic<int> possibly = 0;
+  for (int i = 0; i < 4; ++i)
+    callers.emplace_back([&] {
+      const auto reply = pooled.ask(Command{"BLPOP", "list", "0"}, in(10s));
+      possibly += reply.error().executed == Executed::possibly;
+    });
+  REQUIRE(comes_true([&] { return server.ask("INFO clients").find("blocked_clients:1") != std::string::npos; }, 3s));
+  const auto begun = Clock::now();
+  server.kill();
+  for (auto& caller : callers) caller.join();
+  CHECK(Clock::now() - begun < 5s);
+  CHECK(possibly >= 1);  // and who had not asked yet is refused at once
+  CHECK(pooled.pool.failure().has_value());
 }
 
 TEST_CASE("what has come by the deadline is read after it") {
@@ -204,45 +250,25 @@ TEST_CASE("what has come by the deadline is read after it") {
   CHECK((*loan)->receive(deadline)->text() == "two");
 }
 
-TEST_CASE("many threads get each its own answers, within the bound on connections") {
-  test::RedisServer server;
-  Pooled pooled(server.unix_url(), {.most_connections = 8});
+TEST_CASE("many threads get each its own answers on one connection") {
+  test::RedisServer server({}, test::RedisServer::Listen::unix_and_tcp);
+  std::string url = server.unix_url();
+  SUBCASE("on a unix socket") {}
+  SUBCASE("by TCP") { url = server.tcp_url(); }
+  Pooled pooled(url);
   std::atomic<int> wrong = 0;
   std::vector<std::thread> callers;
   for (int i = 0; i < 32; ++i)
     callers.emplace_back([&, i] {
-      for (int round = 0; round < 200; ++round) {
-        const auto text = std::to_string(i) + "/" + std::to_string(round);
+      for (int round = 0; round < 500; ++round) {
+        const auto text = std::to_string(i) + "/" + std::to_string(round) + std::string(round % 50 == 0 ? 100'000 : 0, 'x');
         const auto reply = pooled.ask(Command{"ECHO", text}, in(5s));
         if (!reply || reply->text() != text) ++wrong;
       }
     });
   for (auto& caller : callers) caller.join();
   CHECK(wrong == 0);
-  CHECK(pooled.pool.level().open <= 8);
-  CHECK(pooled.pool.level().open == pooled.pool.level().idle);
-}
-
-TEST_CASE("at the bound a caller waits for its turn, until its deadline at most") {
-  test::RedisServer server;
-  Pooled pooled(server.unix_url(), {.most_connections = 1});
-  REQUIRE(pooled.ask(Command{"PING"}, in(1s)).has_value());
-  std::thread holder([&] { CHECK(pooled.ask(Command{"BLPOP", "list", "0"}, in(10s)).has_value()); });
-  REQUIRE(comes_true([&] { return pooled.pool.level().idle == 0; }, 2s));
-
-  const auto started = Clock::now();
-  const auto too_late = pooled.ask(Command{"PING"}, in(50ms));
-  REQUIRE(too_late.has_error());
-  CHECK(too_late.error().kind == StoreErrorKind::timed_out);
-  CHECK(too_late.error().executed == Executed::no);
-  CHECK(Clock::now() - started >= 50ms);
-  CHECK(Clock::now() - started <= 100ms);
-  CHECK_FALSE(pooled.pool.failure().has_value());  // others were slow, not the server
-
-  std::thread waiter([&] { CHECK(pooled.ask(Command{"PING"}, in(10s))->text() == "PONG"); });
-  server.ask("RPUSH list x");
-  holder.join();
-  waiter.join();
+  CHECK(connections_to(server) == 1);
 }
 
 TEST_CASE("a wrong password stays a misconfiguration between the attempts") {
@@ -251,13 +277,14 @@ TEST_CASE("a wrong password stays a misconfiguration between the attempts") {
   for (int i = 0; i < 5; ++i) CHECK(pooled.ask(Command{"PING"}, in(1s)).error().kind == StoreErrorKind::misconfigured);
 }
 
-TEST_CASE("a connection apart does not count in the pool, and is not opened to a server that failed") {
+TEST_CASE("a connection apart is another one, and is not opened to a server that failed") {
   test::RedisServer server;
   Pooled pooled(server.unix_url());
   auto apart = pooled.pool.open_apart(in(1s));
   REQUIRE(apart.has_value());
   CHECK((*apart)->ask(Command{"PING"}, in(1s))->text() == "PONG");
-  CHECK(pooled.pool.level().open == 0);
+  CHECK(pooled.ask(Command{"PING"}, in(1s)).has_value());
+  CHECK(connections_to(server) == 2);
   server.kill();
   CHECK(pooled.ask(Command{"PING"}, in(1s)).has_error());
   server.restart();
