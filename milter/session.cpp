@@ -215,9 +215,13 @@ Answer Session::end_of_message(std::string_view queue_id) {
   if (!mail_) return {};
   auto& envelope = mail_->envelope;
   const auto& policy = mail_->policy();
-  mail_->tables = services_.tables();  // a block is obeyed within a second, also by a message that takes minutes
+  // A block is obeyed within a second, also by a message that takes minutes. Who sends can only be another one than at MAIL where
+  // an account map has changed or the headers name a script.
+  auto tables = services_.tables();
+  const bool is_known = tables == mail_->tables;
+  mail_->tables = std::move(tables);
   if (negotiated_.body) envelope.bytes = std::max(envelope.bytes, mail_->seen_bytes);
-  mail_->sender = policy.identify(*mail_->tables, envelope);
+  if (!is_known || envelope.php_script) mail_->sender = policy.identify(*mail_->tables, envelope);
   const auto now = services_.store.now();
   if (services_.scripts.bound(mail_->sender, policy.parts().identity.max_scripts_per_uid, now)) count(services_.counters.scripts_over_bound);
   count_signals();

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "quota/text.hpp"
 
@@ -40,11 +41,13 @@ bool IpAddress::is_v4() const { return std::equal(mapped_prefix.begin(), mapped_
 
 std::string IpAddress::text() const {
   std::array<char, INET6_ADDRSTRLEN> out{};
-  if (is_v4())
-    inet_ntop(AF_INET, bytes_.data() + 12, out.data(), out.size());
-  else
-    inet_ntop(AF_INET6, bytes_.data(), out.data(), out.size());
-  return out.data();
+  if (!is_v4()) return inet_ntop(AF_INET6, bytes_.data(), out.data(), out.size());
+  auto* end = out.data();  // inet_ntop prints these by sprintf, which every message would pay for
+  for (std::size_t i = 12; i < bytes_.size(); ++i) {
+    if (i > 12) *end++ = '.';
+    end = std::to_chars(end, out.data() + out.size(), bytes_[i]).ptr;
+  }
+  return {out.data(), end};
 }
 
 IpAddress IpAddress::masked(int bits) const {

@@ -104,6 +104,7 @@ Origin origin_of(const IdentityRules& rules, const Envelope& envelope) {
 
 Sender identify(const IdentityRules& rules, std::span<const AccountMap* const> accounts, const Envelope& envelope) {
   Sender sender;
+  sender.identities.reserve(8);  // a kind each
   sender.origin = origin_of(rules, envelope);
   add_user(sender, rules, envelope);
   add_script(sender, rules, envelope);
