@@ -5,9 +5,6 @@
 namespace milter {
 
 RefusalMemory::Shard& RefusalMemory::shard_of(const std::string& key) { return shards_[std::hash<std::string>{}(key) % shard_count]; }
-const RefusalMemory::Shard& RefusalMemory::shard_of(const std::string& key) const {
-  return shards_[std::hash<std::string>{}(key) % shard_count];
-}
 
 void RefusalMemory::remember(const quota::Failure& failure, Clock::time_point at) {
   if (!failure.is_certain || failure.cause != quota::Cause::over) return;
@@ -20,13 +17,17 @@ void RefusalMemory::remember(const quota::Failure& failure, Clock::time_point at
   shard.entries.insert_or_assign(key, Entry{std::move(smallest), at});
 }
 
-RefusalMemory::Answer RefusalMemory::find(const quota::Identity& identity, quota::Timestamp now, Clock::time_point at) const {
+RefusalMemory::Answer RefusalMemory::find(const quota::Identity& identity, quota::Timestamp now, Clock::time_point at) {
   const auto key = identity.text();
-  const auto& shard = shard_of(key);
+  auto& shard = shard_of(key);
   const std::lock_guard lock(shard.mutex);
   const auto found = shard.entries.find(key);
   if (found == shard.entries.end() || now >= found->second.failure.retry_at) return {};
-  if (at - found->second.learned >= certain_for) return {Standing::suspected, {}};
+  auto& learned = found->second.learned;
+  if (at - learned >= certain_for) {
+    learned = at - certain_for + asked_for;
+    return {Standing::suspected, {}};
+  }
   return {Standing::certain, found->second.failure};
 }
 

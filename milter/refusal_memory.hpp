@@ -1,7 +1,8 @@
 // RefusalMemory: who was refused a moment ago, so that an attack costs the store little and uploads nothing.
 //
 // What it says is certain for `certain_for` at most, so a release or a raised limit is obeyed within that time; after it, and
-// until the promised time to retry, a sender is only suspected: the store is asked before anything is uploaded.
+// until the promised time to retry, a sender is only suspected: the store is asked before anything is uploaded, by one session. The
+// others of the sender, of which an attack has many, go by what was known until that one has its answer, `asked_for` at most.
 // Bounded: a full shard forgets at random, which costs one question and no correctness.
 #pragma once
 
@@ -20,6 +21,7 @@ class RefusalMemory {
  public:
   using Clock = std::chrono::steady_clock;
   static constexpr std::chrono::milliseconds certain_for{900};
+  static constexpr std::chrono::milliseconds asked_for{100};
 
   enum class Standing : std::uint8_t { unknown, suspected, certain };
   struct Answer {
@@ -29,7 +31,8 @@ class RefusalMemory {
 
   /// Remembers a refusal that not even the smallest message escapes; others are not remembered.
   void remember(const quota::Failure& failure, Clock::time_point at);
-  [[nodiscard]] Answer find(const quota::Identity& identity, quota::Timestamp now, Clock::time_point at) const;
+  /// Whoever is told `suspected` asks the store, and then remembers or forgets.
+  [[nodiscard]] Answer find(const quota::Identity& identity, quota::Timestamp now, Clock::time_point at);
   void forget(const quota::Identity& identity);
   void forget_all();
 
@@ -45,7 +48,6 @@ class RefusalMemory {
     std::unordered_map<std::string, Entry> entries;  // guarded by mutex
   };
   [[nodiscard]] Shard& shard_of(const std::string& key);
-  [[nodiscard]] const Shard& shard_of(const std::string& key) const;
 
   std::array<Shard, shard_count> shards_;
 };

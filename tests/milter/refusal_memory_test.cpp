@@ -44,6 +44,18 @@ TEST_CASE("a refusal is certain for most of a second, then suspected until its t
   CHECK(memory.find(failure.identity, quota::example_now + 10min - 1ms, start).standing == Standing::certain);
 }
 
+TEST_CASE("of many sessions of a suspected sender one asks, and another one only where it has not come back") {
+  const auto failure = refusal_of("alice@example.com");
+  RefusalMemory memory;
+  memory.remember(failure, start);
+  const auto standing = [&](std::chrono::milliseconds at) { return memory.find(failure.identity, quota::example_now, start + at).standing; };
+  CHECK(standing(900ms) == Standing::suspected);
+  for (const auto at : {900ms, 901ms, 999ms}) CHECK(standing(at) == Standing::certain);
+  CHECK(standing(1000ms) == Standing::suspected);
+  memory.remember(failure, start + 1010ms);
+  CHECK(standing(1909ms) == Standing::certain);
+}
+
 TEST_CASE("a refusal of a great message is over when the smallest one fits again") {
   auto failure = refusal_of("alice@example.com");
   failure.smallest_at = quota::example_now + 10ms;

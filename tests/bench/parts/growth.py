@@ -1,0 +1,94 @@
+"""What grows with the senders, the quotas and the time."""
+
+import subprocess
+from contextlib import ExitStack
+
+from lab import report as reports
+from lab.filters import GENEROUS, Sendquota, resident_bytes
+from lab.load import measure
+from lab.rounds import rounds
+
+SENDERS = (10**3, 10**4, 10**5, 10**6)
+
+
+def quotas(report, count, seconds):
+    """1, 4 and 16 quotas on a message."""
+    numbers = (1, 4, 16)
+    with ExitStack() as stack:
+        candidates = {(store, number): stack.enter_context(Sendquota(f"{store}, {number}", store=store, headers=True, quotas=[
+            {"name": f"mailbox-{index}", "per": "user", "limits": [GENEROUS], "warn_at": "off"} for index in range(number)]))
+            for store in ("redis", "memory") for number in numbers}
+        found = rounds(list(candidates.values()), count, lambda one: measure(one, seconds=seconds))
+    report.speeds("quotas on a message, 64 kept connections", found, "redis, 1")
+    speeds = {store: [found[f"{store}, {number}"].per_second for number in numbers] for store in ("redis", "memory")}
+    reports.plot("quotas", "Messages a second by quotas on a message", "quotas", "messages/s", {store: (numbers, ys) for store, ys in speeds.items()})
+    report.goal("16 quotas ÷ 1 quota, messages/s", speeds["redis"][-1] / speeds["redis"][0], 0.6)
+
+
+def senders(report, count, seconds):
+    """1,000 to 1,000,000 senders, both stores: messages a second."""
+    speeds = {}
+    for store in ("redis", "memory"):
+        with ExitStack() as stack:
+            candidates = []
+            for number in SENDERS:
+                one = stack.enter_context(Sendquota(f"{store}, {number:,}", store=store))
+                one.senders = number
+                fill(one, number)
+                candidates.append(one)
+            found = rounds(candidates, count, lambda one: measure(one, senders=one.senders, seconds=seconds))
+        report.speeds(f"senders, {store}", found, candidates[0].name)
+        speeds[store] = [one.per_second for one in found.values()]
+        report.goal(f"10⁶ senders ÷ 10³ senders, messages/s, {store}", speeds[store][-1] / speeds[store][0], 0.85)
+    reports.plot("senders", "Messages a second by senders", "senders", "messages/s", {store: (SENDERS, ys) for store, ys in speeds.items()})
+
+
+def fill(candidate, number):
+    """One message from each."""
+    measure(candidate, senders=number, in_turn=True, messages=number, warm_up=0, seconds=600)
+
+
+def memory(report, _rounds, _seconds):
+    """Bytes per sender in Redis and in the memory store, the daemon's size, and how long a snapshot takes."""
+    columns = ["Redis B/sender", "daemon MB", "memory store B/sender", "snapshot s", "snapshot B/sender", "start s"]
+    rows = {}
+    for number in SENDERS:
+        in_redis, daemon = redis_bytes(number)
+        rows[f"{number:,}"] = [in_redis, daemon / 1e6, *memory_store(number)]
+    report.table("per sender, one limit, 24-byte identity", columns, rows)
+    most = rows[f"{SENDERS[-1]:,}"]
+    report.goal("Redis bytes per active sender", most[0], 220, at_least=False)
+    report.goal("daemon bytes per sender, memory store", most[2], 160, at_least=False)
+    for column, name in ((0, "redis"), (2, "memory")):
+        reports.plot(f"bytes-{name}", f"Bytes per sender, {name}", "senders", "bytes", {name: (SENDERS, [row[column] for row in rows.values()])})
+    reports.plot("snapshot", "A stop with its snapshot, and the start after it", "senders", "seconds",
+                 {"stop": (SENDERS, [row[3] for row in rows.values()]), "start": (SENDERS, [row[5] for row in rows.values()])})
+
+
+def redis_bytes(number):
+    with Sendquota("redis", headers=False) as one:
+        measure(one, senders=1, messages=1, warm_up=0, seconds=5)
+
+        def used():
+            return int(next(line for line in one.redis.cli("INFO", "memory").splitlines() if line.startswith("used_memory:")).split(":")[1])
+
+        before = used()
+        fill(one, number)
+        return (used() - before) / number, resident_bytes(one.daemons[0].process.pid)
+
+
+def memory_store(number):
+    import time
+    with Sendquota("memory", store="memory", headers=False) as one:
+        daemon = one.daemons[0]
+        measure(one, senders=100, first_sender=9_000_000, messages=1000, warm_up=0, seconds=5)
+        before = resident_bytes(daemon.process.pid)
+        fill(one, number)
+        grown = (resident_bytes(daemon.process.pid) - before) / number
+        begun = time.monotonic()
+        daemon.stop()
+        stopped = time.monotonic()
+        size = int(subprocess.run(["du", "-sb", str(daemon.path / "state")], capture_output=True, text=True, check=True).stdout.split()[0])
+        again = time.monotonic()
+        daemon.start()
+        return grown, stopped - begun, size / number, time.monotonic() - again
