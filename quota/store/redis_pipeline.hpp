@@ -1,7 +1,7 @@
 // RedisPipeline: one connection to a Redis server that many threads ask at once.
 //
 // Questions leave in the order in which they are asked, and so the replies come back in it. Who asks alone writes and reads by
-// itself: two system calls, and nobody is woken. As soon as several wait, a thread of the pipeline's own reads for all of them, as
+// itself, and nobody is woken for it. As soon as several wait, a thread of the pipeline's own reads for all of them, as
 // long as there is something to read for; and what is asked while enough is under way leaves with it, all in one piece, when the
 // next replies have come. So under load a write and a read serve many, on both sides, and each caller is woken once.
 //
