@@ -238,7 +238,8 @@ void RedisPipeline::leave_reading() {
 
 void RedisPipeline::break_off(const StoreError& why) {
   outbox_.clear();
-  if (std::exchange(broken_, why)) return;
+  if (broken_) return;  // whatever broke it first is what everybody is told
+  broken_ = why;
   connection_->shut_down();
   for (auto& place : std::exchange(places_, {})) place.asker->tell(as(why, place.begins >= taken_ ? Executed::no : Executed::possibly));
 }
