@@ -13,8 +13,6 @@ using quota::Quota;
 
 constexpr int longest_ipv6_client = 64;
 
-std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
-
 bool charges(const Quota& quota, Kind kind) {
   return std::find(quota.per.begin(), quota.per.end(), kind) != quota.per.end();
 }
@@ -37,7 +35,7 @@ void check_block_target(Section& section, const Quota& quota) {
   for (const Kind kind : quota.per) {
     if (!quota::is_shared(kind)) continue;
     section.sentence("block",
-                     "block: a block on " + quoted(quota::name(kind)) +
+                     "block: a block on " + in_quotes(quota::name(kind)) +
                          " would stop everybody who shares it, for what one of them did",
                      "take [quota.block] out, or put it on a quota per user, script, uid or sender");
     return;
@@ -122,13 +120,13 @@ struct Dead {
 std::optional<Dead> never_charged(const Match& match, const Quota& quota, const quota::Spelling& spelling) {
   if (match.kind == Match::Kind::network && match.network->bits() > longest_ipv6_client && match.value.find(':') != std::string::npos) {
     const auto address = quota::IpAddress::parse(match.value.substr(0, match.value.find('/')));
-    return Dead{"IPv6 clients are counted by their /64", "write " + quoted(quota::client_identity(*address).value)};
+    return Dead{"IPv6 clients are counted by their /64", "write " + in_quotes(quota::client_identity(*address).value)};
   }
   if (match.of == Kind::client && match.value.starts_with("local/") && quota.when == quota::When::smtp)
     return Dead{"this quota does not cover local mail", "take it out, or write when = \"any\" or \"local\""};
   const bool is_a_sender = match.of == Kind::sender || (!match.of && !charges(quota, Kind::user) && charges(quota, Kind::sender));
   if (const auto whole = is_a_sender ? without_detail(match, spelling) : std::nullopt)
-    return Dead{"its detail is cut from every sender", "write " + quoted((match.of ? "sender:" : "") + *whole)};
+    return Dead{"its detail is cut from every sender", "write " + in_quotes((match.of ? "sender:" : "") + *whole)};
   return std::nullopt;
 }
 
@@ -153,10 +151,10 @@ void read_match(Section& section, const Quota& quota, quota::OverrideRule& rule,
     }
     if (const auto wanted = only_for(*match, quota); !wanted.empty() && !quota.per.empty())
       section.problem_at(place, "match",
-                         quoted(text) + " can never match: this quota is not per " + std::string(wanted),
+                         in_quotes(text) + " can never match: this quota is not per " + std::string(wanted),
                          "take it out, or move it to such a quota");
     else if (const auto dead = never_charged(*match, quota, spelling))
-      section.problem_at(place, "match", quoted(text) + " can never match: " + dead->why, dead->instead);
+      section.problem_at(place, "match", in_quotes(text) + " can never match: " + dead->why, dead->instead);
     rule.match.push_back(as_charged(*match, spelling));
   }
 }
@@ -169,7 +167,7 @@ std::string key_of(const Match& match) {
 void report_repeats(Section& section, const quota::OverrideRule& rule, std::set<std::string>& seen) {
   for (const auto& match : rule.match)
     if (!seen.insert(key_of(match)).second)
-      section.problem("match", quoted(match.value) + " has an override of this quota already", "keep one");
+      section.problem("match", in_quotes(match.value) + " has an override of this quota already", "keep one");
 }
 
 }  // namespace

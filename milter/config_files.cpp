@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "milter/config_problem.hpp"
 #include "milter/file_state.hpp"
 #include "quota/text.hpp"
 
@@ -22,11 +23,6 @@ constexpr std::size_t longest_password = 1024;
 struct CloseFile {
   void operator()(std::FILE* file) const { std::fclose(file); }
 };
-
-template <class T>
-Result<T, std::string> failed(std::string what) {
-  return {boost::system::in_place_error, std::move(what)};
-}
 
 std::string unreadable(int error) { return std::string("cannot be read: ") + std::strerror(error); }
 

@@ -3,7 +3,10 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "quota/result.hpp"
 
 namespace milter {
 
@@ -23,5 +26,12 @@ struct Problem {
 
 /// All of them, a line each.
 [[nodiscard]] std::string format(std::span<const Problem> problems);
+
+// How a problem is worded.
+
+/// What was written, as TOML has it: between quotes.
+[[nodiscard]] inline std::string in_quotes(std::string_view text) { return "\"" + std::string(text) + "\""; }
+
+using quota::failed;
 
 }  // namespace milter

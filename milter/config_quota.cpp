@@ -33,18 +33,11 @@ constexpr Word<quota::When> when_words[] = {
 constexpr std::string_view placeholders[] = {"{identity}", "{quota}", "{limit}", "{used}", "{retry}", "{contact}"};
 constexpr std::string_view all_placeholders = "{identity} {quota} {limit} {used} {retry} {contact}";
 
-template <class T>
-Result<T, std::string> failed(std::string what) {
-  return {boost::system::in_place_error, std::move(what)};
-}
-
-std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
-
 Result<Kind, std::string> parse_kind(std::string_view text) {
   if (const auto kind = quota::kind_called(text)) return *kind;
   std::vector<std::string_view> names;
   for (const auto kind : quota::all_kinds) names.push_back(quota::name(kind));
-  return failed<Kind>(quoted(text) + " is no kind of identity; " + cure(text, names));
+  return failed<Kind>(in_quotes(text) + " is no kind of identity; " + cure(text, names));
 }
 
 /// Every outgoing message bears these, so that nothing behind them in `per` is ever charged.
@@ -59,12 +52,12 @@ std::vector<Kind> read_per(Section& section) {
     const auto before = (*kinds)[i - 1];
     if (std::find(kinds->begin(), kinds->begin() + static_cast<std::ptrdiff_t>(i), kind) !=
         kinds->begin() + static_cast<std::ptrdiff_t>(i))
-      section.problem("per", quoted(quota::name(kind)) + " is named twice", "keep one");
+      section.problem("per", in_quotes(quota::name(kind)) + " is named twice", "keep one");
     else if (is_always_there(before))
       section.problem("per",
-                      quoted(quota::name(kind)) + " is never charged: every outgoing message has a " +
+                      in_quotes(quota::name(kind)) + " is never charged: every outgoing message has a " +
                           std::string(quota::name(before)),
-                      "write it before " + quoted(quota::name(before)) + ", or leave it out");
+                      "write it before " + in_quotes(quota::name(before)) + ", or leave it out");
   }
   return *kinds;
 }
@@ -79,7 +72,7 @@ Result<Refusals, std::string> parse_after(std::string_view text) {
   auto left = parts.front();
   const auto count = quota::parse_number(quota::next_word(left));
   if (parts.size() != 2 || !count || (left != "refusals" && left != "refusal"))
-    return failed<Refusals>(quoted(text) +
+    return failed<Refusals>(in_quotes(text) +
                             " is no number of refusals in a time; write it as in \"300 refusals / 10m\"");
   if (*count < 1 || *count > most_refusals)
     return failed<Refusals>(std::to_string(*count) + " refusals are out of bounds; write a number from 1 to " +
@@ -96,9 +89,9 @@ Result<std::optional<Milliseconds>, std::string> parse_step(std::string_view tex
   using Step = std::optional<Milliseconds>;
   if (text == "released") return Step{};
   const auto duration = quota::parse_duration(text);
-  if (!duration) return failed<Step>(quoted(text) + " is no step; write a duration, as in \"6h\", or \"released\"");
+  if (!duration) return failed<Step>(in_quotes(text) + " is no step; write a duration, as in \"6h\", or \"released\"");
   if (*duration < step_bounds.least || *duration > step_bounds.most)
-    return failed<Step>(quoted(text) + " is out of bounds; write a duration from 1s to 366d, or \"released\"");
+    return failed<Step>(in_quotes(text) + " is out of bounds; write a duration from 1s to 366d, or \"released\"");
   return Step{*duration};
 }
 
@@ -148,7 +141,7 @@ std::optional<int> read_warn_at(Section& section) {
                            ? quota::parse_number<int>(quota::trim(std::string_view(*text).substr(0, text->size() - 1)))
                            : std::nullopt;
   if (percent && *percent >= 1 && *percent <= 100) return *percent;
-  section.problem("warn_at", quoted(*text) + " is no share of the burst", "write \"1%\" to \"100%\", or \"off\"");
+  section.problem("warn_at", in_quotes(*text) + " is no share of the burst", "write \"1%\" to \"100%\", or \"off\"");
   return std::nullopt;
 }
 
@@ -159,13 +152,13 @@ std::string complaint_about(std::string_view text) {
   const bool has_code =
       text.size() >= 4 && text.find_first_not_of("0123456789") == 3 && (text[3] == ' ' || text[3] == '-');
   if (has_code)
-    return "the text begins with a reply code; leave " + quoted(text.substr(0, 3)) +
+    return "the text begins with a reply code; leave " + in_quotes(text.substr(0, 3)) +
            " out, sendquota puts the right one";
   for (std::size_t at = 0; (at = text.find_first_of("{}", at)) != std::string_view::npos;) {
     const auto end = text[at] == '{' ? text.find('}', at) : std::string_view::npos;
     const auto word = text.substr(at, end == std::string_view::npos ? 1 : end - at + 1);
     if (std::find(std::begin(placeholders), std::end(placeholders), word) == std::end(placeholders))
-      return quoted(word) + " is no placeholder; known are " + std::string(all_placeholders);
+      return in_quotes(word) + " is no placeholder; known are " + std::string(all_placeholders);
     at = end + 1;
   }
   return "";
@@ -185,7 +178,7 @@ std::string read_name(Section& section) {
   if (*name == "held")
     section.problem("name", "\"held\" is taken by the count of held mail", "choose another name");
   else if (!quota::is_quota_name(*name))
-    section.problem("name", quoted(*name) + " is no name for a quota",
+    section.problem("name", in_quotes(*name) + " is no name for a quota",
                     "write 1 to 64 of the characters a-z, 0-9 and -");
   return *name;
 }
@@ -224,7 +217,7 @@ Section::Label label_of(const Value::Table& entries, std::size_t number) {
   for (const auto& entry : entries)
     if (const auto* text = std::get_if<std::string>(&entry.value.content);
         entry.key == "name" && text && !text->empty())
-      name = quoted(*text);
+      name = in_quotes(*text);
   return {"quota " + name + ": ", "quota."};
 }
 

@@ -10,8 +10,6 @@ namespace {
 constexpr std::size_t longest_text = 2000;
 constexpr std::size_t longest_list = 10'000;
 
-std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
-
 /// Levenshtein's distance.
 std::size_t distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
@@ -83,7 +81,7 @@ void Findings::report_unknown_keys() {
     const std::vector<std::string_view> known(one.known.begin(), one.known.end());
     auto instead = "the keys here are " + joined(known, ", ");
     if (const auto meant = nearest(one.key, known); !meant.empty())
-      instead = "did you mean " + quoted(meant) + "?";
+      instead = "did you mean " + in_quotes(meant) + "?";
     else if (const auto home = homes_of(one.key, keys_); !home.empty())
       instead = home;
     add(one.place, one.shown + ": this key is not known", std::move(instead));
@@ -106,7 +104,7 @@ std::string_view nearest(std::string_view word, std::span<const std::string_view
 }
 
 std::string cure(std::string_view word, std::span<const std::string_view> names) {
-  if (const auto meant = nearest(word, names); !meant.empty()) return "did you mean " + quoted(meant) + "?";
+  if (const auto meant = nearest(word, names); !meant.empty()) return "did you mean " + in_quotes(meant) + "?";
   return "write " + either(names);
 }
 
@@ -196,7 +194,7 @@ std::optional<quota::Milliseconds> Section::duration(std::string_view key, Bound
     problem(key, duration.error());
   else if (*duration < bounds.least || *duration > bounds.most)
     problem(
-        key, quoted(*written) + " is out of bounds",
+        key, in_quotes(*written) + " is out of bounds",
         "write a duration from " + quota::format_duration(bounds.least) + " to " + quota::format_duration(bounds.most));
   else
     return *duration;
@@ -229,7 +227,7 @@ std::optional<std::size_t> Section::word_index(std::string_view key, std::span<c
   if (!written) return std::nullopt;
   const auto found = std::find(names.begin(), names.end(), *written);
   if (found != names.end()) return static_cast<std::size_t>(found - names.begin());
-  problem(key, quoted(*written) + " is not known", cure(*written, names));
+  problem(key, in_quotes(*written) + " is not known", cure(*written, names));
   return std::nullopt;
 }
 

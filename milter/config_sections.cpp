@@ -30,32 +30,25 @@ constexpr std::string_view event_names[] = {"blocked",    "released", "warned", 
 constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 constexpr std::string_view digits = "0123456789";
 
-std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
-
 bool consists_of(std::string_view text, std::string_view allowed) {
   return text.find_first_not_of(allowed) == std::string_view::npos;
 }
 
-template <class T>
-Result<T, std::string> failed(std::string what) {
-  return {boost::system::in_place_error, std::move(what)};
-}
-
 std::string group_problem(std::string_view text) {
   const bool is_name = text.size() <= 32 && consists_of(text, std::string(letters) + std::string(digits) + "_-.$");
-  return is_name ? "" : quoted(text) + " is no name of a group; write one, or \"\" for the daemon's own";
+  return is_name ? "" : in_quotes(text) + " is no name of a group; write one, or \"\" for the daemon's own";
 }
 
 std::string realm_problem(std::string_view text) {
   const bool is_well = text.size() <= 253 && consists_of(text, std::string(letters) + std::string(digits) + "-._") &&
                        !text.starts_with('.');
   return is_well ? ""
-                 : quoted(text) + " is no domain; write it as in \"example.com\", or \"\" to leave bare logins bare";
+                 : in_quotes(text) + " is no domain; write it as in \"example.com\", or \"\" to leave bare logins bare";
 }
 
 std::string delimiter_problem(std::string_view text) {
   const bool is_well = text.size() <= 8 && consists_of(text, "+-=_#%&!*~^$|/?'`");
-  return is_well ? "" : quoted(text) + " cannot be told from an address; write one or more of + - = _ #, or \"\"";
+  return is_well ? "" : in_quotes(text) + " cannot be told from an address; write one or more of + - = _ #, or \"\"";
 }
 
 /// `"0660"`. The owner must be able to read and write, or nobody could connect.
@@ -65,12 +58,12 @@ void read_socket_mode(Section& section, unsigned& into) {
   const bool is_octal =
       (text->size() == 3 || (text->size() == 4 && text->front() == '0')) && consists_of(*text, "01234567");
   if (!is_octal) {
-    section.problem("socket_mode", quoted(*text) + " is no mode", "write it in octal digits, as in \"0660\"");
+    section.problem("socket_mode", in_quotes(*text) + " is no mode", "write it in octal digits, as in \"0660\"");
     return;
   }
   into = static_cast<unsigned>(std::stoul(*text, nullptr, 8));
   if ((into & 0600) != 0600 || (into & 0111) != 0)
-    section.problem("socket_mode", quoted(*text) + " is no mode for a socket",
+    section.problem("socket_mode", in_quotes(*text) + " is no mode for a socket",
                     "write \"0660\": the owner reads and writes, nobody executes");
 }
 
@@ -82,7 +75,7 @@ Result<quota::Match, std::string> parse_mailbox(std::string_view text) {
   const bool is_mailbox = match && (match->kind == quota::Match::Kind::domain ||
                                     (match->kind == quota::Match::Kind::identity && !match->of));
   if (is_mailbox) return *match;
-  return failed<quota::Match>(quoted(text) +
+  return failed<quota::Match>(in_quotes(text) +
                               " is no address; write it as in \"alice@example.com\" or \"@example.com\"");
 }
 
@@ -95,23 +88,23 @@ Result<quota::Match, std::string> parse_user(std::string_view text) {
        (match->kind == quota::Match::Kind::identity && match->of.value_or(quota::Kind::user) == quota::Kind::user));
   if (is_user) return *match;
   if (match && (match->kind == quota::Match::Kind::account || match->kind == quota::Match::Kind::plan))
-    return failed<quota::Match>(quoted(text) + " is no login; write [[quota.override]] with match = [" + quoted(text) +
+    return failed<quota::Match>(in_quotes(text) + " is no login; write [[quota.override]] with match = [" + in_quotes(text) +
                                 "] and limits = \"unlimited\" behind each quota that it is to be exempt from");
-  return failed<quota::Match>(quoted(text) +
+  return failed<quota::Match>(in_quotes(text) +
                               " is no login; write it as in \"alice@example.com\", \"@example.com\" or \"user:alice\"");
 }
 
 Result<std::string, std::string> parse_daemon_name(std::string_view text) {
   if (!text.empty() && text.size() <= 64 && text.find_first_of(" ,\"") == std::string_view::npos)
     return {boost::system::in_place_value, text};
-  return failed<std::string>(quoted(text) +
+  return failed<std::string>(in_quotes(text) +
                              " is no daemon's name; write the Name= of Sendmail's DAEMON_OPTIONS, as in \"MSA-local\"");
 }
 
 Result<std::string, std::string> parse_event(std::string_view text) {
   if (std::find(std::begin(event_names), std::end(event_names), text) != std::end(event_names))
     return {boost::system::in_place_value, text};
-  return failed<std::string>(quoted(text) + " is no event; " + cure(text, event_names));
+  return failed<std::string>(in_quotes(text) + " is no event; " + cure(text, event_names));
 }
 
 template <class T>
@@ -121,7 +114,7 @@ void read_list(Section& section, std::string_view key, std::vector<T>& into, Sec
 
 std::string admin_problem(std::string_view text) {
   if (text.starts_with("unix:")) return socket_problem(text);
-  return quoted(text) +
+  return in_quotes(text) +
          " is no unix socket: this version has no tokens, without which a TCP port would serve anybody; "
          "write it as in \"unix:/run/sendquota/admin.sock\"";
 }
@@ -152,7 +145,7 @@ void read_identity(Section& section, Config& into, quota::Policy::Parts& parts) 
   read_list<Network>(section, "trusted_relays", rules.trusted_relays, parse_network);
   for (const auto& relay : rules.trusted_relays)
     if (relay.bits() == 0)
-      section.problem("trusted_relays", quoted(relay.text()) + " is everybody: any sender could name any script",
+      section.problem("trusted_relays", in_quotes(relay.text()) + " is everybody: any sender could name any script",
                       "write only the addresses of your own servers");
   read_list<std::string>(section, "local_daemon_names", rules.local_daemon_names, parse_daemon_name);
   read_text(section, "accounts", into.accounts_file, any_text);
@@ -173,10 +166,10 @@ void read_exempt(Section& section, quota::Exemptions& into, const quota::Spellin
       if (const auto login = quota::parse_identity("user:" + user.value, spelling)) user.value = login->value;
   for (const auto& sender : into.senders)
     if (const auto whole = without_detail(sender, spelling))
-      section.problem("senders", quoted(sender.value) + " can never match: its detail is cut from every sender", "write " + quoted(*whole));
+      section.problem("senders", in_quotes(sender.value) + " can never match: its detail is cut from every sender", "write " + in_quotes(*whole));
   for (const auto& client : into.clients)
     if (client.bits() == 0)
-      section.problem("clients", quoted(client.text()) + " exempts everybody",
+      section.problem("clients", in_quotes(client.text()) + " exempts everybody",
                       "write networks, or mode = \"observe\" at the top");
 }
 

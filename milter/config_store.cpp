@@ -18,16 +18,14 @@ constexpr Bounds<std::int64_t> node_bounds{1, 1000};
 constexpr Word<quota::OnFailure> on_failure_words[] = {
     {"local", quota::OnFailure::local}, {"accept", quota::OnFailure::accept}, {"tempfail", quota::OnFailure::tempfail}};
 
-std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
-
-std::string path_problem(std::string_view text) {
-  return text.starts_with('/') ? "" : quoted(text) + " is no absolute path; write it from the / on";
+std::string folder_problem(std::string_view text) {
+  return text.starts_with('/') ? "" : in_quotes(text) + " is no absolute path; write it from the / on";
 }
 
 std::string prefix_problem(std::string_view text) {
   constexpr std::string_view allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.:";
   const bool is_well = !text.empty() && text.size() <= 64 && text.find_first_not_of(allowed) == std::string_view::npos;
-  return is_well ? "" : quoted(text) + " cannot begin keys; write 1 to 64 letters, digits and any of _ - . :";
+  return is_well ? "" : in_quotes(text) + " cannot begin keys; write 1 to 64 letters, digits and any of _ - . :";
 }
 
 /// `"auto"` or a number.
@@ -37,7 +35,7 @@ void read_nodes(Section& section, StoreSettings& into) {
     return;
   }
   if (const auto text = section.text("nodes"); text && *text != "auto")
-    section.problem("nodes", quoted(*text) + " is no number of nodes",
+    section.problem("nodes", in_quotes(*text) + " is no number of nodes",
                     "write \"auto\", or a number from 1 to 1000 without quotes");
 }
 
@@ -139,7 +137,7 @@ void read_store(Section& section, StoreSettings& into) {
   into.timeout = section.duration("timeout", timeout_bounds).value_or(into.timeout);
   section.word("on_failure", into.on_failure, on_failure_words);
   read_nodes(section, into);
-  read_text(section, "state_dir", into.state_dir, path_problem);
+  read_text(section, "state_dir", into.state_dir, folder_problem);
 }
 
 }  // namespace milter

@@ -12,8 +12,6 @@ using quota::When;
 
 using Warnings = std::vector<std::string>;
 
-std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
-
 bool charges(const Quota& quota, Kind kind) {
   return std::find(quota.per.begin(), quota.per.end(), kind) != quota.per.end();
 }
@@ -97,7 +95,7 @@ bool is_idle_beside(const quota::Limit& limit, const quota::Limit& other) {
 }
 
 void warn_of_quota(const Quota& quota, Warnings& warnings) {
-  const auto of_quota = "quota " + quoted(quota.name) + ": ";
+  const auto of_quota = "quota " + in_quotes(quota.name) + ": ";
   for (const auto& limit : quota.limits.limits)
     for (const auto& other : quota.limits.limits)
       if (is_idle_beside(limit, other))

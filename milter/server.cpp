@@ -21,8 +21,6 @@ using quota::Result;
 
 constexpr int backlog = 512;
 
-Result<void, std::string> failed(std::string what) { return {boost::system::in_place_error, std::move(what)}; }
-
 /// The path of a unix socket; empty for any other address.
 std::string unix_path(const std::string& listen) {
   const auto address = mta::parse_address(listen);
@@ -32,12 +30,12 @@ std::string unix_path(const std::string& listen) {
 Result<void, std::string> give_away(const std::string& path, const MilterSettings& config) {
   if (!config.socket_group.empty()) {
     const auto* group = getgrnam(config.socket_group.c_str());
-    if (!group) return failed("milter.socket_group: there is no group '" + config.socket_group + "' on this host");
+    if (!group) return failed<void>("milter.socket_group: there is no group '" + config.socket_group + "' on this host");
     if (chown(path.c_str(), static_cast<uid_t>(-1), group->gr_gid) != 0)
-      return failed("milter.socket_group: cannot give " + path + " to group '" + config.socket_group + "': " + std::strerror(errno) +
+      return failed<void>("milter.socket_group: cannot give " + path + " to group '" + config.socket_group + "': " + std::strerror(errno) +
                     "; make the daemon's user a member of it");
   }
-  if (chmod(path.c_str(), config.socket_mode) != 0) return failed("milter.socket_mode: " + path + ": " + std::strerror(errno));
+  if (chmod(path.c_str(), config.socket_mode) != 0) return failed<void>("milter.socket_mode: " + path + ": " + std::strerror(errno));
   return {};
 }
 
@@ -47,19 +45,19 @@ Result<void, std::string> open_milter_socket(const MilterSettings& config) {
   const auto path = unix_path(config.listen);
   if (!path.empty()) {
     auto claimed = admin::claim_socket_path(path);
-    if (!claimed) return failed("milter.listen: " + claimed.error());
+    if (!claimed) return failed<void>("milter.listen: " + claimed.error());
     static admin::FileDescriptor ours;  // until the process ends
     ours = std::move(*claimed);
   }
   auto listen = config.listen;
   smfi_setbacklog(backlog);
-  if (smfi_setconn(listen.data()) == MI_FAILURE) return failed("milter.listen: libmilter refuses '" + listen + "'");
+  if (smfi_setconn(listen.data()) == MI_FAILURE) return failed<void>("milter.listen: libmilter refuses '" + listen + "'");
   // Nobody gets in before the socket has its group: libmilter creates it with the umask.
   const auto before = umask(0177);
   const int opened = smfi_opensocket(false);
   umask(before);
   if (opened == MI_FAILURE)
-    return failed("milter.listen: cannot listen at " + listen + ": " + std::strerror(errno) + "; does the directory exist, and may the daemon's user write to it?");
+    return failed<void>("milter.listen: cannot listen at " + listen + ": " + std::strerror(errno) + "; does the directory exist, and may the daemon's user write to it?");
   return path.empty() ? Result<void, std::string>{} : give_away(path, config);
 }
 

@@ -332,7 +332,8 @@ void Session::log(const Verdict& verdict, const Answer& answer, std::string_view
   facts.is_size_known = mail_->envelope.bytes > 0;
   facts.is_discarded = answer.what == Answer::What::discard;
   facts.now = now;
-  spdlog::info("{}", log_line(facts, mail_->envelope, verdict));
+  const auto line = log_line(facts, mail_->envelope, verdict);
+  spdlog::default_logger_raw()->log(spdlog::level::info, spdlog::string_view_t(line));
 }
 
 }  // namespace milter

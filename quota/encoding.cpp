@@ -2,6 +2,7 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <array>
 
 #include "quota/identity.hpp"
@@ -41,14 +42,20 @@ std::string decoded(std::string_view text) {
 std::string percent_encoded(std::string_view raw) {
   std::string out;
   out.reserve(raw.size());
-  for (const char c : raw) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (is_plain[byte])
-      out += c;
-    else
-      out.append({'%', hex_digits[byte >> 4], hex_digits[byte & 15]});
-  }
+  append_percent_encoded(out, raw);
   return out;
+}
+
+void append_percent_encoded(std::string& out, std::string_view raw) {
+  while (!raw.empty()) {
+    const auto other = std::find_if_not(raw.begin(), raw.end(), [](char c) { return is_plain[static_cast<unsigned char>(c)]; });
+    out.append(raw.begin(), other);
+    raw.remove_prefix(static_cast<std::size_t>(other - raw.begin()));
+    if (raw.empty()) return;
+    const auto byte = static_cast<unsigned char>(raw.front());
+    out.append({'%', hex_digits[byte >> 4], hex_digits[byte & 15]});
+    raw.remove_prefix(1);
+  }
 }
 
 std::string encoded(std::string_view raw) {

@@ -11,6 +11,7 @@ namespace quota {
 
 /// Any bytes as one log-safe word: as an identity's value is written, without its bound on the length.
 [[nodiscard]] std::string percent_encoded(std::string_view raw);
+void append_percent_encoded(std::string& out, std::string_view raw);
 
 /// SHA-256 in lower-case hexadecimal digits.
 [[nodiscard]] std::string sha256_hex(std::string_view bytes);

@@ -156,11 +156,10 @@ Result<Allowance, std::string> joined(Allowance allowance, const Allowance& adde
 }
 
 Allowance overridden(const Allowance& base, const Allowance& replacement) {
-  using Kind = Allowance::Kind;
-  if (replacement.kind == Kind::inherit) return base;
-  if (replacement.kind != Kind::limited) return replacement;
-  Allowance out{Kind::limited, {}, replacement.recipients_per_message};
-  if (base.kind == Kind::limited) {
+  if (replacement.kind == Allowance::Kind::inherit) return base;
+  if (replacement.kind != Allowance::Kind::limited) return replacement;
+  Allowance out{Allowance::Kind::limited, {}, replacement.recipients_per_message};
+  if (base.kind == Allowance::Kind::limited) {
     for (const auto& limit : base.limits)
       if (std::none_of(replacement.limits.begin(), replacement.limits.end(),
                        [&](const Limit& other) { return other.unit == limit.unit; }))

@@ -8,11 +8,6 @@
 namespace quota {
 namespace {
 
-template <class T>
-Result<T, std::string> failed(std::string what) {
-  return {boost::system::in_place_error, std::move(what)};
-}
-
 std::optional<std::string_view> after_prefix(std::string_view text, std::string_view prefix) {
   if (!text.starts_with(prefix)) return std::nullopt;
   return trim(text.substr(prefix.size()));

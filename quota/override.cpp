@@ -7,11 +7,6 @@
 namespace quota {
 namespace {
 
-template <class T>
-Result<T, std::string> failed(std::string what) {
-  return {boost::system::in_place_error, std::move(what)};
-}
-
 /// Takes `since=`, `until=` and `by=` off the end of `text`. Returns the complaint, empty where there is none.
 std::string take_facts(Override& entry, std::string_view& text) {
   for (;;) {

@@ -105,7 +105,7 @@ void read_block(Draft& draft, const Identity& identity, const TableEntry& read) 
 }
 
 /// Most of a large table is as it was: kept without looking further. Returns whether it was.
-bool keep_unchanged(Draft& draft, std::string_view field, std::string_view text) {
+bool keep_unchanged_block(Draft& draft, std::string_view field, std::string_view text) {
   if (draft.is_lost || draft.before.spelling != draft.names.spelling) return false;
   const auto found = draft.before.blocked.find(field);
   if (found == draft.before.blocked.end()) return false;
@@ -185,7 +185,7 @@ void read_second(Draft& draft, const Identity& identity, const OtherSpelling& ot
                                  .event = blocked_event(identity, text)});
 }
 
-void read_other(Draft& draft, const Identity& identity, const OtherSpelling& other, const Texts& texts) {
+void read_other_spelling_of_block(Draft& draft, const Identity& identity, const OtherSpelling& other, const Texts& texts) {
   if (is_error_text(other.entry.text)) return;
   const auto holding = draft.plan.after.blocked.find(other.canonical);
   const auto text = texts.find(other.canonical);
@@ -221,7 +221,7 @@ Result<Identity, std::string> identity_of(const Draft& draft, const std::string&
 void read_blocked(Draft& draft) {
   std::vector<std::pair<Identity, OtherSpelling>> others;
   for (const auto& entry : draft.now.blocked) {
-    if (entry.first == epoch_field || keep_unchanged(draft, entry.first, entry.second)) continue;
+    if (entry.first == epoch_field || keep_unchanged_block(draft, entry.first, entry.second)) continue;
     const std::string field(entry.first), text(entry.second);
     if (!draft.plan.after.blocked.contains(field)) draft.plan.tables.unblock(field);
     const auto identity = identity_of(draft, field, text);
@@ -242,7 +242,7 @@ void read_blocked(Draft& draft) {
   read_missing(draft, renamings);
   if (others.empty()) return;
   const Texts texts(draft.now.blocked);
-  for (const auto& [identity, other] : others) read_other(draft, identity, other, texts);
+  for (const auto& [identity, other] : others) read_other_spelling_of_block(draft, identity, other, texts);
 }
 
 }  // namespace quota::upkeep

@@ -42,7 +42,7 @@ Change written(const Draft& draft, const OverrideKey& key, std::optional<std::st
 }
 
 /// Most of a large table is as it was: kept without looking further. Returns whether it was.
-bool keep_unchanged(Draft& draft, std::string_view field, std::string_view text) {
+bool keep_unchanged_override(Draft& draft, std::string_view field, std::string_view text) {
   auto& before = draft.before.overrides;
   if (draft.before.spelling != draft.names.spelling) return false;
   const auto found = before.find(field);
@@ -81,7 +81,7 @@ bool says_the_same(const Override& one, const Override& other) {
   return one.value == other.value && one.until == other.until;
 }
 
-void read_other(Draft& draft, const OverrideKey& key, const OtherSpelling& other, const Texts& texts) {
+void read_other_spelling_of_override(Draft& draft, const OverrideKey& key, const OtherSpelling& other, const Texts& texts) {
   const auto entry = parse_override(key, other.entry.text);
   if (!entry) return reject(draft, other.entry, entry.error(), identity_text(key));
   if (!entry->holds_at(draft.now.now)) return draft.end(Table::override_, other.entry, ended_event(key, *entry));
@@ -141,7 +141,7 @@ void read_account(Draft& draft, const Identity& owner, const TableEntry& read) {
   draft.plan.tables.accounts.set(owner, *account);
 }
 
-void read_other(Draft& draft, const Identity& owner, const OtherSpelling& other, const Texts& texts) {
+void read_other_spelling_of_owner(Draft& draft, const Identity& owner, const OtherSpelling& other, const Texts& texts) {
   if (is_error_text(other.entry.text)) return;
   const auto text = texts.find(other.canonical);
   if (text && *text == other.entry.text) return draft.remove(Table::account, other.entry);
@@ -162,7 +162,7 @@ void read_other(Draft& draft, const Identity& owner, const OtherSpelling& other,
 void read_overrides(Draft& draft) {
   std::vector<std::pair<OverrideKey, OtherSpelling>> others;
   for (const auto& entry : draft.now.overrides) {
-    if (keep_unchanged(draft, entry.first, entry.second)) continue;
+    if (keep_unchanged_override(draft, entry.first, entry.second)) continue;
     const std::string field(entry.first), text(entry.second);
     if (!draft.plan.after.overrides.contains(field)) draft.plan.tables.remove_override(field);
     const auto key = parse_override_key(field, draft.names.spelling);
@@ -181,7 +181,7 @@ void read_overrides(Draft& draft) {
   read_missing(draft);
   if (!others.empty()) {
     const Texts texts(draft.now.overrides);
-    for (const auto& [key, other] : others) read_other(draft, key, other, texts);
+    for (const auto& [key, other] : others) read_other_spelling_of_override(draft, key, other, texts);
   }
   remind_of_observing(draft);
 }
@@ -201,7 +201,7 @@ void read_accounts(Draft& draft) {
   }
   if (others.empty()) return;
   const Texts texts(draft.now.accounts);
-  for (const auto& [owner, other] : others) read_other(draft, owner, other, texts);
+  for (const auto& [owner, other] : others) read_other_spelling_of_owner(draft, owner, other, texts);
 }
 
 }  // namespace quota::upkeep

@@ -14,8 +14,8 @@
 namespace quota {
 namespace {
 
-constexpr std::string_view magic = "sendquota-journal";
-constexpr std::string_view version = "1";
+constexpr std::string_view journal_magic = "sendquota-journal";
+constexpr std::string_view journal_version = "1";
 
 std::string line_of(const JournalEntry& entry) {
   std::vector<std::string> words{std::to_string(entry.number), format_moment(entry.at)};
@@ -24,7 +24,7 @@ std::string line_of(const JournalEntry& entry) {
 }
 
 std::string header_of(const std::string& history) {
-  return sealed_line(joined_words(std::vector<std::string>{std::string(magic), std::string(version), history}));
+  return sealed_line(joined_words(std::vector<std::string>{std::string(journal_magic), std::string(journal_version), history}));
 }
 
 std::optional<JournalEntry> entry_of(std::vector<std::string> words) {
@@ -37,7 +37,7 @@ std::optional<JournalEntry> entry_of(std::vector<std::string> words) {
 }
 
 /// Gathers what the lines say and how many say nothing.
-struct Reading {
+struct JournalReading {
   JournalContent content{};
   std::size_t damaged = 0;
   bool is_other_version = false;
@@ -45,8 +45,8 @@ struct Reading {
   void add(std::string_view sealed) {
     const auto line = unsealed_line(sealed);
     auto words = line ? split_words(*line) : std::vector<std::string>{};
-    if (words.size() == 3 && words[0] == magic) {
-      is_other_version = words[1] != version;
+    if (words.size() == 3 && words[0] == journal_magic) {
+      is_other_version = words[1] != journal_version;
       content.history = std::move(words[2]);
     } else if (auto entry = entry_of(std::move(words))) {
       content.entries.push_back(std::move(*entry));
@@ -76,7 +76,7 @@ Result<JournalContent, std::string> Journal::read(Timestamp now) {
   if (!(bytes << file.rdbuf()) && file.bad()) return system_complaint("read", path_);
   if (!file.is_open()) return system_complaint("open", path_);
   const auto text = std::move(bytes).str();
-  Reading reading;
+  JournalReading reading;
   std::string_view rest = text;
   for (auto end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
     reading.add(rest.substr(0, end));

@@ -11,8 +11,8 @@
 namespace quota {
 namespace {
 
-constexpr std::string_view magic = "sendquota-known-blocks";
-constexpr std::string_view version = "1";
+constexpr std::string_view blocks_magic = "sendquota-known-blocks";
+constexpr std::string_view blocks_version = "1";
 constexpr Milliseconds written_within{900};
 constexpr int gap_per_write = 10;
 
@@ -24,7 +24,7 @@ std::optional<Timestamp> moment_of(std::string_view word) {
 }
 
 std::string first_line(const Known& known) {
-  const std::string words[] = {std::string(magic), std::string(version), known.history, known.epoch,
+  const std::string words[] = {std::string(blocks_magic), std::string(blocks_version), known.history, known.epoch,
                                moment_word(known.read_at)};
   return joined_words(words);
 }
@@ -52,7 +52,7 @@ std::optional<KnownBlock> block_of(const std::vector<std::string>& words) {
 }
 
 /// What reading the file line by line finds.
-class Reading {
+class BlocksReading {
  public:
   void take(std::string_view sealed) {
     ++lines_;
@@ -62,7 +62,7 @@ class Reading {
       return;
     }
     auto words = split_words(*line);
-    if (words.front() == magic) return take_first(words);
+    if (words.front() == blocks_magic) return take_first(words);
     if (words.front() == "end" && words.size() == 2) {
       is_ended_ = parse_number<std::size_t>(words[1]) == known_.blocked.size();
       return;
@@ -93,7 +93,7 @@ class Reading {
 
  private:
   void take_first(const std::vector<std::string>& words) {
-    is_foreign_ = words.size() < 2 || words[1] != version;
+    is_foreign_ = words.size() < 2 || words[1] != blocks_version;
     const auto read_at = words.size() == 5 ? moment_of(words[4]) : std::nullopt;
     if (is_foreign_ || !read_at) return;
     is_begun_ = true;
@@ -125,7 +125,7 @@ Recalled recall_blocks(const std::filesystem::path& path, Timestamp now) {
   std::ifstream file(path, std::ios::binary);
   if (!file)
     return {{}, {system_complaint("open", path) + "; blocks are not known until the store has been read"}};
-  Reading reading;
+  BlocksReading reading;
   for (std::string line; std::getline(file, line);) reading.take(line);
   Recalled recalled;
   const auto complaint = reading.complaint();

@@ -11,7 +11,7 @@
 namespace quota {
 namespace {
 
-constexpr std::string_view magic = "sendquota-nodes";
+constexpr std::string_view nodes_magic = "sendquota-nodes";
 constexpr Milliseconds alarm_lasts = std::chrono::hours{24};
 constexpr Milliseconds ask_again_after = std::chrono::hours{1};
 
@@ -19,7 +19,7 @@ constexpr Milliseconds ask_again_after = std::chrono::hours{1};
 void keep_count(const std::filesystem::path& file, std::int64_t nodes) {
   auto fresh = DurableFile::create(file, 0600);
   if (!fresh) return;
-  const std::string words[] = {std::string(magic), "1", std::to_string(nodes)};
+  const std::string words[] = {std::string(nodes_magic), "1", std::to_string(nodes)};
   fresh->write(sealed_line(joined_words(words)));
   (void)fresh->commit();
 }
@@ -44,7 +44,7 @@ std::optional<std::int64_t> recall_count(const std::filesystem::path& count_file
   if (!file || !std::getline(file, sealed)) return std::nullopt;
   const auto line = unsealed_line(sealed);
   const auto words = line ? split_words(*line) : std::vector<std::string>();
-  if (words.size() != 3 || words[0] != magic || words[1] != "1") return std::nullopt;
+  if (words.size() != 3 || words[0] != nodes_magic || words[1] != "1") return std::nullopt;
   const auto nodes = parse_number(words[2]);
   return nodes && *nodes >= 1 ? nodes : std::nullopt;
 }

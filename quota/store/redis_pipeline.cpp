@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <new>
 #include <utility>
 
 #include "quota/store/quiet_thread.hpp"
@@ -16,6 +17,13 @@ constexpr std::size_t enough_under_way = 4;  // questions; measured with 1 to 64
 constexpr auto longest_write = std::chrono::seconds{1};
 
 StoreError as(const StoreError& why, Executed executed) { return {why.kind, executed, why.text}; }
+
+/// What cannot even be told for want of memory is an error too: whoever writes has the turn of everybody.
+Result<void, RedisConnection::WriteError> written_by(RedisConnection& connection, std::string_view bytes, Deadline deadline) try {
+  return connection.write(bytes, deadline);
+} catch (const std::bad_alloc&) {
+  return RedisConnection::WriteError{{StoreErrorKind::closed, Executed::possibly, "no memory"}, bytes.size()};
+}
 
 }  // namespace
 
@@ -99,7 +107,7 @@ void RedisPipeline::write_out(Lock& lock, Deadline deadline) {
     outbox_.clear();
     taken_ += bytes.size();
     lock.unlock();
-    const auto sent = connection_->write(bytes, deadline);
+    const auto sent = written_by(*connection_, bytes, deadline);
     lock.lock();
     if (!sent) {
       taken_ -= bytes.size() - sent.error().written;

@@ -10,12 +10,12 @@
 namespace quota {
 namespace {
 
-constexpr std::string_view magic = "sendquota-snapshot";
-constexpr std::string_view version = "1";
+constexpr std::string_view snapshot_magic = "sendquota-snapshot";
+constexpr std::string_view snapshot_version = "1";
 
 std::optional<SnapshotHeader> parse_header(const std::string& line) {
   auto words = split_words(line);
-  if (words.size() < 4 || words[0] != magic || words[1] != version) return std::nullopt;
+  if (words.size() < 4 || words[0] != snapshot_magic || words[1] != snapshot_version) return std::nullopt;
   const auto at = parse_moment(words[2]);
   if (!at) return std::nullopt;
   SnapshotHeader header{*at, words[3], {}};
@@ -34,7 +34,7 @@ Result<SnapshotWriter, std::string> SnapshotWriter::create(const std::filesystem
   auto file = DurableFile::create(path);
   if (!file) return file.error();
   SnapshotWriter writer{std::move(*file)};
-  std::vector<std::string> words{std::string(magic), std::string(version), format_moment(header.at), header.history};
+  std::vector<std::string> words{std::string(snapshot_magic), std::string(snapshot_version), format_moment(header.at), header.history};
   words.insert(words.end(), header.more.begin(), header.more.end());
   writer.add(joined_words(words) + '\n');
   return writer;

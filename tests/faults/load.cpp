@@ -31,6 +31,7 @@ using namespace std::chrono_literals;
 
 constexpr auto patience = 10s;
 constexpr auto reopen_pause = 20ms;
+constexpr auto overdue = 50ms;  // the machine stood still: what was due meanwhile is not sent all at once
 
 class Load {
  public:
@@ -73,7 +74,7 @@ class Load {
       auto& group = plan_.groups[i];
       while (!group.is_over() && group.due <= now) {
         if (group.per_second && *group.per_second <= 0) break;
-        const bool begun = begin(i);
+        const bool begun = (!group.per_second || now - group.due <= overdue) && begin(i);
         if (!group.per_second && !begun) break;
         begun ? ++group.begun : ++group.skipped;
         if (group.per_second) group.due += Nanoseconds(static_cast<std::int64_t>(1e9 / *group.per_second));

@@ -6,8 +6,9 @@
 //   group sweep 1000000 max limit=1000000     as fast as connections come free, each sender once
 //   group slow 5 2 start=1.5 milter=0 recipients=3 domain=example.org
 //
-// A sender's login is GROUP and its number, at the group's domain. A paced message that finds no connection free is skipped
-// and counted: to catch up later would be another load than the one that was asked for.
+// A sender's login is GROUP and its number, at the group's domain. A paced message that finds no connection free, or is due for
+// longer than a machine takes that works, is skipped and counted: to catch up later would be another load than the one that
+// was asked for.
 #pragma once
 
 #include <chrono>

@@ -3,9 +3,9 @@
     run.py [FILTER]
 
 Each test file is a pytest of its own, and as many run at once as the machine bears: the tests wait most of their time. All
-files lie in memory, so that no disk is measured. A test that failed while the machine itself stood still (noise ms,
-stolen %) is run once more, and both rows are shown. A run of all tests counts one more: 10,000 attempts of blocked senders in all,
-none accepted. The table stays in BUILD/faults.txt.
+files lie in memory, so that no disk is measured. A run of all tests counts one more: 10,000 attempts of blocked senders in all,
+none accepted. The table stays in BUILD/faults.txt, and says which times could not be judged because the machine itself stood
+still.
 """
 
 import contextlib
@@ -56,12 +56,6 @@ def main(wanted=""):
             if path.name in ALONE:
                 more = run_file(path, wanted, {**environment, "SENDQUOTA_FAULTS_ALONE": "1"})
                 passed, failed = passed + more.passed, failed + more.failed
-        rows = figures.recorded(environment["SENDQUOTA_FIGURES"])
-        for path, node in [each for each in failed if not figures.is_judged(rows, each[1].split("/")[-1])]:
-            print(f"-- {node} once more, alone: the machine stood still meanwhile", file=sys.stderr)
-            again = run_file(path, environment=environment, test=node.split("::", 1)[-1])
-            if again.passed and not again.failed:
-                passed, failed = passed + 1, [each for each in failed if each != (path, node)]
         rows = figures.recorded(environment["SENDQUOTA_FIGURES"])
     (BUILD / "faults.txt").write_text(figures.table(rows) + "\n", encoding="utf-8")
     print(figures.table(rows), file=sys.stderr)

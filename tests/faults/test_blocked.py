@@ -42,7 +42,7 @@ def test_the_daemon_is_killed_while_the_store_is_away_and_the_store_comes_back_e
         scene.daemon.start()
         time.sleep(1.5)
     scene.calm(2.0)
-    scene.expect(all_are_in_the_table(scene.server), "the blocks were not put back into the empty table")
+    wait_for(lambda: all_are_in_the_table(scene.server), "the blocks are put back into the empty table")
     scene.finish("daemon kill -9 during an outage", restarts=True, bound=2 * HEAVY_LIMIT, uncharged=None)
 
 
@@ -52,7 +52,7 @@ def test_the_daemon_and_the_data_die_at_the_same_moment(scene):
         scene.server("FLUSHALL")
         scene.daemon.start()
     scene.calm(2.0)
-    scene.expect(all_are_in_the_table(scene.server), "the blocks were not put back into the empty table")
+    wait_for(lambda: all_are_in_the_table(scene.server), "the blocks are put back into the empty table")
     scene.finish("daemon kill -9 and FLUSHALL", restarts=True, bound=HEAVY_LIMIT, uncharged=None)
 
 
@@ -134,10 +134,10 @@ def test_blocks_survive_a_store_that_comes_back_empty_while_two_daemons_run(runn
     scene.calm(1.5)
     with scene.fault("empty"), faults.killed(server):
         time.sleep(1.0)
-    wait_for(lambda: all_are_in_the_table(server), "the blocks are put back", deadline=2)
+    wait_for(lambda: all_are_in_the_table(server), "the blocks are put back")
     scene.calm(1.0)
     with scene.fault("empty again"), faults.emptied(server):
         time.sleep(0.5)
-    wait_for(lambda: all_are_in_the_table(server), "the blocks are put back", deadline=2)
+    wait_for(lambda: all_are_in_the_table(server), "the blocks are put back")
     scene.calm(1.0)
     scene.finish("emptied twice, 2 daemons", bound=2 * HEAVY_LIMIT, uncharged=None)

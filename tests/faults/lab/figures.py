@@ -23,9 +23,20 @@ COLUMNS = {
 }
 
 
-# What takes time cannot be judged when the load's own clock was late, or the host gave the machine's time to others; nor can one
-# failover, where Sentinels that were late themselves made several.
-LATE, STOLEN, FAILOVERS = 50, 5, 1   # ms, percent
+LATE, STOLEN, FAILOVERS = 50, 5, 1   # ms, percent, and how many of them one fault may cause
+
+
+def disturbance(row):
+    """In words, why what a row says about time cannot be judged; empty where it can.
+
+    The load's own clock was late, or the host gave the machine's time to others; or Sentinels that were late themselves made
+    several failovers of one.
+    """
+    return ", ".join(text for is_so, text in [
+        (row["noise"] >= LATE, f"the machine stood still for {row['noise']:.0f} ms"),
+        (row["stolen"] >= STOLEN, f"{row['stolen']:.0f} % of its time went to others"),
+        (row["failovers"] > FAILOVERS, f"{row['failovers']} failovers"),
+    ] if is_so)
 
 
 def record(row):
@@ -34,12 +45,6 @@ def record(row):
     if path:
         with open(path, "a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
-
-
-def is_judged(rows, test):
-    """Whether the machine let the test (file.py::test) say something."""
-    return not any(row["test"].endswith(test) for row in rows
-                   if row.get("noise", 0) >= LATE or row.get("stolen", 0) >= STOLEN or row.get("failovers", 0) > FAILOVERS)
 
 
 def recorded(path):
@@ -56,6 +61,9 @@ def table(rows):
     for row, line in zip(rows, cells):
         lines.append(aligned(line, widths))
         lines += [f"    {note}" for note in row.get("notes", [])]
+    unjudged = sum(not row.get("judged", True) for row in rows)
+    lines.append(f"times were judged in {len(rows) - unjudged} of {len(rows)} rows" +
+                 ("; in the others the machine itself stood still" if unjudged else ""))
     return "\n".join(lines)
 
 
