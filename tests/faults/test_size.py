@@ -43,7 +43,8 @@ def test_very_many_senders_on_a_cluster_of_four_daemons(running):
     summary = load.summary
     figures.record({"fault": f"Cluster, 4 daemons, {SENDERS} senders", "messages": len(load.messages), "lost": summary["lost"],
                     "twice": summary["unasked"], "dropped": len(summary["drops"]),
-                    "longest": max(message.waited for message in load.messages), "over": f"{max(0, over_domain, over_total)}/{bound}",
+                    "longest": max(message.waited for message in load.messages),
+                    "noise": max((by for _, by in summary["oversleeps"]), default=0.0), "over": f"{max(0, over_domain, over_total)}/{bound}",
                     "notes": notes})
     assert len(load.messages) == SENDERS and not summary["lost"] and not summary["unasked"] and not summary["drops"]
     assert over_domain <= bound and over_total <= bound
