@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <mutex>
 #include <optional>
@@ -44,12 +45,16 @@ class RefusalMemory {
     Clock::time_point learned;
   };
   struct Shard {
+    using Entries = std::unordered_map<std::string, Entry>;
     mutable std::mutex mutex;
-    std::unordered_map<std::string, Entry> entries;  // guarded by mutex
+    Entries entries;  // guarded by mutex
   };
   [[nodiscard]] Shard& shard_of(const std::string& key);
+  /// Requires: the shard's mutex.
+  void erase(Shard& shard, Shard::Entries::iterator entry);
 
   std::array<Shard, shard_count> shards_;
+  std::atomic<std::size_t> size_{0};  // as long as nobody is over a limit, nobody is looked for
 };
 
 }  // namespace milter

@@ -150,14 +150,20 @@ Result<Identity, std::string> parse_identity(std::string_view text, const Spelli
 }
 
 std::optional<Identity> user_identity(std::string_view login, std::string_view default_realm) {
-  const auto value = canonical_login(login, default_realm);
-  if (value.empty()) return std::nullopt;
-  return Identity{Kind::user, encoded(value)};
+  return identity_of_login(canonical_login(login, default_realm));
+}
+
+std::optional<Identity> identity_of_login(std::string_view canonical) {
+  if (canonical.empty()) return std::nullopt;
+  return Identity{Kind::user, encoded(canonical)};
 }
 
 Identity sender_identity(std::string_view mail_from, std::string_view delimiters) {
-  const auto value = canonical_address(mail_from, delimiters);
-  return {Kind::sender, value.empty() || value == "<>" ? "null" : encoded(value)};
+  return identity_of_address(canonical_address(mail_from, delimiters));
+}
+
+Identity identity_of_address(std::string_view canonical) {
+  return {Kind::sender, canonical.empty() || canonical == "<>" ? "null" : encoded(canonical)};
 }
 
 std::optional<Identity> domain_identity(Kind kind, const Identity& address) {

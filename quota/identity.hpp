@@ -62,9 +62,15 @@ struct Spelling {
 /// An SMTP-AUTH login, as `{auth_authen}` gives it. Empty for an empty login.
 [[nodiscard]] std::optional<Identity> user_identity(std::string_view login, std::string_view default_realm);
 
+/// The same for a login that is canonical already.
+[[nodiscard]] std::optional<Identity> identity_of_login(std::string_view canonical);
+
 /// An envelope sender as the MTA passes it: brackets, source route and quotes are taken off, `+detail` is cut at the first
 /// of `delimiters`. The null sender is `sender:null`.
 [[nodiscard]] Identity sender_identity(std::string_view mail_from, std::string_view delimiters);
+
+/// The same for an address that is canonical already.
+[[nodiscard]] Identity identity_of_address(std::string_view canonical);
 
 /// The domain of a user or sender as an identity of `kind`; empty where there is none, or where the SHA-256 of a long
 /// address has swallowed it.

@@ -138,8 +138,9 @@ bool Policy::has_exempt_client(const Message& message) const {
 }
 
 bool Policy::has_only_exempt_recipients(const Message& message) const {
-  return !message.recipients.empty() && std::all_of(message.recipients.begin(), message.recipients.end(),
-                                                    [&](const std::string& one) { return parts_.exempt.covers_recipient(one); });
+  if (parts_.exempt.recipients.empty() || message.recipients.empty()) return false;
+  return std::all_of(message.recipients.begin(), message.recipients.end(),
+                     [&](const std::string& one) { return parts_.exempt.covers_recipient(one); });
 }
 
 const OverrideRule* Policy::closest_override(const Quota& quota, const Identity& identity, const Tables& tables) const {
@@ -163,12 +164,18 @@ const OverrideRule* Policy::closest_override(const Quota& quota, const Identity&
 }
 
 Policy::Grant Policy::granted(const Quota& quota, const Identity& identity, const Tables& tables, Timestamp now) const {
-  Grant grant{quota.limits, Grant::Source::quota};
+  auto grant = overriding(quota, identity, tables, now);
+  return grant ? std::move(*grant) : Grant{quota.limits, Grant::Source::quota};
+}
+
+std::optional<Policy::Grant> Policy::overriding(const Quota& quota, const Identity& identity, const Tables& tables, Timestamp now) const {
+  std::optional<Grant> grant;
   const auto* rule = closest_override(quota, identity, tables);
   if (rule && rule->limits.kind != Allowance::Kind::inherit)
-    grant = {overridden(grant.allowance, rule->limits), Grant::Source::config_override};
+    grant = {overridden(quota.limits, rule->limits), Grant::Source::config_override};
   const auto* live = tables.find_override(identity, quota.name, now);
-  if (live && live->kind != Allowance::Kind::inherit) grant = {overridden(grant.allowance, *live), Grant::Source::live_override};
+  if (live && live->kind != Allowance::Kind::inherit)
+    grant = {overridden(grant ? grant->allowance : quota.limits, *live), Grant::Source::live_override};
   return grant;
 }
 
@@ -216,7 +223,8 @@ void Policy::assess_quota(Assessment& into, const Quota& quota, const Message& m
   into.cause = Cause::within;
   const bool by_sender = identity->kind == Kind::sender || identity->kind == Kind::sender_domain;
   if (by_sender && any_covers(parts_.exempt.senders, message.sender.find(Kind::sender))) return;
-  const auto allowance = granted(quota, *identity, tables, now).allowance;
+  const auto grant = overriding(quota, *identity, tables, now);
+  const auto& allowance = grant ? grant->allowance : quota.limits;
   if (allowance.kind == Allowance::Kind::unlimited) return;
   const bool enforced = mode_of(quota, tables, now) == Mode::enforce;
   auto& failures = enforced ? into.failures : into.observed;
@@ -235,9 +243,8 @@ void Policy::assess_quota(Assessment& into, const Quota& quota, const Message& m
     failures.push_back(std::move(failure));
   }
   for (const auto& limit : allowance.limits) {
-    const Charge charge{*identity, quota.name, limit, cost_of(message, limit.unit), enforced ? Group::enforced : Group::observed,
-                        enforced ? refusal_window(quota, *identity) : std::nullopt};
-    into.charges.push_back(charge);
+    into.charges.push_back({*identity, quota.name, limit, cost_of(message, limit.unit), enforced ? Group::enforced : Group::observed,
+                            enforced ? refusal_window(quota, *identity) : std::nullopt});
   }
 }
 

@@ -146,6 +146,8 @@ class Policy {
   [[nodiscard]] bool needs_bytes() const;
 
  private:
+  /// What replaces a quota's own limits; empty where nothing does.
+  [[nodiscard]] std::optional<Grant> overriding(const Quota& quota, const Identity& identity, const Tables& tables, Timestamp now) const;
   [[nodiscard]] bool has_exempt_client(const Message& message) const;
   [[nodiscard]] bool has_only_exempt_recipients(const Message& message) const;
   [[nodiscard]] const OverrideRule* closest_override(const Quota& quota, const Identity& identity, const Tables& tables) const;

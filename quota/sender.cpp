@@ -27,8 +27,13 @@ bool is_local(const IdentityRules& rules, const Envelope& envelope) {
          rules.local_daemon_names.end();
 }
 
-void add(Sender& sender, const std::optional<Identity>& identity) {
-  if (identity) sender.identities.push_back(*identity);
+void add(Sender& sender, std::optional<Identity> identity) {
+  if (identity) sender.identities.push_back(std::move(*identity));
+}
+
+/// The login, canonical; empty without one.
+std::string login_of(const IdentityRules& rules, const Envelope& envelope) {
+  return envelope.auth_type.empty() ? std::string() : canonical_login(envelope.auth_authen, rules.default_realm);
 }
 
 /// Whether a PHP header is believed: it may come from here or from a trusted relay, with or without a login.
@@ -56,15 +61,24 @@ void add_script(Sender& sender, const IdentityRules& rules, const Envelope& enve
   add(sender, uid_identity(host, *script));
 }
 
-void add_user(Sender& sender, const IdentityRules& rules, const Envelope& envelope) {
-  if (envelope.auth_type.empty()) return;
-  const auto user = user_identity(envelope.auth_authen, rules.default_realm);
-  if (!user) return;
-  add(sender, user);
-  add(sender, domain_identity(Kind::user_domain, canonical_login(envelope.auth_authen, rules.default_realm)));
+void add_user(Sender& sender, const std::string& login) {
+  if (login.empty()) return;
+  add(sender, identity_of_login(login));
+  add(sender, domain_identity(Kind::user_domain, login));
+}
+
+Origin origin_of(const IdentityRules& rules, const Envelope& envelope, bool has_login) {
+  const auto& client = envelope.client;
+  if (is_local(rules, envelope)) return Origin::local;
+  // Also one that logs in: what it hands over is its sites' mail, to be held like local mail.
+  if (contains(rules.trusted_relays, *client.address)) return Origin::relay;
+  if (has_login) return Origin::authenticated;
+  if (contains(rules.our_networks, *client.address)) return Origin::network;
+  return envelope.auth_type.empty() ? Origin::inbound : Origin::nameless;
 }
 
 void add_account(Sender& sender, std::span<const AccountMap* const> accounts) {
+  if (std::all_of(accounts.begin(), accounts.end(), [](const AccountMap* map) { return map->empty(); })) return;
   for (const Kind kind : {Kind::user, Kind::user_domain, Kind::uid}) {
     const auto* owner = sender.find(kind);
     const auto* account = owner ? account_of(accounts, *owner) : nullptr;
@@ -93,28 +107,23 @@ const Identity* Sender::find(Kind kind) const {
 }
 
 Origin origin_of(const IdentityRules& rules, const Envelope& envelope) {
-  const auto& client = envelope.client;
-  if (is_local(rules, envelope)) return Origin::local;
-  // Also one that logs in: what it hands over is its sites' mail, to be held like local mail.
-  if (contains(rules.trusted_relays, *client.address)) return Origin::relay;
-  if (!envelope.auth_type.empty() && user_identity(envelope.auth_authen, rules.default_realm)) return Origin::authenticated;
-  if (contains(rules.our_networks, *client.address)) return Origin::network;
-  return envelope.auth_type.empty() ? Origin::inbound : Origin::nameless;
+  return origin_of(rules, envelope, !login_of(rules, envelope).empty());
 }
 
 Sender identify(const IdentityRules& rules, std::span<const AccountMap* const> accounts, const Envelope& envelope) {
   Sender sender;
   sender.identities.reserve(8);  // a kind each
-  sender.origin = origin_of(rules, envelope);
-  add_user(sender, rules, envelope);
+  const auto login = login_of(rules, envelope);
+  sender.origin = origin_of(rules, envelope, !login.empty());
+  add_user(sender, login);
   add_script(sender, rules, envelope);
   if (sender.origin == Origin::inbound) {
     sender.identities.clear();
     return sender;
   }
-  const auto from = sender_identity(envelope.mail_from, rules.recipient_delimiter);
-  add(sender, from);
-  add(sender, domain_identity(Kind::sender_domain, canonical_address(envelope.mail_from, rules.recipient_delimiter)));
+  const auto from = canonical_address(envelope.mail_from, rules.recipient_delimiter);
+  add(sender, identity_of_address(from));
+  add(sender, domain_identity(Kind::sender_domain, from));
   if (sender.origin != Origin::local) sender.address = envelope.client.address;
   add(sender, sender.origin == Origin::local ? local_client_identity(envelope.client.host) : client_identity(*envelope.client.address));
   add_account(sender, accounts);

@@ -30,7 +30,7 @@ struct BlockerOptions {
   std::function<std::optional<BlockRule>(const std::string& quota)> rule{};  ///< by the configuration just now
   std::function<std::string()> new_id{};
   std::function<void(const std::string& what)> report{};                     ///< once when writing begins to fail; any thread of ours
-  Milliseconds flush_every{250};
+  Milliseconds flush_every{1000};
   std::size_t most_pending = 10'000;                                         ///< identities and quotas, each
 };
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/container/small_vector.hpp>
 #include <cassert>
 #include <charconv>
 #include <memory>
@@ -226,18 +225,30 @@ bool ReplyReader::announces_more_than(std::size_t bytes) const {
   return error == std::errc::result_out_of_range || (error == std::errc{} && length > bytes);
 }
 
+namespace {
+
+/// `$5\r\n`: a type and a number.
+void append_head(std::string& out, char type, std::size_t number) {
+  std::array<char, 24> text;
+  text[0] = type;
+  auto* end = std::to_chars(text.data() + 1, text.data() + 22, number).ptr;
+  *end++ = '\r';
+  *end++ = '\n';
+  out.append(text.data(), end);
+}
+
+}  // namespace
+
+// hiredis has a function for this, which prints each length with sprintf: a sixth of all that a message costs.
 void append_command(std::string& out, std::span<const std::string_view> arguments) {
-  boost::container::small_vector<const char*, 32> starts;
-  boost::container::small_vector<std::size_t, 32> lengths;
+  std::size_t size = 16;
+  for (const auto& argument : arguments) size += argument.size() + 16;
+  out.reserve(out.size() + size);
+  append_head(out, '*', arguments.size());
   for (const auto& argument : arguments) {
-    starts.push_back(argument.data());
-    lengths.push_back(argument.size());
+    append_head(out, '$', argument.size());
+    out.append(argument).append("\r\n");
   }
-  char* command = nullptr;
-  const int size = redisFormatCommandArgv(&command, static_cast<int>(arguments.size()), starts.data(), lengths.data());
-  if (size < 0) throw std::bad_alloc();
-  out.append(command, static_cast<std::size_t>(size));
-  redisFreeCommand(command);
 }
 
 }  // namespace quota

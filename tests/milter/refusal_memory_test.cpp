@@ -40,8 +40,8 @@ TEST_CASE("a refusal is certain for most of a second, then suspected until its t
   }
   CHECK(memory.find(failure.identity, quota::example_now, start).failure == failure);
   // The store's clock says when it is worth trying again, even within the second.
-  CHECK(memory.find(failure.identity, quota::example_now + 10min, start).standing == Standing::unknown);
   CHECK(memory.find(failure.identity, quota::example_now + 10min - 1ms, start).standing == Standing::certain);
+  CHECK(memory.find(failure.identity, quota::example_now + 10min, start).standing == Standing::unknown);
 }
 
 TEST_CASE("of many sessions of a suspected sender one asks, and another one only where it has not come back") {
