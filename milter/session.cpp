@@ -7,6 +7,7 @@
 #include <array>
 
 #include "milter/log_line.hpp"
+#include "quota/patience.hpp"
 #include "quota/text.hpp"
 
 namespace milter {
@@ -65,6 +66,7 @@ struct Session::Mail {
   std::optional<Verdict> refused_at_rcpt{};  ///< certain already; exempt recipients may still pass
   bool is_logged = false;                    ///< that refusal, once
   std::optional<Asked> hold{};
+  quota::Patience::Clock::duration waited{};  ///< for the store
 
   [[nodiscard]] const quota::Policy& policy() const { return *config->policy; }
 };
@@ -159,13 +161,18 @@ std::optional<Verdict> Session::foreseen_from_memory(const quota::Assessment& as
       if (answer.failure->is_from_share) verdict.outage = "refused a moment ago, while the store had no answer";
       return verdict;
     }
-    auto verdict = quota::foresee(mail_->policy(), *mail_->tables, services_.store, judged_message(quota::Message::Stage::at_mail));
+    auto verdict = ask_whether_certain();
     services_.refusals.forget(charge.identity);
     if (!verdict.decider || !verdict.decider->is_certain) return std::nullopt;
     services_.refusals.remember(*verdict.decider, at);
     return verdict;
   }
   return std::nullopt;
+}
+
+Verdict Session::ask_whether_certain() {
+  const quota::Patience patience(mail_->waited);
+  return quota::foresee(mail_->policy(), *mail_->tables, services_.store, judged_message(quota::Message::Stage::at_mail));
 }
 
 Answer Session::refuse_early(const Verdict& verdict, std::string_view stage, quota::Timestamp now) {
@@ -225,11 +232,16 @@ Answer Session::end_of_message(std::string_view queue_id) {
   const auto now = services_.store.now();
   if (services_.scripts.bound(mail_->sender, policy.parts().identity.max_scripts_per_uid, now)) count(services_.counters.scripts_over_bound);
   count_signals();
-  const auto verdict = quota::check(policy, *mail_->tables, services_.store, judged_message(quota::Message::Stage::complete));
+  const auto verdict = check();
   follow_up(verdict);
   auto answer = answer_to(verdict, queue_id, now);
   if (answer.what != Answer::What::quarantine) drop();
   return answer;
+}
+
+Verdict Session::check() {
+  const quota::Patience patience(mail_->waited);
+  return quota::check(mail_->policy(), *mail_->tables, services_.store, judged_message(quota::Message::Stage::complete));
 }
 
 void Session::count_signals() {
@@ -279,7 +291,7 @@ Answer Session::held(const Verdict& verdict, std::string_view queue_id, quota::T
   const Answer hold{Answer::What::quarantine, {}, hold_reason(verdict)};
   const auto identity = verdict.decider ? verdict.decider->identity : quota::local_client_identity(client_.host);
   const auto most = mail_->config->hold.max;
-  const auto counted = services_.store.hold(identity, client_.host, most);
+  const auto counted = count_held(identity, most);
   if (!counted || *counted <= most) return hold;
   const auto then = mail_->config->hold.then;
   services_.aftermath.happened({"hold_full", "error", identity.text(),
@@ -293,6 +305,11 @@ Answer Session::held(const Verdict& verdict, std::string_view queue_id, quota::T
   }
   discard(identity, queue_id);
   return {Answer::What::discard, {}, {}};
+}
+
+quota::Result<std::int64_t, quota::StoreError> Session::count_held(const quota::Identity& identity, std::int64_t most) {
+  const quota::Patience patience(mail_->waited);
+  return services_.store.hold(identity, client_.host, most);
 }
 
 /// What is thrown away is nowhere else: the log tells from whom and to whom it was.

@@ -101,6 +101,9 @@ class Session {
   [[nodiscard]] Answer refuse_early(const quota::Verdict& verdict, std::string_view stage, quota::Timestamp now);
   [[nodiscard]] quota::Message judged_message(quota::Message::Stage stage) const;
   [[nodiscard]] Answer answer_to(const quota::Verdict& verdict, std::string_view queue_id, quota::Timestamp now);
+  [[nodiscard]] quota::Verdict ask_whether_certain();
+  [[nodiscard]] quota::Verdict check();
+  [[nodiscard]] quota::Result<std::int64_t, quota::StoreError> count_held(const quota::Identity& identity, std::int64_t most);
   [[nodiscard]] Answer held(const quota::Verdict& verdict, std::string_view queue_id, quota::Timestamp now);
   [[nodiscard]] Answer not_held(std::string_view queue_id);
   void discard(const quota::Identity& identity, std::string_view queue_id);

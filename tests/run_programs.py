@@ -4,8 +4,9 @@
 
 A doctest program counts as many tests as it has test cases and gets the filter as its own; any other program is one
 test, named as in ctest. A program that ends badly without a failed test case (a crash, a sanitizer's finding, a
-timeout) counts as one failure. Output of programs that passed is not shown. A program that failed while the machine itself stood
-still (noise.py) is run once more, alone.
+timeout) counts as one failure. Output of programs that passed is not shown. A program of which cases failed while the machine
+itself stood still (noise.py) is run once more, alone, and that is said; one that crashed, or in which a sanitizer found something,
+is not.
 """
 
 import json
@@ -18,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from noise import Noise
 
 SUMMARY = re.compile(r"\[doctest\] test cases: *(\d+) *\| *(\d+) passed *\| *(\d+) failed *\| *(\d+) skipped")
+FOUND = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error: ", "WARNING: ThreadSanitizer", "test case CRASHED")
 SANITIZERS = {"ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
 
 
@@ -35,22 +37,22 @@ def is_doctest(argv):
 
 
 def run(test, wanted):
-    """Returns (passed, failed) of one program."""
+    """Returns (passed, failed, whether it broke) of one program."""
     name, argv, properties = test
     if not argv or not os.path.exists(argv[0]):
-        return report(name, "has not been built", 0, 1)
+        return report(name, "has not been built", 0, 1, True)
     own_cases = is_doctest(argv)
     if own_cases:
         argv = [*argv, "--no-colors=true", *([f"--test-case=*{wanted}*"] if wanted else [])]
     elif wanted.lower() not in name.lower():
-        return 0, 0
+        return 0, 0, False
     environment = dict(entry.split("=", 1) for entry in properties.get("ENVIRONMENT", []))
     try:
         done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                               cwd=properties.get("WORKING_DIRECTORY"), env={**SANITIZERS, **os.environ, **environment},
                               timeout=float(properties.get("TIMEOUT", 600)))
     except subprocess.TimeoutExpired as expired:
-        return report(name, (expired.stdout or b"").decode(errors="replace") + "\ntimed out", 0, 1)
+        return report(name, (expired.stdout or b"").decode(errors="replace") + "\ntimed out", 0, 1, False)
     return count(name, done, own_cases, wanted)
 
 
@@ -58,17 +60,18 @@ def count(name, done, own_cases, wanted):
     text = done.stdout.decode(errors="replace")
     summary = SUMMARY.search(text) if own_cases else None
     if summary is None:
-        return (1, 0) if done.returncode == 0 and not own_cases else report(name, f"{text}\nexit {done.returncode}", 0, 1)
+        good = done.returncode == 0 and not own_cases
+        return (1, 0, False) if good else report(name, f"{text}\nexit {done.returncode}", 0, 1, own_cases)
     _, passed, failed, skipped = map(int, summary.groups())
     failed += 0 if wanted else skipped
-    if done.returncode and not failed:
-        failed = 1
-    return report(name, f"{text}\nexit {done.returncode}", passed, failed) if failed else (passed, 0)
+    is_broken = bool(done.returncode and not failed) or any(mark in text for mark in FOUND)
+    failed = max(failed, int(is_broken))
+    return report(name, f"{text}\nexit {done.returncode}", passed, failed, is_broken) if failed else (passed, 0, False)
 
 
-def report(name, text, passed, failed):
+def report(name, text, passed, failed, is_broken):
     print(f"-- {name}\n{text}", file=sys.stderr)
-    return passed, failed
+    return passed, failed, is_broken
 
 
 def main(build, jobs, wanted="", *only):
@@ -80,10 +83,10 @@ def main(build, jobs, wanted="", *only):
             results = list(pool.map(lambda test: run(test, wanted), together))
         results += [run(test, wanted) for test in alone]
     for index, test in enumerate([*together, *alone]):
-        if results[index][1] and noise.is_much:
+        if results[index][1] and noise.is_much and not results[index][2]:
             print(f"-- {test[0]} once more, alone: {noise}", file=sys.stderr)
             results[index] = run(test, wanted)
-    print(sum(passed for passed, _ in results), sum(failed for _, failed in results))
+    print(sum(passed for passed, _, _ in results), sum(failed for _, failed, _ in results))
 
 
 if __name__ == "__main__":

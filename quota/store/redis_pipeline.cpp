@@ -208,11 +208,13 @@ bool RedisPipeline::read_for_all() {
   }
   connection_->feed({buffer.data(), *count});
   auto come = dispatch();
+  lock.unlock();
+  // Before anything is written: that may take a while, and these have waited long enough.
+  for (auto& [who, reply, is_last] : come) who->take(std::move(reply), is_last);
+  lock.lock();
   if (!outbox_.empty() && !is_being_written_) write_out(lock, Clock::now() + longest_write);
   const bool goes_on = !places_.empty() && !broken_ && !is_ending_;
   is_being_read_ = is_read_for_all_ = goes_on;
-  lock.unlock();
-  for (auto& [who, reply, is_last] : come) who->take(std::move(reply), is_last);
   return goes_on;
 }
 

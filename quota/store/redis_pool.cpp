@@ -1,6 +1,7 @@
 #include "quota/store/redis_pool.hpp"
 
 #include <algorithm>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -14,6 +15,13 @@ using Clock = std::chrono::steady_clock;
 StoreError not_asked(const StoreError& failure) {
   const bool lasts = failure.kind == StoreErrorKind::misconfigured || failure.kind == StoreErrorKind::refused;
   return {lasts ? failure.kind : StoreErrorKind::unreachable, Executed::no, "not asked again yet after: " + failure.text};
+}
+
+/// Empty where the machine has no thread or no memory for one: others may find it has.
+std::shared_ptr<RedisPipeline> piped(std::unique_ptr<RedisConnection> connection) try {
+  return std::make_shared<RedisPipeline>(std::move(connection));
+} catch (const std::exception&) {
+  return nullptr;
 }
 
 }  // namespace
@@ -50,7 +58,8 @@ Result<RedisPool::Loan, StoreError> RedisPool::borrow(Deadline deadline) {
 Result<RedisPool::Loan, StoreError> RedisPool::open(std::uint64_t term, Deadline deadline) {
   const auto since = Clock::now();
   auto opened = connect(deadline);
-  auto pipeline = opened ? std::make_shared<RedisPipeline>(std::move(*opened)) : nullptr;
+  auto pipeline = opened ? piped(std::move(*opened)) : nullptr;
+  if (opened && !pipeline) opened = StoreError{StoreErrorKind::unreachable, Executed::no, "no thread or no memory for a connection"};
   {
     const std::lock_guard lock(mutex_);
     is_being_opened_ = false;
@@ -126,7 +135,7 @@ RedisConnection::Opened RedisPool::open_apart(Deadline deadline) {
 void RedisPool::serve(std::unique_ptr<RedisConnection> first) {
   is_suspected_ = false;
   if (std::exchange(failure_, std::nullopt)) ++term_;
-  if (!pipeline_ || !pipeline_->is_open()) pipeline_ = std::make_shared<RedisPipeline>(std::move(first));
+  if (!pipeline_ || !pipeline_->is_open()) pipeline_ = piped(std::move(first));
 }
 
 void RedisPool::note(const StoreError& error, std::uint64_t term) {
@@ -153,7 +162,7 @@ bool RedisPool::says_much(const StoreError& error, Moment since) const {
   return error.kind != StoreErrorKind::timed_out || Clock::now() - since >= options_.patience;
 }
 
-RedisConnection::Opened RedisPool::connect(Deadline deadline) {
+RedisConnection::Opened RedisPool::connect(Deadline deadline) try {
   auto opened = RedisConnection::open(io_, target(), deadline);
   if (!opened) {
     resolver_.refresh_soon();
@@ -162,6 +171,8 @@ RedisConnection::Opened RedisPool::connect(Deadline deadline) {
   const std::lock_guard lock(mutex_);
   last_good_ = (*opened)->endpoint();
   return opened;
+} catch (const std::bad_alloc&) {
+  return StoreError{StoreErrorKind::unreachable, Executed::no, "no memory"};
 }
 
 RedisTarget RedisPool::target() {

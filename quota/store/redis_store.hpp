@@ -7,6 +7,7 @@
 
 #include <atomic>
 
+#include "quota/patience.hpp"
 #include "quota/store/redis_scripts.hpp"
 #include "quota/store/redis_topology.hpp"
 #include "quota/store/spread_store.hpp"
@@ -25,7 +26,8 @@ class RedisContext {
 
   [[nodiscard]] RedisTopology& topology() { return topology_; }
   [[nodiscard]] const RedisStoreOptions& options() const { return options_; }
-  [[nodiscard]] Deadline deadline() const { return std::chrono::steady_clock::now() + options_.timeout; }
+  /// Of a question that is asked now; all of one message (patience.hpp) share one.
+  [[nodiscard]] Deadline deadline() const { return Patience::begin() + options_.timeout; }
   [[nodiscard]] std::string record_key(const Identity& identity) const;
   [[nodiscard]] std::string key(std::string_view name) const { return options_.prefix + ":" + std::string(name); }
 

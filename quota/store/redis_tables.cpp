@@ -89,7 +89,7 @@ Result<void, StoreError> RedisTables::open_readers() {
     source.holder = std::move(*holder);
     if (!source.asks) source.place = source.holder;
   }
-  std::erase_if(readers_, [this](const Reader& reader) {
+  readers_.remove_if([this](const Reader& reader) {
     const bool is_needed = std::any_of(sources_.begin(), sources_.end(), [&](const Source& source) { return source.place == reader.place; });
     return !is_needed || !reader.is_good();
   });
@@ -104,7 +104,7 @@ Result<void, StoreError> RedisTables::open_reader(const Place& place) {
   auto opened = place->open_apart(soon());
   if (!opened) return opened.error();
   auto listener = open_listener(place, **opened);
-  readers_.push_back({place, std::move(*opened), std::move(listener)});
+  readers_.emplace_back(place, std::move(*opened), std::move(listener));
   return {};
 }
 

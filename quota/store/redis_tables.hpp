@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <list>
 #include <memory>
 #include <vector>
 
@@ -34,11 +35,17 @@ class RedisTables {
   using Place = RedisTopology::Place;
   using Words = std::vector<std::string>;
 
-  /// Connections to one server.
+  /// Connections to one server. They end before their place, whose last user this may be: so one is destroyed, never assigned to.
   struct Reader {
     Place place;
     std::unique_ptr<RedisConnection> connection;
     std::unique_ptr<RedisConnection> listener;  // null: this server cannot tell of changes
+
+    Reader(Place at, std::unique_ptr<RedisConnection> asks, std::unique_ptr<RedisConnection> listens)
+        : place(std::move(at)), connection(std::move(asks)), listener(std::move(listens)) {}
+    Reader(const Reader&) = delete;
+    Reader& operator=(const Reader&) = delete;
+    ~Reader() = default;
 
     [[nodiscard]] bool is_good() const { return connection->is_open() && (!listener || listener->is_open()); }
   };
@@ -74,7 +81,7 @@ class RedisTables {
   Waker waker_;
   // Of the keeper's thread alone.
   std::array<Source, 3> sources_;  // by Table
-  std::vector<Reader> readers_;
+  std::list<Reader> readers_;
   bool was_redirected_ = false;
   Deadline read_at_{};  // when the last reading began
   Deadline end_{};      // of this reading

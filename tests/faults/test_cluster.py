@@ -7,10 +7,11 @@ import pytest
 
 from lab import Cluster, Network, Scene, faults
 from lab.cluster import slot_of
-from lab.scene import HEAVY_LIMIT, QUOTA
+from lab.scene import AT_ONCE, CONNECTIONS, HEAVY_LIMIT, QUOTA
 from rig import wait_for
 
-IN_FLIGHT = 64    # messages: as many as connections
+IN_FLIGHT = CONNECTIONS
+UNREPLICATED = 16   # messages of one sender: what it sends in half a second, and what is under way
 EVERYONE = "sendquota:{everyone:all}"
 DOMAIN = {"name": "domain", "per": "user_domain", "limits": ["1 messages / 30d burst 1000000"], "warn_at": "off"}
 TOTAL = {"name": "total", "per": "everyone", "limits": ["1 messages / 30d burst 1000000"], "warn_at": "off"}
@@ -65,16 +66,16 @@ def test_nothing_happens(play):
 
 
 def test_nothing_happens_and_every_message_is_charged_to_two_identities(play):
-    play("Cluster: none, 2 identities", faults.nothing, quotas=[QUOTA, TOTAL], bound=IN_FLIGHT)
+    play("Cluster: none, 2 identities", faults.nothing, quotas=[QUOTA, TOTAL], bound=AT_ONCE)
 
 
 def test_a_master_is_killed(play):
     """It is back as soon as its replica has taken over."""
-    play("Cluster: master kill -9", lambda cluster: master_broken(cluster, faults.killed), bound=IN_FLIGHT, uncharged=IN_FLIGHT)
+    play("Cluster: master kill -9", lambda cluster: master_broken(cluster, faults.killed), bound=UNREPLICATED, uncharged=IN_FLIGHT)
 
 
 def test_a_master_hangs(play):
-    play("Cluster: master SIGSTOP", lambda cluster: master_broken(cluster, faults.stopped), bound=IN_FLIGHT, uncharged=IN_FLIGHT)
+    play("Cluster: master SIGSTOP", lambda cluster: master_broken(cluster, faults.stopped), bound=UNREPLICATED, uncharged=IN_FLIGHT)
 
 
 def test_a_master_is_killed_under_four_daemons_and_three_quotas(play):
@@ -84,7 +85,7 @@ def test_a_master_is_killed_under_four_daemons_and_three_quotas(play):
 
 
 def test_every_master_is_replaced_as_planned(play):
-    play("Cluster: planned failovers", ordered, bound=IN_FLIGHT, uncharged=IN_FLIGHT)
+    play("Cluster: planned failovers", ordered, bound=UNREPLICATED, uncharged=IN_FLIGHT)
 
 
 def test_slots_move_there_and_back(play):
@@ -111,7 +112,7 @@ def test_when_the_master_of_everyone_is_gone_only_that_charge_is_judged_locally(
     passed = sum(message.fate == "passed" for message in scene.load.stop().messages)
     scene.notes.append(f"everyone: {passed} messages went through, {everyone} are charged")
     scene.expect_in_time(abs(passed - int(everyone)) <= IN_FLIGHT, f"everyone was charged {everyone} of {passed}")
-    scene.finish("Cluster: master of everyone gone", bound=IN_FLIGHT, uncharged=IN_FLIGHT)
+    scene.finish("Cluster: master of everyone gone", bound=UNREPLICATED, uncharged=IN_FLIGHT)
 
 
 def test_a_master_is_cut_off_together_with_a_daemon(running):

@@ -6,10 +6,11 @@ from contextlib import contextmanager
 import pytest
 
 from lab import Network, Scene, Sentinels, faults
-from lab.scene import BLOCKED, HEAVY_LIMIT
+from lab.scene import BLOCKED, CONNECTIONS, HEAVY_LIMIT
 from rig import wait_for
 
-IN_FLIGHT = 64    # messages: as many as connections
+IN_FLIGHT = CONNECTIONS
+UNREPLICATED = 16   # messages of one sender: what it sends in half a second, and what is under way
 
 
 @pytest.fixture
@@ -60,16 +61,16 @@ def test_nothing_happens(play):
 
 def test_the_master_is_killed(play):
     """It is back, with what it knew, as soon as another one is there: nobody may believe it."""
-    play("Sentinel: master kill -9", lambda store: broken(store, faults.killed), bound=IN_FLIGHT, uncharged=IN_FLIGHT, calm=4.0)
+    play("Sentinel: master kill -9", lambda store: broken(store, faults.killed), bound=UNREPLICATED, uncharged=IN_FLIGHT, calm=4.0)
 
 
 def test_the_master_hangs(play):
-    play("Sentinel: master SIGSTOP", lambda store: broken(store, faults.stopped), bound=IN_FLIGHT, uncharged=IN_FLIGHT, calm=4.0)
+    play("Sentinel: master SIGSTOP", lambda store: broken(store, faults.stopped), bound=UNREPLICATED, uncharged=IN_FLIGHT, calm=4.0)
 
 
 def test_a_planned_failover(play):
     """The old master goes on taking charges for a second, which nobody will have; the daemon leaves it for the replica that was chosen."""
-    play("Sentinel: planned failover", ordered, bound=IN_FLIGHT, uncharged=IN_FLIGHT)
+    play("Sentinel: planned failover", ordered, bound=UNREPLICATED, uncharged=IN_FLIGHT)
 
 
 def test_a_planned_failover_under_the_access_rules_of_the_example(running):
@@ -82,7 +83,7 @@ def test_a_planned_failover_under_the_access_rules_of_the_example(running):
     scene.calm(2.0)
     refused = store.refusals()
     scene.expect(not refused, f"something was refused: {refused[:1]}")
-    scene.finish("Sentinel: planned failover, access rules", bound=IN_FLIGHT, uncharged=IN_FLIGHT)
+    scene.finish("Sentinel: planned failover, access rules", bound=UNREPLICATED, uncharged=IN_FLIGHT)
 
 
 def test_all_sentinels_die_and_nobody_notices(play):
