@@ -113,9 +113,10 @@ Result<Outcome, StoreError> GuardedStore::ask(std::span<const Charge> charges, V
 void GuardedStore::note(std::span<const Charge> charges, const Outcome& outcome, Verb verb) {
   if (options_.in_place == InPlaceOfStore::nobody) return;
   const Holding taken = verb == Verb::peek ? Holding{} : Holding{outcome.enforced_taken, outcome.observed_taken};
+  const auto at = store_.steady_now();
   for (std::size_t i = 0; i < charges.size(); ++i) {
     const auto& bucket = outcome.charges[i].bucket;
-    levels_.note(charges[i], taken.takes(charges[i]) ? spent(bucket, charges[i].cost) : bucket);
+    levels_.note(charges[i], taken.takes(charges[i]) ? spent(bucket, charges[i].cost) : bucket, at);
   }
 }
 
@@ -156,7 +157,7 @@ void GuardedStore::judge(Case& of, Verb verb) {
   std::vector<const Charge*> local;
   for (std::size_t i = 0; i < of.charges.size(); ++i)
     if (of.is_local[i]) local.push_back(&of.charges[i]);
-  const auto at = now();
+  const auto at = store_.steady_now();
   const auto nodes = nodes_.load(std::memory_order_relaxed);
   auto sitting = shares_.sit(local);
   for (std::size_t i = 0; i < of.charges.size(); ++i)
@@ -179,7 +180,7 @@ void GuardedStore::commit(Case& of) {
       taken.push_back(i);
       continue;
     }
-    levels_.note(charge, of.seen[i].bucket);
+    levels_.note(charge, of.seen[i].bucket, store_.steady_now());
     refused.push_back(i);
   }
   if (taken.empty() && refused.empty()) return;
@@ -192,9 +193,10 @@ void GuardedStore::commit(Case& of) {
 void GuardedStore::committed(Case& of, std::size_t index, const Result<Taken, StoreError>& answer) {
   const auto& charge = of.charges[index];
   const bool is_taken = of.holding.takes(charge);
+  const auto at = store_.steady_now();
   if (answer) {
     of.seen[index].refusals = answer->refusals;
-    if (is_taken) levels_.note(charge, spent(answer->bucket, charge.cost));
+    if (is_taken) levels_.note(charge, spent(answer->bucket, charge.cost), at);
     return;
   }
   of.outage = answer.error().text;
@@ -202,10 +204,10 @@ void GuardedStore::committed(Case& of, std::size_t index, const Result<Taken, St
   if (!is_taken || charge.cost == 0) return;
   // The message goes out: what was not charged is owed, and what may have been is taken for charged.
   if (answer.error().executed == Executed::possibly) {
-    levels_.note(charge, spent(of.seen[index].bucket, charge.cost));
+    levels_.note(charge, spent(of.seen[index].bucket, charge.cost), at);
   } else if (options_.in_place == InPlaceOfStore::share) {
     const Charge* const one = &charge;
-    shares_.sit({&one, 1}).spend(charge, nodes_.load(std::memory_order_relaxed), now());
+    shares_.sit({&one, 1}).spend(charge, nodes_.load(std::memory_order_relaxed), at);
   }
 }
 
@@ -223,7 +225,7 @@ void GuardedStore::charge_back() {
 
 /// One batch. Returns whether to go on: something was charged back, and more may be owed.
 bool GuardedStore::charge_back_some() {
-  auto due = shares_.due(std::exchange(batch_, few), now());
+  auto due = shares_.due(std::exchange(batch_, few), store_.steady_now());
   if (due.charges.empty()) return false;
   // A server that hangs is asked something harmless first: what it may have executed is not charged again.
   const auto looked = store_.look(due.charges);
@@ -243,9 +245,11 @@ bool GuardedStore::charge_back_some() {
     if (!answers[i] && answers[i].error().executed == Executed::no) continue;
     is_any_paid = true;
     const auto& debt = answered.charges[i];
-    const auto level = repaid(answers[i] ? answers[i]->bucket : answered.starts[i], debt.cost);
-    levels_.note(debt, level);
-    shares_.paid(debt, level, now());
+    const auto at = store_.steady_now();
+    auto level = repaid(answers[i] ? answers[i]->bucket : answered.starts[i], debt.cost);
+    levels_.note(debt, level, at);
+    level.written = at;
+    shares_.paid(debt, level, at);
   }
   if (!is_any_paid) return false;
   note_health("");

@@ -6,6 +6,8 @@
 // gave is charged back in batches by a thread of this object, as soon as the store answers; what may have been executed is not
 // charged a second time. So a message that was let through by a share although the store had executed its question, unheard, is
 // charged twice; and a charging back that was not heard of and not executed is lost.
+// Shares, and what is remembered for them, run on this daemon's own clock: the store's clocks differ from server to server, and each
+// step back between two spends would be refilled once more.
 // Threads: any, at once. Time: as the store below; two questions at most.
 #pragma once
 
@@ -28,7 +30,7 @@ struct GuardOptions {
   std::int64_t nodes = 1;
   /// How often the store is asked whether what is owed can be charged back. Zero: only when charge_back() is called.
   Milliseconds charge_back_every{50};
-  std::size_t most_levels = 1'000'000;  ///< 56 bytes each
+  std::size_t most_levels = 1'000'000;  ///< 64 bytes each
   std::size_t most_shares = 400'000;    ///< about 270 bytes each, while the store is away
   /// Told once when a question is the first to have no answer (with the error), and once when one has (empty text).
   /// Threads: whichever noticed.

@@ -25,9 +25,10 @@ auto* find(Slots& slots, std::uint64_t key) {
   return decltype(slot_at(slots, key, 0)){nullptr};
 }
 
-bool is_late(const Bucket& level, const Bucket& known) {
-  if (level.written == known.written) return level.used < known.used;
-  return level.written < known.written && known.written - level.written < overtaking;
+/// By the times of their server.
+bool is_late(const Bucket& level, const Bucket& known, Timestamp known_answered) {
+  if (level.written == known_answered) return level.used < known.used;
+  return level.written < known_answered && known_answered - level.written < overtaking;
 }
 
 }  // namespace
@@ -69,15 +70,17 @@ void LevelMemory::put(Shard& shard, const Slot& slot) const {
   }
 }
 
-void LevelMemory::note(const Charge& charge, const Bucket& level) {
+void LevelMemory::note(const Charge& charge, const Bucket& level, Timestamp at) {
   const auto key = bucket_key(charge, seed_);
   auto& shard = shard_of(key);
   const std::lock_guard lock(shard.mutex);
+  Slot fresh{key, charge.limit.period, level, level.written};
+  fresh.level.written = at;
   if (auto* const known = find(shard.slots, key)) {
-    if (!is_late(level, known->level)) known->level = level;
+    if (!is_late(level, known->level, known->answered)) *known = fresh;
     return;
   }
-  if (level.used > 0 || level.remainder > 0) put(shard, {key, charge.limit.period, level});
+  if (level.used > 0 || level.remainder > 0) put(shard, fresh);
 }
 
 std::optional<Bucket> LevelMemory::level(const Charge& charge) const {

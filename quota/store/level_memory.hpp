@@ -20,13 +20,14 @@ namespace quota {
 
 class LevelMemory {
  public:
-  /// At most `most` buckets, 56 bytes each.
+  /// At most `most` buckets, 64 bytes each.
   LevelMemory(std::size_t most, std::uint64_t seed);
 
-  /// The store holds `level`. An answer that arrives behind a later one changes nothing.
-  void note(const Charge& charge, const Bucket& level);
+  /// The store holds `level`, by an answer that came at `at` of this daemon's own clock (SpreadStore::steady_now). `level.written`,
+  /// its server's time, only tells which of two answers is the later one: one that arrives behind a later one changes nothing.
+  void note(const Charge& charge, const Bucket& level, Timestamp at);
 
-  /// As it was noted last; empty: not known.
+  /// As it was noted last, `written` when that was by this daemon's own clock; empty: not known.
   [[nodiscard]] std::optional<Bucket> level(const Charge& charge) const;
 
  private:
@@ -34,7 +35,8 @@ class LevelMemory {
   struct Slot {
     std::uint64_t key = 0;  // 0: free
     Milliseconds period{};
-    Bucket level{};
+    Bucket level{};         // written by this daemon's clock
+    Timestamp answered{};   // by its server's
   };
   struct alignas(64) Shard {
     mutable std::mutex mutex;

@@ -9,22 +9,27 @@ StoreError no_count() {
   return {StoreErrorKind::nonsense, Executed::possibly, "the script answered something else than expected: no count"};
 }
 
+Timestamp monotonic() { return Timestamp{std::chrono::floor<Milliseconds>(std::chrono::steady_clock::now().time_since_epoch())}; }
+
 }  // namespace
 
 std::string RedisContext::record_key(const Identity& identity) const { return options_.prefix + ":{" + identity.text() + "}"; }
 
 Timestamp RedisContext::now() const {
   if (const auto injected = injected_ms_.load(std::memory_order_relaxed); injected >= 0) return Timestamp{Milliseconds{injected}};
-  if (!is_learnt_.load(std::memory_order_relaxed)) return std::chrono::floor<Milliseconds>(std::chrono::system_clock::now());
-  const auto monotonic = std::chrono::floor<Milliseconds>(std::chrono::steady_clock::now().time_since_epoch());
-  return Timestamp{monotonic + Milliseconds{offset_ms_.load(std::memory_order_relaxed)}};
+  auto offset = learnt_ms_.load(std::memory_order_relaxed);
+  if (offset == unknown) offset = guessed_ms_.load(std::memory_order_relaxed);
+  if (offset == unknown) return std::chrono::floor<Milliseconds>(std::chrono::system_clock::now());
+  return monotonic() + Milliseconds{offset};
 }
 
-void RedisContext::learn(Timestamp server_now) {
-  const auto monotonic = std::chrono::floor<Milliseconds>(std::chrono::steady_clock::now().time_since_epoch());
-  offset_ms_.store((server_now.time_since_epoch() - monotonic).count(), std::memory_order_relaxed);
-  is_learnt_.store(true, std::memory_order_relaxed);
+Timestamp RedisContext::steady_now() const {
+  const auto injected = injected_ms_.load(std::memory_order_relaxed);
+  return injected >= 0 ? Timestamp{Milliseconds{injected}} : monotonic();
 }
+
+void RedisContext::learn(Timestamp server_now) { learnt_ms_.store((server_now - monotonic()).count(), std::memory_order_relaxed); }
+void RedisContext::guess(Timestamp server_now) { guessed_ms_.store((server_now - monotonic()).count(), std::memory_order_relaxed); }
 
 void RedisContext::set_clock(std::optional<Timestamp> now) {
   injected_ms_.store(now ? now->time_since_epoch().count() : -1, std::memory_order_relaxed);
@@ -51,7 +56,7 @@ Result<Outcome, StoreError> RedisStore::ask(std::span<const Charge> charges, std
   if (!reply) return reply.error();
   auto answer = question.read(*reply);
   if (!answer) return answer;
-  context_.learn(answer->now);
+  context_.guess(answer->now);
   Outcome outcome{answer->now, answer->enforced_taken, answer->observed_taken, std::vector<Taken>(charges.size())};
   for (std::size_t n = 0; n < charges.size(); ++n) outcome.charges[question.index(n)] = answer->charges[n];
   return outcome;
@@ -78,7 +83,7 @@ RedisStore::Answers RedisStore::ask_each(std::span<const Charge> charges, std::s
   Answers answers(charges.size(), Taken{});
   for (std::size_t i = 0; i < questions.size(); ++i) {
     const auto outcome = replies[i] ? questions[i].read(*replies[i]) : replies[i].error();
-    if (outcome) context_.learn(outcome->now);
+    if (outcome) context_.guess(outcome->now);
     for (std::size_t n = 0; n < questions[i].size(); ++n)
       answers[questions[i].index(n)] = outcome ? Answers::value_type(outcome->charges[n]) : outcome.error();
   }

@@ -1,11 +1,14 @@
 // RedisStore: buckets in Redis, shared by every daemon that uses it. One script call per message, or per identity where
 // the records lie on several servers (spread_store.hpp).
 //
-// Redis' clock decides; between answers it is known here as an offset to the host's monotonic clock.
+// A bucket is judged by the clock of the server that holds it. `now` is the clock of the one server that holds the table of blocks, known
+// here as an offset to the host's monotonic clock: the servers of a Cluster differ by milliseconds or more, and a clock that is
+// now the one's and now the other's would not be one.
 // Threads: any. Time: every call ends within `timeout`.
 #pragma once
 
 #include <atomic>
+#include <limits>
 
 #include "quota/patience.hpp"
 #include "quota/store/redis_scripts.hpp"
@@ -31,8 +34,14 @@ class RedisContext {
   [[nodiscard]] std::string record_key(const Identity& identity) const;
   [[nodiscard]] std::string key(std::string_view name) const { return options_.prefix + ":" + std::string(name); }
 
+  /// Before anything was learnt: the host's.
   [[nodiscard]] Timestamp now() const;
+  /// The time that passes on this host; an injected clock's, where there is one.
+  [[nodiscard]] Timestamp steady_now() const;
+  /// By the server that holds the tables.
   void learn(Timestamp server_now);
+  /// By whichever server answered: counts until the first learn().
+  void guess(Timestamp server_now);
 
   /// For tests: the time that scripts use instead of the server's clock; empty in production.
   void set_clock(std::optional<Timestamp> now);
@@ -41,8 +50,9 @@ class RedisContext {
  private:
   RedisTopology& topology_;
   const RedisStoreOptions options_;
-  std::atomic<std::int64_t> offset_ms_{0};   ///< server − monotonic
-  std::atomic<bool> is_learnt_{false};
+  static constexpr std::int64_t unknown = std::numeric_limits<std::int64_t>::min();
+  std::atomic<std::int64_t> learnt_ms_{unknown};   ///< server − monotonic
+  std::atomic<std::int64_t> guessed_ms_{unknown};  ///< likewise
   std::atomic<std::int64_t> injected_ms_{-1};
 };
 
@@ -59,6 +69,7 @@ class RedisStore final : public SpreadStore, public Store {
   [[nodiscard]] Answers repay(std::span<const Charge> charges) override;
   [[nodiscard]] Result<std::int64_t, StoreError> hold(const Identity& identity, const std::string& host, std::int64_t most) override;
   [[nodiscard]] Timestamp now() const override { return context_.now(); }
+  [[nodiscard]] Timestamp steady_now() const override { return context_.steady_now(); }
 
  private:
   [[nodiscard]] Result<Outcome, StoreError> ask(std::span<const Charge> charges, std::string_view verb);

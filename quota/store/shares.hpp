@@ -12,6 +12,8 @@
 // store has returned. Daemons that return one after the other (`settling` apart or more) add what the last of them still owe.
 // Bounded: beyond `most` buckets those that are full again soonest are forgotten, deficits included.
 // Known limit: deficits do not survive the process.
+// Time: every `now` is of one clock that neither steps back nor jumps, the same for the levels (SpreadStore::steady_now): what a
+// share gives is refilled by the time that passes, whatever the store's clocks do.
 // Threads: any; judging a message takes the locks of its own buckets' shards only, in one order.
 #pragma once
 

@@ -42,6 +42,9 @@ class SpreadStore {
   /// As in Store.
   [[nodiscard]] virtual Result<std::int64_t, StoreError> hold(const Identity& identity, const std::string& host, std::int64_t most) = 0;
   [[nodiscard]] virtual Timestamp now() const = 0;
+
+  /// The time that passes here, from any beginning: never back, and in no jumps. To be compared with itself only. Never waits.
+  [[nodiscard]] virtual Timestamp steady_now() const = 0;
 };
 
 }  // namespace quota

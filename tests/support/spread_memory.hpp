@@ -118,7 +118,10 @@ class SpreadView final : public SpreadStore {
     return held >= most ? most + 1 : ++held;
   }
 
-  [[nodiscard]] Timestamp now() const override { return memory_.now(); }
+  /// How far the store's clock is off just now, as this daemon sees it.
+  std::function<Milliseconds()> clock_error = [] { return Milliseconds{0}; };
+  [[nodiscard]] Timestamp now() const override { return memory_.now() + clock_error(); }
+  [[nodiscard]] Timestamp steady_now() const override { return memory_.now(); }
 
  private:
   static bool is_done(Fate fate) { return fate == Fate::answered || fate == Fate::unheard; }

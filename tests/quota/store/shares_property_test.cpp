@@ -327,6 +327,28 @@ TEST_CASE("servers that come and go, with answers that are lost, let at most one
   MESSAGE("the most that was let through too much: " << worst << " % of a limit");
 }
 
+TEST_CASE("a share is refilled by the time that passes, however the store's clock jitters or jumps between two messages") {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    CAPTURE(seed);
+    Random random(seed);
+    Field field(1, 1);
+    auto& daemon = *field.daemons[0];
+    std::int64_t jump_ms = 0;
+    daemon.view.clock_error = [&] { return Milliseconds{jump_ms + random.within(-50, 50)}; };
+    const auto limit = messages(random.within(10, 2'000), Milliseconds{random.within(1'000, 10'000)}, random.within(10, 500));
+    const auto begin = field.clock.now();
+    field.everywhere(Fate::unreachable);
+    std::int64_t accepted = 0, tried = 0;
+    for (; field.clock.now() < begin + 120s; field.clock.advance(Milliseconds{random.within(0, 3)}), ++tried) {
+      accepted += answered(daemon.store.take(std::vector{charge(everyone_identity(), limit, 1)})).enforced_taken ? 1 : 0;
+      if (random.one_in(5'000)) jump_ms = 3'600'000 * random.within(-1, 1);
+    }
+    const auto given = limit.burst + limit.amount * (field.clock.now() - begin).count() / limit.period.count();
+    CHECK(accepted <= given + 1);
+    if (tried > 2 * given) CHECK(accepted >= given - 2);  // nor does it stop
+  }
+}
+
 TEST_CASE("whoever keeps to 40 % of his share is never refused: not in an outage of 8 hours, not after it, not when it comes and goes") {
   constexpr std::size_t nodes = 4;
   constexpr int senders = 50;

@@ -66,7 +66,7 @@ TEST_CASE("a share is 1/nodes of what the store was last seen to have, refilled 
     Desk desk;
     desk.nodes = row.nodes;
     const auto one = charge(user("alice"), hundred, 1);
-    if (row.seen) desk.levels.note(one, used_at(*row.seen, start - row.before));
+    if (row.seen) desk.levels.note(one, used_at(*row.seen, start), start - row.before);
     CHECK(desk.sent_of(200, one, start) == row.want);
     CHECK(desk.sent_of(200, one, start + 1h) == row.want_later);
   }
@@ -103,7 +103,7 @@ TEST_CASE("what is owed is what the spending still has in the bucket, never the 
 TEST_CASE("what the store had used before is not owed again, nor what would have come back in any case") {
   Desk desk;
   const auto one = charge(user("alice"), hundred, 1);
-  desk.levels.note(one, used_at(80, start));
+  desk.levels.note(one, used_at(80, start), start);
   CHECK(desk.sent_of(100, one, start) == 5);
   CHECK(desk.owed(one, start) == 5);
   CHECK(desk.owed(one, start + 30min) == 5);   // the store's 80 come back first
@@ -178,7 +178,7 @@ TEST_CASE("a store that leaves again before the rest is paid is begun with where
   debts = desk.shares.due(10, start + 36s);
   CHECK(desk.sent_of(2, one, start + 36s) == 2);
   desk.shares.paid(debts.charges[0], used_at(60, start + 36s), start + 36s);
-  desk.levels.note(one, used_at(80, start + 36s));   // others used it
+  desk.levels.note(one, used_at(80, start + 36s), start + 36s);   // others used it
   CHECK(desk.sent_of(100, one, start + 36s) == 3);   // 20 of 100 are left, 5 for each of four, and 2 of them are spent
   CHECK(desk.owed(one, start + 36s) == 5);
 }
