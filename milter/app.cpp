@@ -52,7 +52,8 @@ class Daemon {
         handles_(setup_->ledger(), host_, quota::random_id, [this](quota::Event event) { backstage_.happened(std::move(event), ""); }),
         nodes_(setup_->ledger(), node_options()),
         desk_(desk_tools()),
-        services_{setup_->store(), backstage_, [this] { return config_.get(); }, [this] { return tables(); }, refusals_, scripts_, counters_},
+        services_{setup_->store(), backstage_, [this] { return config_.get(); }, [this] { return tables(); }, refusals_, scripts_, counters_,
+                  [this] { return keeper_.now().value_or(setup_->store().now()); }},
         accounts_(account_watch_tools()) {}
 
   /// Opens both sockets. Errors: a sentence; nothing is served.

@@ -123,7 +123,7 @@ json::value setting_json(const std::optional<std::int64_t>& nodes) { return node
 
 }  // namespace
 
-Desk::Desk(DeskTools tools) : tools_(std::move(tools)), started_(tools_.setup.store().now()) {}
+Desk::Desk(DeskTools tools) : tools_(std::move(tools)), started_(now()) {}
 
 OrProblem<quota::Identity> Desk::identity_of(const std::string& typed) const {
   const auto identity = quota::parse_identity(typed, tools_.config()->policy->parts().identity.spelling());

@@ -48,7 +48,8 @@ class Desk final : public admin::Operations {
   [[nodiscard]] Answer reload(const admin::Caller& by) override;
 
  private:
-  [[nodiscard]] quota::Timestamp now() const { return tools_.setup.store().now(); }
+  /// By which blocks and live limits end.
+  [[nodiscard]] quota::Timestamp now() const { return tools_.keeper.now().value_or(tools_.setup.store().now()); }
   [[nodiscard]] quota::Result<quota::Identity, admin::Problem> identity_of(const std::string& typed) const;
   [[nodiscard]] quota::Result<quota::OverrideKey, admin::Problem> key_of(const std::string& identity, const std::string& quota) const;
   /// Why no quota can be meant; empty where one is.

@@ -139,7 +139,7 @@ void Session::note_sender() {
 /// A refusal that is certain before anything is uploaded; empty where only the end of the message can tell.
 std::optional<Verdict> Session::foreseen(quota::Timestamp now) {
   if (quota::is_held_not_refused(mail_->sender.origin)) return std::nullopt;
-  const auto assessment = mail_->policy().assess(judged_message(quota::Message::Stage::at_mail), *mail_->tables, now);
+  const auto assessment = mail_->policy().assess(judged_message(quota::Message::Stage::at_mail), *mail_->tables, services_.tables_now());
   auto verdict = assessment.failures.empty() ? foreseen_from_memory(assessment, now)
                                              : std::optional(mail_->policy().judge(assessment, quota::Outcome{}));
   if (verdict && !refuses(*verdict)) return std::nullopt;
@@ -172,7 +172,7 @@ std::optional<Verdict> Session::foreseen_from_memory(const quota::Assessment& as
 
 Verdict Session::ask_whether_certain() {
   const quota::Patience patience(mail_->waited);
-  return quota::foresee(mail_->policy(), *mail_->tables, services_.store, judged_message(quota::Message::Stage::at_mail));
+  return quota::foresee(mail_->policy(), *mail_->tables, services_.tables_now(), services_.store, judged_message(quota::Message::Stage::at_mail));
 }
 
 Answer Session::refuse_early(const Verdict& verdict, std::string_view stage, quota::Timestamp now) {
@@ -241,7 +241,7 @@ Answer Session::end_of_message(std::string_view queue_id) {
 
 Verdict Session::check() {
   const quota::Patience patience(mail_->waited);
-  return quota::check(mail_->policy(), *mail_->tables, services_.store, judged_message(quota::Message::Stage::complete));
+  return quota::check(mail_->policy(), *mail_->tables, services_.tables_now(), services_.store, judged_message(quota::Message::Stage::complete));
 }
 
 void Session::count_signals() {

@@ -53,6 +53,8 @@ struct Services {
   RefusalMemory& refusals;
   ScriptRoster& scripts;
   Counters& counters;
+  /// The clock by which the entries of `tables` end; `store` has its own.
+  std::function<quota::Timestamp()> tables_now;
   std::function<RefusalMemory::Clock::time_point()> steady_now = RefusalMemory::Clock::now;
 };
 

@@ -1,6 +1,7 @@
 // Who is refused before anything is uploaded, for how long that holds, and what it costs the store.
 #include <doctest/doctest.h>
 
+#include "quota/time_text.hpp"
 #include "tests/milter/session_rig.hpp"
 
 using namespace milter;
@@ -84,6 +85,19 @@ TEST_CASE("a refusal that is certain is met at end of message first, then at MAI
     CHECK(rig.store.peeks == row.peeks);
   }
   CHECK(rig.counters.refused_early == 5);
+}
+
+TEST_CASE("a block ends by the clock of the server that has the tables, though the server of the record is a minute ahead or behind") {
+  for (const auto ahead : {-1min, 1min}) {
+    Rig rig(two_an_hour);
+    rig.tables_ahead = ahead;
+    quota::block(rig.tables, "user:alice@example.com", "until=" + quota::format_moment(quota::example_now + 1h) + " stolen");
+    Client client(rig.services);
+    rig.wait(1h - ahead - 1s);
+    CHECK(client.send({}) == "MAIL reject 550 5.7.1");
+    rig.wait(1s);
+    CHECK(client.send({}) == "END proceed");
+  }
 }
 
 TEST_CASE("a refusal at MAIL counts towards a block, where the quota has one") {

@@ -26,6 +26,7 @@ class Rig {
   RecordingAftermath aftermath{};
   std::shared_ptr<const Config> config;
   quota::Tables tables{};
+  quota::Milliseconds tables_ahead{0};  ///< of the store: another server holds them
   RefusalMemory refusals{};
   ScriptRoster scripts{};
   Counters counters{};
@@ -33,7 +34,7 @@ class Rig {
 
   [[nodiscard]] Services services_with(quota::Store& other) {
     return {other,   aftermath, [this] { return config; }, [this] { return std::make_shared<const quota::Tables>(tables); }, refusals,
-            scripts, counters,  [this] { return steady_; }};
+            scripts, counters,  [this] { return clock.now() + tables_ahead; }, [this] { return steady_; }};
   }
   void reload(std::string_view config_text) { config = config_of(config_text); }
   void wait(quota::Milliseconds by) {

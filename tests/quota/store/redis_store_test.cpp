@@ -71,6 +71,26 @@ TEST_CASE("a change of a table made with redis-cli ends the wait at once") {
   CHECK(tables.blocked == TableText{{"user:alice@example.com", "stolen"}});
 }
 
+TEST_CASE("the clock is that of the server which holds the tables, whoever else answers") {
+  RedisFixture fixture;
+  fixture.context().set_clock({});
+  const auto is_at = [&](Timestamp moment) { return fixture.store().now() - moment < 10s && moment - fixture.store().now() < 10s; };
+  const auto ask_the_other = [&] { REQUIRE(take(fixture, {charge(user("alice"), messages(10, 1h, 10), 1)}).enforced_taken); };
+  const auto real = std::chrono::floor<Milliseconds>(std::chrono::system_clock::now());
+  fixture.context().guess(real + 3h);
+  CHECK(is_at(real + 3h));
+  ask_the_other();
+  CHECK(is_at(real));  // the only one that is known
+  for (const auto ahead : {-1h, 1h}) {
+    fixture.context().learn(real + ahead);
+    ask_the_other();
+    CHECK(is_at(real + ahead));
+    const auto before = fixture.spread().steady_now();
+    ask_the_other();
+    CHECK(fixture.spread().steady_now() - before < 10s);
+  }
+}
+
 TEST_CASE("a restarted server is another history") {
   RedisFixture fixture;
   const auto before = answered(fixture.ledger().tables()).history;
