@@ -115,6 +115,11 @@ quota::KeeperOptions Daemon::keeper_options() {
     if (report.what == What::tables_unreadable || report.what == What::tables_readable) setup_->note_tables(report.text);
     if (report.what == What::blocks_not_kept || report.what == What::blocks_kept) setup_->note_state(report.text);
     if (report.what == What::blocks_file_damaged) spdlog::error("{}", readable(report.text));
+    if (report.what == What::clock_jumped)
+      spdlog::warn("the store's clock has jumped ahead, to {}: blocks and live limits do not end by it unless it stays there for 10 minutes", report.text);
+    if (report.what == What::clock_believed)
+      spdlog::warn("the store's clock has stayed ahead and is believed: it is {}, blocks and live limits end by it", report.text);
+    if (report.what == What::clock_came_back) spdlog::warn("the store's clock is no longer ahead: it is {}", report.text);
     if (report.what == What::steps_failing) spdlog::error("upkeep of the live tables fails: {}", readable(report.text));
     if (report.what == What::steps_done) spdlog::info("upkeep of the live tables works again");
   };

@@ -87,7 +87,10 @@ struct TablesText {
   TableText accounts{};
   /// Which history of the data this is (run and replication id). Another one: a missing field proves nothing.
   std::string history{};
+  /// By which entries end (Keeper::now).
   Timestamp now{};
+  /// By their server's clock, where that is ahead of `now` and not believed yet: another daemon may go by it already.
+  Timestamp server_now{};
 };
 
 /// One field of a table.

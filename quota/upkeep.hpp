@@ -9,6 +9,7 @@
 //   a block edited by hand                   is followed; one whose id= went lost in it is the same block and gets it again
 //   a block or override past its until       is taken away, by comparing its text; refusals and ladder stay; event `ended`
 //   a block that is missing                  a release, if it was seen under the same history and epoch; else it is put back
+//                                            (but neither where it has ended by TablesText::server_now: then others ended it)
 //   an override that is missing              event `limit` or `mode`, once
 //   a name that no sender or quota has       likewise: `@example.com`, `uid:mx1/www-data`, a quota that is not configured
 //                                            (unless the entry has its since=: another daemon knew that quota)

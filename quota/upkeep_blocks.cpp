@@ -59,7 +59,7 @@ KnownBlock followed(Draft& draft, const Identity& identity, KnownBlock known, co
   // With another end the record is to be kept for another time.
   entry.marked = known.marked && entry.id == known.id && entry.block.until == known.block.until && !draft.is_lost;
   const bool is_another = !known.id.empty() && entry.id != known.id && !entry.block.is_error && !known.block.is_error;
-  if (is_another && draft.is_intact && known.seen && known.block.holds_at(draft.now.now))
+  if (is_another && draft.is_intact && known.seen && known.block.holds_at(draft.latest()))
     draft.releases.push_back(release_of(draft, identity, known));
   return entry;
 }
@@ -149,9 +149,10 @@ void read_missing(Draft& draft, const Renamings& renamings) {
     const auto identity = parse_identity(field);
     if (!identity || !known.block.holds_at(draft.now.now)) continue;
     if (known.id.empty() && renamings.contains({field, known.text})) continue;  // it was never there: still to be renamed
-    if (draft.is_intact && known.seen)
+    const bool was_taken_away = draft.is_intact && known.seen;
+    if (was_taken_away && known.block.holds_at(draft.latest()))
       draft.releases.push_back(release_of(draft, *identity, known));
-    else if (!draft.is_outdated)
+    else if (!was_taken_away && !draft.is_outdated)
       put_back(draft, *identity, std::move(known));
   }
 }

@@ -1,6 +1,7 @@
 // The plan in the making: shared by the files that implement upkeep.hpp, and by nobody else.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -31,6 +32,8 @@ struct Draft {
   std::vector<Step> marks{};
   std::vector<std::string> put_back{};
 
+  /// By the clock of some daemon: what has ended by it may have been taken away as ended.
+  [[nodiscard]] Timestamp latest() const { return std::max(now.now, now.server_now); }
   void wake_at(std::optional<Timestamp> moment);
   void end(Table table, const TableEntry& entry, Event event);
   /// Rewrites what cannot be understood, unless that is done already.

@@ -108,7 +108,7 @@ void read_missing(Draft& draft) {
   for (const auto& [field, known] : draft.before.overrides) missing.emplace(field, known);
   for (const auto& [field, known] : missing) {
     const auto key = parse_override_key(field);
-    if (!key || !known.entry.holds_at(draft.now.now)) continue;
+    if (!key || !known.entry.holds_at(draft.latest())) continue;
     auto claims = removal_claims(*key, known.entry);
     draft.announcements.push_back(Announce{.claim = std::move(claims.exact),
                                            .lasting = claims.lasting,

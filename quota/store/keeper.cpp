@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "quota/time_text.hpp"
+
 namespace quota {
 namespace {
 
@@ -31,7 +33,8 @@ Keeper::Keeper(Ledger& ledger, KeeperOptions options)
       events_(ledger, options_.host),
       runner_(ledger, events_),
       pause_after_failure_(first_pause),
-      tables_(std::make_shared<const Tables>()) {
+      tables_(std::make_shared<const Tables>()),
+      clock_(options_.clock_believed_after) {
   if (options_.known_blocks) recall();
   thread_ = std::thread([this] { run(); });
 }
@@ -41,10 +44,10 @@ Keeper::~Keeper() { stop(); }
 bool Keeper::first_read(Milliseconds after_failures, Milliseconds at_most) {
   const auto began = Steady::now();
   std::unique_lock lock(mutex_);
-  const auto is_over = [this] { return store_time_ || stopping_; };
+  const auto is_over = [this] { return readings_ > 0 || stopping_; };
   changed_.wait_until(lock, began + at_most, [&] { return is_over() || has_failed_; });
   changed_.wait_until(lock, began + after_failures, is_over);
-  return store_time_.has_value();
+  return readings_ > 0;
 }
 
 TablesPtr Keeper::tables() const {
@@ -54,8 +57,7 @@ TablesPtr Keeper::tables() const {
 
 std::optional<Timestamp> Keeper::now() const {
   const std::lock_guard lock(mutex_);
-  if (!store_time_) return std::nullopt;
-  return *store_time_ + std::chrono::floor<Milliseconds>(Steady::now() - store_time_at_);
+  return clock_.at(Steady::now());
 }
 
 std::optional<std::string> Keeper::ended_text(const Identity& identity) const {
@@ -131,7 +133,7 @@ void Keeper::rest_until(Moment moment) {
 void Keeper::run() {
   while (!is_stopping()) {
     const auto began = Steady::now();
-    const auto text = read();
+    auto text = read();
     const auto ended = Steady::now();
     if (!text) {
       note_unread();
@@ -140,7 +142,8 @@ void Keeper::run() {
       continue;
     }
     pause_after_failure_ = first_pause;
-    auto steps = take_over(*text, ended);
+    read_clock(*text, ended);
+    auto steps = take_over(*text);
     const auto published = Steady::now();
     settle_doubts();
     const auto next_at = published + gap_after(published - began);
@@ -168,30 +171,42 @@ void Keeper::note_unread() {
   changed_.notify_all();
 }
 
-std::vector<Step> Keeper::take_over(const TablesText& read, Moment read_at) {
+/// From here on `text.now` is the clock by which entries end.
+void Keeper::read_clock(TablesText& text, Moment read_at) {
+  text.server_now = text.now;
+  std::unique_lock lock(mutex_);
+  const auto news = clock_.learn(text.server_now, read_at);
+  text.now = clock_.at(read_at).value_or(text.now);
+  lock.unlock();
+  if (news == TablesClock::News::none) return;
+  const auto what = news == TablesClock::News::jumped     ? KeeperReport::What::clock_jumped
+                    : news == TablesClock::News::believed ? KeeperReport::What::clock_believed
+                                                          : KeeperReport::What::clock_came_back;
+  tell(what, format_moment(text.server_now));
+}
+
+std::vector<Step> Keeper::take_over(const TablesText& read) {
   const std::lock_guard known_lock(known_mutex_);
   if (is_as_known(known_, read) && known_.spelling == options_.means.names().spelling) {
     known_.read_at = read.now;
-    publish(nullptr, read.now, read_at);
+    publish(nullptr);
     return std::exchange(owed_, {});
   }
   auto planned = plan(std::move(known_), read, options_.means);
   known_ = std::move(planned.after);
   if (planned.has_news && kept_) kept_->changed();
   wake_at_ = planned.wake_at;
-  publish(std::make_shared<const Tables>(std::move(planned.tables)), read.now, read_at);
+  publish(std::make_shared<const Tables>(std::move(planned.tables)));
   auto steps = std::exchange(owed_, {});
   std::move(planned.steps.begin(), planned.steps.end(), std::back_inserter(steps));
   return steps;
 }
 
 /// `tables`: null where they are as they were.
-void Keeper::publish(TablesPtr tables, Timestamp store_time, Moment read_at) {
+void Keeper::publish(TablesPtr tables) {
   const std::lock_guard lock(mutex_);
   if (tables) tables_.swap(tables);  // the old ones go after the lock
   ++readings_;
-  store_time_ = store_time;
-  store_time_at_ = read_at;
   changed_.notify_all();
 }
 

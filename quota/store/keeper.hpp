@@ -18,6 +18,7 @@
 
 #include "quota/store/known_blocks.hpp"
 #include "quota/store/step_runner.hpp"
+#include "quota/store/tables_clock.hpp"
 #include "quota/tables.hpp"
 #include "quota/upkeep.hpp"
 
@@ -33,9 +34,12 @@ struct KeeperReport {
     blocks_not_kept,  ///< a restart without the store would not know every block
     blocks_kept,
     blocks_file_damaged,
+    clock_jumped,     ///< ahead: nothing ends by it yet (tables_clock.hpp)
+    clock_believed,   ///< it has stayed there
+    clock_came_back,
   };
   What what;
-  std::string text;  ///< the store's words, or the system's; empty for the good news
+  std::string text;  ///< the store's words, or the system's; of a clock what it says; empty for the good news
 };
 
 struct KeeperOptions {
@@ -44,6 +48,7 @@ struct KeeperOptions {
   std::function<void(const KeeperReport&)> report{};                  ///< called on threads of the keeper, and its maker's
   Milliseconds idle_read = std::chrono::seconds{10};
   std::optional<std::filesystem::path> known_blocks{};                ///< empty: a restart knows nothing before it has read
+  Milliseconds clock_believed_after = std::chrono::minutes{10};       ///< after a jump ahead
 };
 
 class Keeper {
@@ -61,7 +66,8 @@ class Keeper {
   /// The latest copy; before the first reading the recalled blocks, or nothing. Never null. Threads: any.
   [[nodiscard]] TablesPtr tables() const;
 
-  /// The store's clock by the last reading and the time since: never ahead of it. Empty before the first. Threads: any.
+  /// The clock by which blocks and live limits end: the server's that holds them, by the last reading and the time since, unless it has
+  /// jumped ahead (tables_clock.hpp); never ahead of it. Empty before the first. Threads: any.
   [[nodiscard]] std::optional<Timestamp> now() const;
 
   /// The text of a block that has ended and still stands in the table. Threads: any.
@@ -87,8 +93,9 @@ class Keeper {
   [[nodiscard]] bool is_stopping() const;
   void rest_until(Moment moment);
   [[nodiscard]] std::optional<TablesText> read();
-  [[nodiscard]] std::vector<Step> take_over(const TablesText& read, Moment read_at);
-  void publish(TablesPtr tables, Timestamp store_time, Moment read_at);
+  void read_clock(TablesText& text, Moment read_at);
+  [[nodiscard]] std::vector<Step> take_over(const TablesText& read);
+  void publish(TablesPtr tables);
   void note_unread();
   void settle_doubts();
   [[nodiscard]] bool carry_out(std::vector<Step> steps, Moment deadline);
@@ -120,8 +127,7 @@ class Keeper {
   std::condition_variable changed_;
   TablesPtr tables_;
   std::uint64_t readings_ = 0;
-  std::optional<Timestamp> store_time_;
-  Moment store_time_at_{};
+  TablesClock clock_;
   bool has_failed_ = false;  // a reading, at any time
   bool stopping_ = false;
   bool finished_ = false;

@@ -275,6 +275,32 @@ TEST_CASE("a missing block is put back where it may have been lost, not released
   }
 }
 
+TEST_CASE("what has ended by a clock that only others believe, and is gone, was not released; where it was lost it is put back") {
+  const auto seen = known(read({{alice, automatic}}, {{alice + " mailbox", "unlimited since=2026-11-22T11:00:00Z until=2026-11-22T13:00:00Z"}}));
+  struct Row {
+    const char* why;
+    Milliseconds ahead;
+    std::string history;
+    Steps want;
+  };
+  const Row rows[] = {
+      {"it holds by that clock too", 59min, "run-1", {"release " + alice + " b2 event released", "announce limit"}},
+      {"it has ended by that clock", 1h, "run-1", {}},
+      {"the data is lost", 1h, "run-2", {alice + ": absent -> '" + automatic + "' mark b2", "announce lost"}},
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.why);
+    Ids ids;
+    auto now = read({});
+    now.server_now = noon + row.ahead;
+    now.history = row.history;
+    CHECK(said(plan(seen, now, ids.means())) == row.want);
+    now = read({{alice, automatic}});
+    now.server_now = noon + row.ahead;
+    CHECK(plan(seen, now, ids.means()).tables.find_block(alice_identity, noon));
+  }
+}
+
 TEST_CASE("a block that could not be put back is tried again, and is a release only after it was seen again") {
   Ids ids;
   const auto lost = plan(known(read({{alice, automatic}})), {{}, {}, {}, "run-2", noon}, ids.means());

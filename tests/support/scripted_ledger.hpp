@@ -2,6 +2,7 @@
 // The store itself keeps only what keepers, blockers and commands use: tables, records, claims and events.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <map>
 #include <memory>
@@ -76,8 +77,9 @@ class SharedLedger {
     ++version;
     changed.notify_all();
   }
-  [[nodiscard]] Timestamp now() const { return std::chrono::floor<Milliseconds>(std::chrono::system_clock::now()); }
+  [[nodiscard]] Timestamp now() const { return std::chrono::floor<Milliseconds>(std::chrono::system_clock::now()) + shift.load(); }
 
+  std::atomic<Milliseconds> shift{Milliseconds{0}};  // of the clock
   std::mutex mutex;
   std::condition_variable changed;
   Entries blocked, overrides, accounts;
