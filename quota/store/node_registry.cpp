@@ -137,15 +137,17 @@ Result<void, StoreError> NodeRegistry::beat(Node::State state) {
   const auto before = ledger_.nodes();
   if (!before) return before.error();
   auto list = read_nodes(*before);
+  memory_.read(list);
   const auto own = own_line(list, state);
   if (const auto written = ledger_.write_node(own.name, format(own)); !written) return written.error();
+  memory_.wrote(own);
   for (const auto& name : list.gone)
     if (name != own.name) (void)ledger_.write_node(name, std::nullopt);
   std::erase_if(list.nodes, [&](const Node& node) { return node.name == own.name; });
   list.nodes.insert(std::ranges::upper_bound(list.nodes, own.name, {}, &Node::name), own);
   const auto setting = options_.setting();
   raise(alarms(list, setting.fixed_nodes));
-  set_count(setting.fixed_nodes.value_or(static_cast<std::int64_t>(list.count())));
+  set_count(setting.fixed_nodes.value_or(static_cast<std::int64_t>(list.count() + memory_.awaited())));
   take_over(std::move(list));
   return {};
 }

@@ -2,8 +2,9 @@
 //
 // Every ten seconds, and at once when something changed, it reads the table of nodes, writes its own line, takes away the lines
 // of those that are gone, and says what the administrators should know of all of them (quota/nodes.hpp), once per cluster and
-// day. It also hands over what befell the store as seen from here, `degraded` and `recovered`: the store is away when the first
-// begins, so both wait until it takes them, with the moments at which they began.
+// day. Who has been in the table goes on to count while a table that was lost fills again (quota/node_memory.hpp). It also
+// hands over what befell the store as seen from here, `degraded` and `recovered`: the store is away when the first begins, so
+// both wait until it takes them, with the moments at which they began.
 // Known limit: of more than `most_waiting` such events the oldest are dropped.
 #pragma once
 
@@ -14,6 +15,7 @@
 #include <mutex>
 #include <thread>
 
+#include "quota/node_memory.hpp"
 #include "quota/nodes.hpp"
 #include "quota/store/event_writer.hpp"
 
@@ -84,6 +86,7 @@ class NodeRegistry {
 
   // Of the thread alone.
   EventWriter events_;
+  NodeMemory memory_;
   std::map<std::string, Steady::time_point> raised_;  // claims, and when they were last asked for
 
   mutable std::mutex mutex_;

@@ -77,6 +77,8 @@ class SharedLedger {
     ++version;
     changed.notify_all();
   }
+  /// So much time passes for whoever asks what time it is.
+  void pass(Milliseconds time) { shift = shift.load() + time; }
   [[nodiscard]] Timestamp now() const { return std::chrono::floor<Milliseconds>(std::chrono::system_clock::now()) + shift.load(); }
 
   std::atomic<Milliseconds> shift{Milliseconds{0}};  // of the clock
@@ -91,6 +93,7 @@ class SharedLedger {
   std::size_t refills = 0;   // records emptied by a release or a refill
   std::uint64_t version = 0;
   std::string history_ = "run-1";
+  std::atomic<Milliseconds::rep> passed_ms_ = 0;
 };
 
 class ScriptedLedger final : public Ledger {
@@ -115,6 +118,10 @@ class ScriptedLedger final : public Ledger {
   void fail(Failures failures) {
     const std::lock_guard lock(shared_.mutex);
     failures_ = failures;
+  }
+  [[nodiscard]] std::size_t node_readings() {
+    const std::lock_guard lock(shared_.mutex);
+    return node_readings_;
   }
   [[nodiscard]] std::size_t readings() {
     const std::lock_guard lock(shared_.mutex);
@@ -240,6 +247,7 @@ class ScriptedLedger final : public Ledger {
 
   Result<NodesText, StoreError> nodes() override {
     const std::lock_guard lock(shared_.mutex);
+    ++node_readings_;
     if (take(failures_.nodes)) return error();
     return NodesText{{shared_.nodes.begin(), shared_.nodes.end()}, shared_.now()};
   }
@@ -279,6 +287,7 @@ class ScriptedLedger final : public Ledger {
   SharedLedger& shared_;
   Failures failures_;
   std::size_t readings_ = 0;
+  std::size_t node_readings_ = 0;
   std::uint64_t seen_ = 0;
   bool woken_ = false;
 };

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
 
 #include "quota/time_text.hpp"
@@ -28,7 +29,10 @@ struct Host {
               const std::lock_guard lock(mutex);
               return setting;
             },
-            .on_count = [this](std::int64_t nodes) { count = nodes; },
+            .on_count = [this](std::int64_t nodes) {
+              count = nodes;
+              if (nodes < least) least = nodes;
+            },
             .count_file = folder.path() / "nodes",
             .every = every,
             .retry_after = 20ms};
@@ -46,6 +50,7 @@ struct Host {
   std::mutex mutex;
   NodeSetting setting;
   std::atomic<std::int64_t> count = 0;
+  std::atomic<std::int64_t> least = 1000;
   NodeRegistry registry;
 };
 
@@ -59,6 +64,16 @@ void put(SharedLedger& shared, Node node) {
   if (node.seen == Timestamp{}) node.seen = shared.now();
   const std::lock_guard lock(shared.mutex);
   shared.nodes[node.name] = format(node);
+}
+
+void empty(SharedLedger& shared) {
+  const std::lock_guard lock(shared.mutex);
+  shared.nodes.clear();
+}
+
+std::size_t lines(SharedLedger& shared) {
+  const std::lock_guard lock(shared.mutex);
+  return shared.nodes.size();
 }
 
 std::string events(SharedLedger& shared) {
@@ -86,6 +101,48 @@ TEST_CASE("each daemon writes itself, counts the others, and takes away those th
   CHECK(eventually([&] { return line(shared, "mx1")->seen > seen; }));
   CHECK(one.registry.look().list.alive() == 2);
   CHECK(one.registry.count() == 3);
+}
+
+TEST_CASE("while a table that was lost fills again each daemon counts those it had seen, for a day") {
+  SharedLedger shared;
+  std::vector<std::unique_ptr<Host>> hosts;
+  for (const auto* name : {"mx1", "mx2", "mx3", "mx4"}) hosts.push_back(std::make_unique<Host>(shared, name));
+  const auto all_count = [&](std::int64_t nodes) {
+    return std::ranges::all_of(hosts, [&](const auto& host) { return host->count == nodes; });
+  };
+  REQUIRE(eventually([&] { return all_count(4); }));
+  for (const auto& host : hosts) host->least = 4;
+  empty(shared);
+  REQUIRE(eventually([&] { return lines(shared) == 4; }));
+  for (const auto& host : hosts) CHECK(host->least == 4);
+  // Three that stopped still count for a day, as they did in the table that is lost now.
+  hosts.resize(1);
+  empty(shared);
+  auto& one = *hosts.front();
+  REQUIRE(eventually([&] { return line(shared, "mx1").has_value(); }));
+  const auto beats_twice = [&] {
+    const auto before = one.door.node_readings();
+    return eventually([&] { return one.door.node_readings() >= before + 3; });
+  };
+  REQUIRE(beats_twice());
+  CHECK(one.least == 4);
+  shared.pass(23h);
+  REQUIRE(beats_twice());
+  CHECK(one.least == 4);
+  shared.pass(1h + 1min);
+  CHECK(eventually([&] { return one.count == 1; }));
+}
+
+TEST_CASE("a line that was taken away while the table is whole counts no longer") {
+  SharedLedger shared;
+  put(shared, {.name = "mx2"});
+  Host one(shared, "mx1");
+  REQUIRE(eventually([&] { return one.count == 2 && line(shared, "mx1"); }));
+  {
+    const std::lock_guard lock(shared.mutex);
+    shared.nodes.erase("mx2");
+  }
+  CHECK(eventually([&] { return one.count == 1; }));
 }
 
 TEST_CASE("one that stops says so, still counts, and runs no more") {
