@@ -75,6 +75,11 @@ RedisServers::Pool RedisServers::moved(std::uint16_t slot, const RedisServerName
   return pool;
 }
 
+std::vector<RedisServers::Pool> RedisServers::found() const {
+  const std::lock_guard lock(mutex_);
+  return found_;
+}
+
 std::vector<RedisServers::Pool> RedisServers::all() const {
   const std::lock_guard lock(mutex_);
   auto pools = found_;

@@ -48,6 +48,9 @@ class RedisServers {
   /// Likewise, and it holds `slot` from now on.
   [[nodiscard]] Pool moved(std::uint16_t slot, const RedisServerName& server);
 
+  /// The servers that hold the store by what was found last.
+  [[nodiscard]] std::vector<Pool> found() const;
+
   /// Every pool that should be in order.
   [[nodiscard]] std::vector<Pool> all() const;
 

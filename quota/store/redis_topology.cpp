@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "quota/store/quiet_thread.hpp"
+#include "quota/store/redis_info.hpp"
 #include "quota/store/redis_scripts.hpp"
-#include "quota/text.hpp"
 
 namespace quota {
 namespace {
@@ -18,12 +18,9 @@ constexpr milliseconds longest_discovery{1000};
 constexpr milliseconds longest_rest = std::chrono::hours{1};
 constexpr double jitter = 0.4;
 
-/// The value of `redis_mode:` in INFO; newer servers say `server_mode:`.
 std::string_view mode_in(std::string_view info) {
-  for (const auto line : split(info, '\n'))
-    for (const std::string_view name : {"redis_mode:", "server_mode:"})
-      if (line.starts_with(name)) return trim(line.substr(name.size()));
-  return {};
+  const auto mode = info_value(info, "redis_mode:");
+  return mode.empty() ? info_value(info, "server_mode:") : mode;  // newer servers
 }
 
 /// Why a server of this mode is not what the address calls for; empty where it is.
@@ -46,6 +43,7 @@ RedisTopology::RedisTopology(const RedisAddress& address, Resolver& resolver, Re
       look_soon_([this] { look_soon(); }),
       servers_([this](const RedisServerName& server, RedisPool::Standing standing) { return make(server, standing); }),
       dialer_(resolver_, options_.client_name, options_.tls),
+      watch_(options_.tell),
       discovery_(make_discovery(address_, dialer_)) {
   thread_ = quiet_thread([this] { run(); });
 }
@@ -148,7 +146,8 @@ RedisTopology::Moment RedisTopology::discovery_due() const {
   if (!has_found_) return next_discovery_;
   const auto interval = discovery_->interval();
   if (!interval) return Moment::max();
-  return map_is_old_ || servers_.failure() ? next_discovery_ : last_discovery_ + *interval;
+  const bool is_urgent = map_is_old_ || watch_.is_in_doubt() || servers_.failure();
+  return is_urgent ? next_discovery_ : last_discovery_ + *interval;
 }
 
 RedisTopology::Moment RedisTopology::next_due() const {
@@ -167,18 +166,24 @@ void RedisTopology::discover() {
   map_is_old_ = false;
   const auto layout = discovery_->find(began + std::clamp(options_.timeout, shortest_discovery, longest_discovery));
   last_discovery_ = Clock::now();
-  if (!layout) return servers_.note_failure(layout.error());
+  if (!layout) {
+    if (has_found_) watch_.note_failed_discovery(layout.error().text);
+    return servers_.note_failure(layout.error());
+  }
   has_found_ = true;
   // A name that is new takes its time here, so that nobody is lent a connection to nowhere.
   for (const auto& server : layout->servers) (void)resolver_.wait_for_addresses(server, began + longest_discovery);
   servers_.follow(*layout);
+  watch_.note_layout(*layout);
 }
 
 void RedisTopology::look_at_doubtful() {
   const auto pools = servers_.all();
-  std::erase_if(next_look_, [&](const auto& known) {
-    return std::none_of(pools.begin(), pools.end(), [&](const Pool& pool) { return pool.get() == known.first; });
-  });
+  const auto is_forgotten = [&](const RedisPool* one) {
+    return std::none_of(pools.begin(), pools.end(), [&](const Pool& pool) { return pool.get() == one; });
+  };
+  std::erase_if(next_look_, [&](const auto& known) { return is_forgotten(known.first); });
+  std::erase_if(looked_at_, is_forgotten);
   for (const auto& pool : pools) {
     const bool is_looked_at = std::any_of(looks_.begin(), looks_.end(), [&](const Look& look) { return look.pool == pool; });
     if (!pool->is_in_doubt() || is_looked_at || Clock::now() < next_look_[pool.get()]) continue;
@@ -189,9 +194,10 @@ void RedisTopology::look_at_doubtful() {
 }
 
 void RedisTopology::end_looks() {
-  looks_.remove_if([](Look& look) {
+  looks_.remove_if([this](Look& look) {
     if (!look.has_ended) return false;
     look.thread.join();
+    looked_at_.insert(look.pool.get());
     return true;
   });
 }
@@ -233,6 +239,7 @@ Result<void, StoreError> RedisTopology::check_mode(RedisConnection& connection, 
 }
 
 void RedisTopology::report() {
+  if (address_.topology == Topology::cluster) watch_.note_servers(health_of_servers());
   const auto failure = servers_.lasting_failure();
   if (failure.has_value() != has_reported_failure_) {
     has_reported_failure_ = failure.has_value();
@@ -241,6 +248,23 @@ void RedisTopology::report() {
   const std::lock_guard lock(mutex_);
   has_looked_ = true;
   changed_.notify_all();
+}
+
+/// One that was just found is not asked before the first look at it, and has not failed.
+std::vector<RedisWatch::Health> RedisTopology::health_of_servers() const {
+  std::vector<RedisWatch::Health> all;
+  for (const auto& pool : servers_.found()) {
+    if (!looked_at_.contains(pool.get())) continue;
+    const auto failure = pool->lasting_failure();
+    all.push_back({printable(pool->server()), failure ? failure->text : ""});
+  }
+  return all;
+}
+
+std::vector<RedisServerName> RedisTopology::servers() const {
+  std::vector<RedisServerName> names;
+  for (const auto& pool : servers_.all()) names.push_back(pool->server());
+  return names;
 }
 
 milliseconds RedisTopology::pause() {

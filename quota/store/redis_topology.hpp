@@ -20,6 +20,7 @@
 
 #include "quota/store/redis_discovery.hpp"
 #include "quota/store/redis_errand.hpp"
+#include "quota/store/redis_watch.hpp"
 
 namespace quota {
 
@@ -32,6 +33,9 @@ struct RedisTopologyOptions {
   /// Told once when some server has no answer and the first look has not cured that, with its name and words, and once,
   /// with an empty text, when all answer again. Runs on the topology's thread, which looks at nothing meanwhile.
   std::function<void(const std::string& error)> report = [](const std::string&) {};
+  /// Told each change of the servers: masters that change, those who know them and do not answer, and of a Cluster each server
+  /// that fails, where `report` names one of them. Runs where `report` does, and before it.
+  RedisWatch::Tell tell = [](const RedisNews&) {};
 };
 
 class RedisTopology {
@@ -80,6 +84,9 @@ class RedisTopology {
   /// Why some server has no answer; empty where all have.
   [[nodiscard]] std::optional<StoreError> failure() const { return servers_.failure(); }
 
+  /// Every server that holds a part of the store, or was named as one that does. Never waits.
+  [[nodiscard]] std::vector<RedisServerName> servers() const;
+
   /// What was known of who holds what has turned out wrong.
   void look_soon();
 
@@ -109,6 +116,7 @@ class RedisTopology {
   [[nodiscard]] Result<void, StoreError> examine(RedisConnection& connection, const Pool& pool, Deadline deadline) const;
   [[nodiscard]] Result<void, StoreError> check_mode(RedisConnection& connection, const Pool& pool, Deadline deadline) const;
   void report();
+  [[nodiscard]] std::vector<RedisWatch::Health> health_of_servers() const;
   [[nodiscard]] std::chrono::milliseconds pause();
 
   // Constant after construction.
@@ -120,12 +128,14 @@ class RedisTopology {
 
   // Of the thread alone.
   RedisDialer dialer_;
+  RedisWatch watch_;
   std::unique_ptr<RedisDiscovery> discovery_;
   Moment next_discovery_{};
   Moment last_discovery_{};
   bool has_found_ = false;
   std::map<const RedisPool*, Moment> next_look_;
   std::list<Look> looks_;  // under way
+  std::set<const RedisPool*> looked_at_;  // at least once
   bool has_reported_failure_ = false;
   std::minstd_rand random_{std::random_device{}()};
 

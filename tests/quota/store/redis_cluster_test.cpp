@@ -157,6 +157,8 @@ TEST_CASE("the masters that live go on while one is dead, and its replica serves
   CHECK(lost_of_others == 0);
   CHECK(rig.add(key_on(0), 0) >= 1);  // what was not replicated yet may be lost
   CHECK(comes_true([&] { return rig.reports().size() == 2; }));
+  const auto name = [&](std::size_t node) { return " 127.0.0.1:" + std::to_string(cluster.node(node).port()); };
+  CHECK(rig.news() == std::vector<std::string>{"server_fails" + name(0), "master_changed" + name(0) + name(3)});
   if (hangs) cluster.node(0).cont();
 }
 
@@ -184,6 +186,43 @@ TEST_CASE("with a master gone only its own records have no answer") {
   }
   cluster.node(1).cont();
   CHECK(comes_true([&] { return store.look(all)[0].has_value() && !topology.failure(); }, 5s));
+}
+
+TEST_CASE("each master that dies is named once, and once when it is back") {
+  RedisCluster cluster(RedisCluster::Replicas::none, {"cluster-require-full-coverage no"});
+  TopologyRig rig(cluster.url());
+  REQUIRE(rig.is_well);
+  const auto name = [&](std::size_t node) { return " 127.0.0.1:" + std::to_string(cluster.node(node).port()); };
+  std::vector<std::string> want;
+  const auto is_told = [&](const std::string& what, std::size_t node) {
+    want.push_back(what + name(node));
+    // Somebody must ask for something that the server has, or nobody knows.
+    return comes_true([&] { return (void)rig.add(key_on(node), 1), rig.news() == want; }, 10s);
+  };
+  cluster.node(0).kill();
+  CHECK(is_told("server_fails", 0));
+  cluster.node(1).kill();
+  CHECK(is_told("server_fails", 1));
+  cluster.node(0).restart();
+  CHECK(is_told("server_works", 0));
+  cluster.node(1).restart();
+  CHECK(is_told("server_works", 1));
+  std::this_thread::sleep_for(500ms);
+  CHECK(rig.news() == want);
+  CHECK(rig.reports().size() == 2);
+}
+
+TEST_CASE("a cluster whose servers may no longer be asked for is told, and served") {
+  RedisCluster cluster(RedisCluster::Replicas::none, {RedisCluster::steady});
+  TopologyRig rig(cluster.url());
+  REQUIRE(rig.is_well);
+  for (std::size_t i = 0; i < 3; ++i) REQUIRE(cluster.node(i).ask("ACL SETUSER default -cluster|slots").starts_with("+OK"));
+  CHECK(comes_true([&] { return rig.topology.look_soon(), !rig.news().empty(); }, 5s));
+  CHECK(rig.news() == std::vector<std::string>{"discovery_fails"});
+  CHECK(rig.add(key_on(0), 1) == 1);
+  for (std::size_t i = 0; i < 3; ++i) REQUIRE(cluster.node(i).ask("ACL SETUSER default +@all").starts_with("+OK"));
+  REQUIRE(comes_true([&] { return rig.topology.look_soon(), rig.news().size() == 2; }, 5s));
+  CHECK(rig.news().back() == "discovery_works");
 }
 
 TEST_CASE("a cluster that is down says so, and is used again when it is up") {

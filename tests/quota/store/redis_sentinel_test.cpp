@@ -70,6 +70,8 @@ TEST_CASE("after the master was killed another one serves within a second of bei
   const auto serves = milliseconds_since(named);
   std::this_thread::sleep_for(200ms);
   load.end();
+  const auto name = [&](std::size_t number) { return " 127.0.0.1:" + std::to_string(sentinels.data(number).port()); };
+  CHECK(std::ranges::count(rig.news(), "master_changed" + name(0) + name(master)) == 1);
   MESSAGE("a new master is named after " << milliseconds_since(killed) - milliseconds_since(named) << " ms and used " << serves << " ms later; answered "
                                 << load.answered.load() << ", refused at once " << load.refused.load() << ", unknown " << load.possibly.load()
                                 << ", longest " << load.longest_ms.load() << " ms");
@@ -167,6 +169,25 @@ TEST_CASE("with no sentinel left the master that is known goes on to be used") {
   TopologyRig late(sentinels.url());
   CHECK_FALSE(late.is_well);
   CHECK(late.ask({"GET", "n"}).error().text.find("no sentinel of \"mymaster\" answers") != std::string::npos);
+}
+
+TEST_CASE("that no sentinel is left is told once, and once that one is back") {
+  RedisSentinels sentinels;
+  TopologyRig rig(sentinels.url());
+  REQUIRE(rig.is_well);
+  sentinels.sentinel(0).kill();
+  sentinels.sentinel(1).kill();
+  REQUIRE(rig.add("n", 1) == 1);
+  CHECK(rig.news().empty());
+  sentinels.sentinel(2).kill();
+  CHECK(comes_true([&] { return !rig.news().empty(); }, 5s));
+  std::this_thread::sleep_for(1s);  // what must not happen has had three tries to happen
+  CHECK(rig.news() == std::vector<std::string>{"discovery_fails"});
+  CHECK(rig.reports().empty());
+  sentinels.sentinel(1).restart();
+  CHECK(comes_true([&] { return rig.news().size() == 2; }, 10s));
+  std::this_thread::sleep_for(500ms);
+  CHECK(rig.news() == std::vector<std::string>{"discovery_fails", "discovery_works"});
 }
 
 TEST_CASE("a wrong name, or servers that are no sentinels, are told as what they are") {

@@ -30,7 +30,7 @@ class TopologyRig {
  public:
   explicit TopologyRig(const std::string& url, std::chrono::milliseconds budget = 100ms)
       : budget_(budget),
-        topology(*RedisAddress::parse(url), resolver_, {.timeout = budget, .report = [this](const std::string& error) { note(error); }}),
+        topology(*RedisAddress::parse(url), resolver_, {.timeout = budget, .report = [this](const std::string& error) { note(error); }, .tell = [this](const RedisNews& news) { note(news); }}),
         is_well(topology.wait_for_first_look(Clock::now() + 5s)) {}
 
   /// The key is the second word.
@@ -54,15 +54,29 @@ class TopologyRig {
     return reports_;
   }
 
+  /// `server_fails 127.0.0.1:7001`, `master_changed 127.0.0.1:7001 127.0.0.1:7004`, …
+  [[nodiscard]] std::vector<std::string> news() const {
+    const std::lock_guard lock(mutex_);
+    return news_;
+  }
+
  private:
   void note(const std::string& error) {
     const std::lock_guard lock(mutex_);
     reports_.push_back(error);
   }
+  void note(const RedisNews& news) {
+    static constexpr const char* names[] = {"discovery_fails", "discovery_works", "server_fails", "server_works", "master_changed"};
+    std::string text = names[static_cast<std::size_t>(news.what)];
+    for (const auto& word : {news.server, news.successor}) text += word.empty() ? "" : " " + word;
+    const std::lock_guard lock(mutex_);
+    news_.push_back(text);
+  }
 
   const std::chrono::milliseconds budget_;
   mutable std::mutex mutex_;
   std::vector<std::string> reports_;
+  std::vector<std::string> news_;
   Resolver resolver_;
 
  public:
