@@ -147,6 +147,7 @@ Result<void, StoreError> NodeRegistry::beat(Node::State state) {
   list.nodes.insert(std::ranges::upper_bound(list.nodes, own.name, {}, &Node::name), own);
   const auto setting = options_.setting();
   raise(alarms(list, setting.fixed_nodes));
+  if (options_.more_alarms) raise(options_.more_alarms());
   set_count(setting.fixed_nodes.value_or(static_cast<std::int64_t>(list.count() + memory_.awaited())));
   take_over(std::move(list));
   return {};

@@ -33,6 +33,7 @@ struct NodeRegistryOptions {
   std::string version{};
   std::function<NodeSetting()> setting{};
   std::function<void(std::int64_t nodes)> on_count{};    ///< another number counts from now on; on the thread, and at the start
+  std::function<std::vector<NodeAlarm>()> more_alarms{};  ///< besides those about the nodes; on the thread, each heartbeat
   std::optional<std::filesystem::path> count_file{};     ///< keeps the number for a start without a store
   Milliseconds every = heartbeat_every;
   Milliseconds retry_after = std::chrono::seconds{1};    ///< events that wait

@@ -33,6 +33,10 @@ struct Host {
               count = nodes;
               if (nodes < least) least = nodes;
             },
+            .more_alarms = [this]() -> std::vector<NodeAlarm> {
+              if (!sees_eviction) return {};
+              return {{"redis-evicts:r1", {"redis_evicts", "warning", "", "r1 evicts", "", ""}}};
+            },
             .count_file = folder.path() / "nodes",
             .every = every,
             .retry_after = 20ms};
@@ -51,6 +55,7 @@ struct Host {
   NodeSetting setting;
   std::atomic<std::int64_t> count = 0;
   std::atomic<std::int64_t> least = 1000;
+  std::atomic<bool> sees_eviction = false;
   NodeRegistry registry;
 };
 
@@ -235,6 +240,18 @@ TEST_CASE("of 20 daemons one tells that configurations differ, and that nodes is
   hosts[7]->configure({"aaaaaaaaaaaa", 3});
   CHECK(eventually([&] { return !hosts[0]->registry.look().list.has_odd(); }));
   CHECK(line(shared, "mx7")->config_since > hour_ago);
+}
+
+TEST_CASE("what else the administrators should know is told by one daemon of all that see it") {
+  SharedLedger shared;
+  std::vector<std::unique_ptr<Host>> hosts;
+  for (const auto* name : {"mx1", "mx2", "mx3"}) {
+    hosts.push_back(std::make_unique<Host>(shared, name));
+    hosts.back()->sees_eviction = true;
+  }
+  CHECK(eventually([&] { return shared.count_events("redis_evicts") == 1; }));
+  std::this_thread::sleep_for(100ms);  // what must not happen has had five heartbeats to happen
+  CHECK(shared.count_events("redis_evicts") == 1);
 }
 
 TEST_CASE("while the store has no answer the last list is shown, and why") {
