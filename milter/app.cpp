@@ -147,6 +147,7 @@ quota::NodeRegistryOptions Daemon::node_options() {
   options.version = SENDQUOTA_VERSION;
   options.setting = [this] { return quota::NodeSetting{*fingerprint_.get(), config_.get()->store.nodes}; };
   options.on_count = [this](std::int64_t nodes) { setup_->share_by(nodes); };
+  options.more_alarms = [this] { return setup_->alarms(); };
   if (store.url != "memory:") options.count_file = std::filesystem::path(store.state_dir) / "nodes";
   return options;
 }

@@ -25,7 +25,7 @@ constexpr Word<LogSettings::Level> level_words[] = {{"debug", LogSettings::Level
                                                     {"error", LogSettings::Level::error}};
 constexpr std::string_view event_names[] = {"blocked",    "released", "warned",    "first_hold", "hold_full",
                                             "new_script", "degraded", "recovered", "reloaded",   "mode",
-                                            "config_differs", "nodes_too_small"};
+                                            "config_differs", "nodes_too_small", "redis_evicts"};
 
 constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 constexpr std::string_view digits = "0123456789";

@@ -98,6 +98,8 @@ json::array warnings_json(const Config& config, const Counters& counters, const 
     warnings.emplace_back("the live tables cannot be read, what is known of them holds: " + health.tables_error);
   if (!health.state_error.empty())
     warnings.emplace_back("the known blocks are not kept, a restart while the store is away would forget some: " + health.state_error);
+  if (!health.discovery_error.empty()) warnings.emplace_back(about_discovery(health.discovery_error));
+  for (const auto& [server, policy] : health.evicting) warnings.emplace_back(about_eviction(server, policy));
   for (const auto& warning : warnings_about(config)) warnings.emplace_back(warning);
   if (read(counters.without_login) > 0)
     warnings.emplace_back("the MTA sends no {auth_authen} for authenticated mail: add it to milter_mail_macros; that mail is uncovered");

@@ -16,7 +16,8 @@ spdlog::level::level_enum level_of(const quota::Event& event) {
 
 EventLog::OrError<void> EventLog::append(const quota::Event& event) {
   auto done = ledger_.append(event);
-  if (done && event.what != "degraded" && event.what != "recovered")
+  const bool was_logged = event.what == "degraded" || event.what == "recovered" || event.what == "redis_evicts";
+  if (done && !was_logged)
     spdlog::log(level_of(event), "event={}, identity={}, by={}, text=\"{}\"", event.what, event.identity, readable(event.by), readable(event.text));
   return done;
 }

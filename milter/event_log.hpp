@@ -1,5 +1,6 @@
 // EventLog: a Ledger that passes everything on and logs each event as it is written. So the log of one daemon, the one that won,
-// tells what the stream of events tells. What befell the store itself was logged when it happened, and reaches the stream later.
+// tells what the stream of events tells. What befell the store itself, or is wrong with its servers, was logged when it was seen, and reaches the
+// stream later.
 #pragma once
 
 #include "quota/store.hpp"

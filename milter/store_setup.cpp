@@ -54,6 +54,7 @@ Result<void, std::string> StoreSetup::open_redis(const StoreSettings& settings) 
   for (const auto& seed : address->seeds) (void)resolver_->wait_for_addresses(seed, names_known_by);
   topology_ = std::make_unique<quota::RedisTopology>(*address, *resolver_, topology_options(settings));
   (void)topology_->wait_for_first_look(std::chrono::steady_clock::now() + name_lookup);
+  eviction_ = std::make_unique<quota::RedisEviction>(*topology_, address->login, *resolver_, eviction_options(settings));
   context_ = std::make_unique<quota::RedisContext>(*topology_, quota::RedisStoreOptions{settings.prefix, settings.timeout});
   redis_ = std::make_unique<quota::RedisStore>(*context_);
   redis_ledger_ = std::make_unique<quota::RedisLedger>(*context_);
@@ -84,6 +85,13 @@ Result<void, std::string> StoreSetup::renew_tls() {
 quota::RedisTopologyOptions StoreSetup::topology_options(const StoreSettings& settings) {
   quota::RedisTopologyOptions options{.prefix = settings.prefix, .timeout = settings.timeout, .tls = tls_};
   options.report = [this](const std::string& error) { note_health(error); };
+  options.tell = [this](const quota::RedisNews& news) { note_news(news); };
+  return options;
+}
+
+quota::RedisEvictionOptions StoreSetup::eviction_options(const StoreSettings& settings) {
+  quota::RedisEvictionOptions options{.timeout = settings.timeout, .tls = tls_};
+  options.tell = [this](const std::string& server, const std::string& policy) { note_eviction(server, policy); };
   return options;
 }
 
@@ -93,7 +101,8 @@ void StoreSetup::share_by(std::int64_t nodes) {
 
 StoreSetup::Health StoreSetup::health() const {
   const std::lock_guard lock(mutex_);
-  return {url_, bad_since_, error_, tables_error_, state_error_, last_outage_};
+  auto error = bad_since_ && !failing_.empty() ? error_of_servers() : error_;
+  return {url_, bad_since_, std::move(error), tables_error_, state_error_, last_outage_, discovery_error_, evicting_};
 }
 
 void StoreSetup::listen_to_health(HealthListener listener) {
@@ -118,6 +127,57 @@ void StoreSetup::note_health(const std::string& error) {
   if (health_listener_) health_listener_(error, now);
 }
 
+/// Of all that fail, by name. Requires: mutex_ is held.
+std::string StoreSetup::error_of_servers() const {
+  std::string text;
+  for (const auto& [server, error] : failing_) {
+    const bool is_named = error.find(server) != std::string::npos;
+    text += (text.empty() ? "" : "; ") + (is_named ? error : server + ": " + error);
+  }
+  return text;
+}
+
+void StoreSetup::note_news(const quota::RedisNews& news) {
+  using What = quota::RedisNews::What;
+  const std::lock_guard lock(mutex_);
+  switch (news.what) {
+    case What::discovery_fails:
+      discovery_error_ = news.error;
+      return spdlog::error("{}", readable(about_discovery(news.error)));
+    case What::discovery_works:
+      discovery_error_.clear();
+      return spdlog::warn("which servers hold the store is told again");
+    case What::server_fails:
+      failing_[news.server] = news.error;
+      return spdlog::error("server {} of the store has no answer: {}", readable(news.server), readable(news.error));
+    case What::server_works:
+      failing_.erase(news.server);
+      return spdlog::warn("server {} of the store answers again", readable(news.server));
+    case What::master_changed:
+      failing_.erase(news.server);
+      return spdlog::warn("the store has another master: {} is followed by {}", readable(news.server),
+                          news.successor.empty() ? "nobody" : readable(news.successor));
+  }
+}
+
+void StoreSetup::note_eviction(const std::string& server, const std::string& policy) {
+  const std::lock_guard lock(mutex_);
+  if (policy.empty()) {
+    if (evicting_.erase(server) > 0) spdlog::info("server {} of the store throws nothing away any more", readable(server));
+    return;
+  }
+  evicting_[server] = policy;
+  spdlog::warn("event=redis_evicts, {}", readable(about_eviction(server, policy)));
+}
+
+std::vector<quota::NodeAlarm> StoreSetup::alarms() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<quota::NodeAlarm> all;
+  for (const auto& [server, policy] : evicting_)
+    all.push_back({"redis-evicts:" + server + ":" + policy, {"redis_evicts", "warning", "", about_eviction(server, policy), "", ""}});
+  return all;
+}
+
 void StoreSetup::note_tables(const std::string& error) {
   {
     const std::lock_guard lock(mutex_);
@@ -138,6 +198,15 @@ void StoreSetup::note_state(const std::string& error) {
     spdlog::warn("the known blocks are kept again");
   else
     spdlog::error("the known blocks are not kept, a restart while the store is away would forget some: {}", readable(error));
+}
+
+std::string about_discovery(const std::string& error) {
+  return "nobody says any more which servers hold the store: those that are known are used, the death of a master could not be followed: " + error;
+}
+
+std::string about_eviction(const std::string& server, const std::string& policy) {
+  return "Redis " + server + " throws live limits, accounts and blocks away when it is full (maxmemory-policy " + policy +
+         "); type there redis-cli CONFIG SET maxmemory-policy noeviction, and write it into its redis.conf";
 }
 
 void StoreSetup::save() {

@@ -2,13 +2,16 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 
 #include "milter/config.hpp"
 #include "milter/event_log.hpp"
 #include "quota/store/guarded_store.hpp"
+#include "quota/nodes.hpp"
 #include "quota/store/memory_store.hpp"
+#include "quota/store/redis_eviction.hpp"
 #include "quota/store/redis_ledger.hpp"
 
 namespace milter {
@@ -29,6 +32,8 @@ class StoreSetup {
       std::string error{};
     };
     std::optional<Outage> last_outage{};
+    std::string discovery_error{};                ///< why nobody says which servers hold the store; empty: somebody does
+    std::map<std::string, std::string> evicting;  ///< servers that throw data away when they are full → their policy
   };
   /// Told of each change: why the store has no answer (empty: it answers again), and since when. It must not wait.
   using HealthListener = std::function<void(const std::string& error, quota::Timestamp since)>;
@@ -43,6 +48,15 @@ class StoreSetup {
 
   /// The store, or a part of it, has stopped (non-empty) or begun to answer. The one place that logs it. Threads: any.
   void note_health(const std::string& error);
+
+  /// What has changed of the servers of the store. The one place that logs it. Threads: any.
+  void note_news(const quota::RedisNews& news);
+
+  /// A server throws data away by this policy when it is full; empty: no longer. The one place that logs it. Threads: any.
+  void note_eviction(const std::string& server, const std::string& policy);
+
+  /// What the administrators should be told of the servers, once for all daemons. Threads: any.
+  [[nodiscard]] std::vector<quota::NodeAlarm> alarms() const;
 
   /// The live tables cannot be read (non-empty), or again. Threads: any.
   void note_tables(const std::string& error);
@@ -68,6 +82,8 @@ class StoreSetup {
   [[nodiscard]] quota::Result<void, std::string> open_redis(const StoreSettings& settings);
   [[nodiscard]] quota::Result<void, std::string> open_tls(const quota::RedisAddress& address, const quota::TlsFiles& files);
   [[nodiscard]] quota::RedisTopologyOptions topology_options(const StoreSettings& settings);
+  [[nodiscard]] quota::RedisEvictionOptions eviction_options(const StoreSettings& settings);
+  [[nodiscard]] std::string error_of_servers() const;
 
   quota::SystemClock clock_;
 
@@ -79,6 +95,9 @@ class StoreSetup {
   std::string tables_error_;
   std::string state_error_;
   std::optional<Health::Outage> last_outage_;
+  std::string discovery_error_;
+  std::map<std::string, std::string> failing_;   // servers of a Cluster → why
+  std::map<std::string, std::string> evicting_;  // servers → policy
   HealthListener health_listener_;
 
   std::string url_;
@@ -86,6 +105,7 @@ class StoreSetup {
   std::shared_ptr<quota::TlsContext> tls_;  // none: plain
   std::unique_ptr<quota::Resolver> resolver_;
   std::unique_ptr<quota::RedisTopology> topology_;
+  std::unique_ptr<quota::RedisEviction> eviction_;
   std::unique_ptr<quota::RedisContext> context_;
   std::unique_ptr<quota::RedisStore> redis_;
   std::unique_ptr<quota::RedisLedger> redis_ledger_;
@@ -93,5 +113,11 @@ class StoreSetup {
   quota::Store* store_ = nullptr;
   std::unique_ptr<EventLog> ledger_;
 };
+
+/// Why a failover could not be followed just now.
+[[nodiscard]] std::string about_discovery(const std::string& error);
+
+/// What is wrong with a server that evicts by `policy`, and what to type against it.
+[[nodiscard]] std::string about_eviction(const std::string& server, const std::string& policy);
 
 }  // namespace milter

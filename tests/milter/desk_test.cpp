@@ -183,6 +183,57 @@ TEST_CASE("tables that cannot be read, and a folder that cannot be written, are 
   CHECK(status.at("store").at("state_error").is_null());
 }
 
+TEST_CASE("a server that throws data away is one warning in the log, one in the status with what to type, and one event of the cluster") {
+  Office office;
+  const auto warned = [&] {
+    const auto status = done(office.desk.status());
+    std::string all;
+    for (const auto& one : status.at("warnings").as_array()) all += std::string(one.as_string()) + "\n";
+    return all;
+  };
+  const auto before = office.log.warnings();
+  office.setup->note_eviction("10.0.0.1:6379", "allkeys-lru");
+  CHECK(office.log.warnings() == before + 1);
+  CHECK(warned().find("Redis 10.0.0.1:6379 ") != std::string::npos);
+  CHECK(warned().find("maxmemory-policy allkeys-lru") != std::string::npos);
+  CHECK(warned().find("redis-cli CONFIG SET maxmemory-policy noeviction") != std::string::npos);
+  const auto alarms = office.setup->alarms();
+  REQUIRE(alarms.size() == 1);
+  CHECK(alarms.front().claim == "redis-evicts:10.0.0.1:6379:allkeys-lru");
+  CHECK(alarms.front().event.what == "redis_evicts");
+  CHECK(alarms.front().event.severity == "warning");
+  REQUIRE(office.setup->ledger().append(alarms.front().event).has_value());
+  CHECK(office.log.warnings() == before + 1);
+  office.setup->note_eviction("10.0.0.1:6379", "");
+  CHECK(warned().find("10.0.0.1") == std::string::npos);
+  CHECK(office.setup->alarms().empty());
+}
+
+TEST_CASE("the status names every server that fails, and says when nobody knows which servers there are") {
+  using What = quota::RedisNews::What;
+  Office office;
+  const auto store = [&] { return done(office.desk.status()).at("store").as_object(); };
+  const auto warnings = [&] { return done(office.desk.status()).at("warnings").as_array().size(); };
+  office.setup->note_news({.what = What::server_fails, .server = "r1:7001", .error = "r1:7001: connection refused"});
+  office.setup->note_health("r1:7001: connection refused");
+  office.setup->note_news({.what = What::server_fails, .server = "r2:7001", .error = "timed out"});
+  CHECK(store().at("error") == "r1:7001: connection refused; r2:7001: timed out");
+  office.setup->note_news({.what = What::server_works, .server = "r1:7001"});
+  CHECK(store().at("error") == "r2:7001: timed out");
+  office.setup->note_news({.what = What::master_changed, .server = "r2:7001", .successor = "r3:7001"});
+  office.setup->note_health("");
+  CHECK(store().at("state") == "ok");
+  CHECK(office.log.errors() == 3);
+  CHECK(office.log.warnings() == 3);
+  const auto before = warnings();
+  office.setup->note_news({.what = What::discovery_fails, .error = "no sentinel of \"m\" answers"});
+  CHECK(warnings() == before + 1);
+  office.setup->note_news({.what = What::discovery_works});
+  CHECK(warnings() == before);
+  CHECK(office.log.errors() == 4);
+  CHECK(office.log.warnings() == 4);
+}
+
 TEST_CASE("what befell the store is logged once, and told to the stream as well") {
   Office office;
   const auto before = office.log.errors() + office.log.warnings();
