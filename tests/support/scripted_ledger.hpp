@@ -93,7 +93,6 @@ class SharedLedger {
   std::size_t refills = 0;   // records emptied by a release or a refill
   std::uint64_t version = 0;
   std::string history_ = "run-1";
-  std::atomic<Milliseconds::rep> passed_ms_ = 0;
 };
 
 class ScriptedLedger final : public Ledger {
