@@ -4,9 +4,9 @@
 
 A doctest program counts as many tests as it has test cases and gets the filter as its own; any other program is one
 test, named as in ctest. A program that ends badly without a failed test case (a crash, a sanitizer's finding, a
-timeout) counts as one failure. Output of programs that passed is not shown. A program of which cases failed while the machine
-itself stood still (noise.py) is run once more, alone, and that is said; one that crashed, or in which a sanitizer found something,
-is not.
+timeout) counts as one failure. Output of programs that passed is not shown. Cases that failed while the machine itself stood still
+(noise.py) are run again, alone, up to three times while it goes on to, and that is said; never those of a program that crashed,
+or in which a sanitizer found something.
 """
 
 import json
@@ -15,10 +15,12 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 from noise import Noise
 
 SUMMARY = re.compile(r"\[doctest\] test cases: *(\d+) *\| *(\d+) passed *\| *(\d+) failed *\| *(\d+) skipped")
+MOST_TRIES = 3
 FOUND = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error: ", "WARNING: ThreadSanitizer", "test case CRASHED")
 SANITIZERS = {"ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
 
@@ -36,42 +38,73 @@ def is_doctest(argv):
         return b"[doctest] " in program.read()
 
 
-def run(test, wanted):
-    """Returns (passed, failed, whether it broke) of one program."""
+class Result(NamedTuple):
+    passed: int
+    failed: int
+    is_broken: bool = False   # a crash, or a sanitizer's finding
+    cases: tuple = ()         # of a doctest program: the names of those that failed
+
+
+def run(test, wanted, cases=()):
+    """Returns the Result of one program, or of `cases` of it."""
     name, argv, properties = test
     if not argv or not os.path.exists(argv[0]):
-        return report(name, "has not been built", 0, 1, True)
+        return report(name, "has not been built", Result(0, 1, True))
     own_cases = is_doctest(argv)
     if own_cases:
-        argv = [*argv, "--no-colors=true", *([f"--test-case=*{wanted}*"] if wanted else [])]
+        # A comma would separate two names.
+        names = ",".join(case.replace(",", "?") for case in cases) or (f"*{wanted}*" if wanted else "")
+        argv = [*argv, "--no-colors=true", *([f"--test-case={names}"] if names else [])]
     elif wanted.lower() not in name.lower():
-        return 0, 0, False
+        return Result(0, 0)
     environment = dict(entry.split("=", 1) for entry in properties.get("ENVIRONMENT", []))
     try:
         done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                               cwd=properties.get("WORKING_DIRECTORY"), env={**SANITIZERS, **os.environ, **environment},
                               timeout=float(properties.get("TIMEOUT", 600)))
     except subprocess.TimeoutExpired as expired:
-        return report(name, (expired.stdout or b"").decode(errors="replace") + "\ntimed out", 0, 1, False)
-    return count(name, done, own_cases, wanted)
+        return report(name, (expired.stdout or b"").decode(errors="replace") + "\ntimed out", Result(0, 1))
+    return count(name, done, own_cases, wanted or names if own_cases else "")
 
 
-def count(name, done, own_cases, wanted):
+def count(name, done, own_cases, is_chosen):
     text = done.stdout.decode(errors="replace")
     summary = SUMMARY.search(text) if own_cases else None
     if summary is None:
         good = done.returncode == 0 and not own_cases
-        return (1, 0, False) if good else report(name, f"{text}\nexit {done.returncode}", 0, 1, own_cases)
+        return Result(1, 0) if good else report(name, f"{text}\nexit {done.returncode}", Result(0, 1, own_cases))
     _, passed, failed, skipped = map(int, summary.groups())
-    failed += 0 if wanted else skipped
+    failed += 0 if is_chosen else skipped
     is_broken = bool(done.returncode and not failed) or any(mark in text for mark in FOUND)
     failed = max(failed, int(is_broken))
-    return report(name, f"{text}\nexit {done.returncode}", passed, failed, is_broken) if failed else (passed, 0, False)
+    return report(name, f"{text}\nexit {done.returncode}", Result(passed, failed, is_broken, failed_cases(text))) if failed else Result(passed, 0)
 
 
-def report(name, text, passed, failed, is_broken):
+def failed_cases(text):
+    """doctest writes a block for each assertion that it shows, the case's name in it."""
+    blocks = [block for block in text.split("=" * 79) if " ERROR: " in block]
+    names = [line.split("TEST CASE:", 1)[1].strip() for block in blocks for line in block.splitlines() if line.startswith("TEST CASE:")]
+    return tuple(dict.fromkeys(names))
+
+
+def report(name, text, result):
     print(f"-- {name}\n{text}", file=sys.stderr)
-    return passed, failed, is_broken
+    return result
+
+
+def again(test, wanted, result, noise):
+    """What failed is run alone, as long as the machine goes on to stand still."""
+    for _ in range(MOST_TRIES):
+        if not result.failed or result.is_broken or not noise.is_much:
+            break
+        print(f"-- {test[0]} once more, alone, {len(result.cases) or 'all'} of its cases: {noise}", file=sys.stderr)
+        with Noise() as noise:
+            tried = run(test, wanted, result.cases)
+        if tried.passed + tried.failed < len(result.cases):
+            break  # not all of them were found again
+        passed = result.passed + tried.passed if result.cases else tried.passed
+        result = tried._replace(passed=passed)
+    return result
 
 
 def main(build, jobs, wanted="", *only):
@@ -82,11 +115,8 @@ def main(build, jobs, wanted="", *only):
         with ThreadPoolExecutor(int(jobs)) as pool:
             results = list(pool.map(lambda test: run(test, wanted), together))
         results += [run(test, wanted) for test in alone]
-    for index, test in enumerate([*together, *alone]):
-        if results[index][1] and noise.is_much and not results[index][2]:
-            print(f"-- {test[0]} once more, alone: {noise}", file=sys.stderr)
-            results[index] = run(test, wanted)
-    print(sum(passed for passed, _, _ in results), sum(failed for _, failed, _ in results))
+    results = [again(test, wanted, result, noise) for test, result in zip([*together, *alone], results)]
+    print(sum(result.passed for result in results), sum(result.failed for result in results))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,9 @@ namespace {
 /// Debts in one round trip: while the store has no answer it is only asked about a few.
 constexpr std::size_t few = 8;
 constexpr std::size_t many = 256;
+/// Where one server of several is away, that is known at once: so many batches in a row are tried for what others owe.
+constexpr int most_without_answer = 32;
+constexpr Milliseconds at_once{5};
 constexpr std::string_view not_charged_back = "what was sent while the store had no answer is not charged back yet";
 
 /// The bucket after repay(): never below empty.
@@ -218,15 +221,22 @@ Result<std::int64_t, StoreError> GuardedStore::hold(const Identity& identity, co
   return answer;
 }
 
-void GuardedStore::charge_back() {
-  while (charge_back_some()) {
+void GuardedStore::charge_back() { charge_back(std::stop_token{}); }
+
+void GuardedStore::charge_back(const std::stop_token& stop) {
+  for (int without_answer = 0; without_answer < most_without_answer && !stop.stop_requested();) {
+    const auto began = std::chrono::steady_clock::now();
+    const auto batch = charge_back_some();
+    if (batch == Batch::none_owed) return;
+    const bool hangs = std::chrono::steady_clock::now() - began > at_once;
+    if (batch == Batch::no_answer && hangs) return;
+    without_answer = batch == Batch::no_answer ? without_answer + 1 : 0;
   }
 }
 
-/// One batch. Returns whether to go on: something was charged back, and more may be owed.
-bool GuardedStore::charge_back_some() {
+GuardedStore::Batch GuardedStore::charge_back_some() {
   auto due = shares_.due(std::exchange(batch_, few), store_.steady_now());
-  if (due.charges.empty()) return false;
+  if (due.charges.empty()) return Batch::none_owed;
   // A server that hangs is asked something harmless first: what it may have executed is not charged again.
   const auto looked = store_.look(due.charges);
   Shares::Debts answered;
@@ -238,7 +248,7 @@ bool GuardedStore::charge_back_some() {
     answered.charges.push_back(std::move(due.charges[i]));
     answered.starts.push_back(looked[i]->bucket);
   }
-  if (answered.charges.empty()) return false;
+  if (answered.charges.empty()) return Batch::no_answer;
   const auto answers = store_.repay(answered.charges);
   bool is_any_paid = false;
   for (std::size_t i = 0; i < answers.size(); ++i) {
@@ -251,20 +261,17 @@ bool GuardedStore::charge_back_some() {
     level.written = at;
     shares_.paid(debt, level, at);
   }
-  if (!is_any_paid) return false;
+  if (!is_any_paid) return Batch::no_answer;
   note_health("");
   batch_ = many;
-  return true;
+  return Batch::charged_back;
 }
 
 void GuardedStore::run(const std::stop_token& stop) {
   std::mutex mutex;
   std::condition_variable_any stopped;
   std::unique_lock lock(mutex);
-  while (!stopped.wait_for(lock, stop, options_.charge_back_every, [&stop] { return stop.stop_requested(); })) {
-    while (!stop.stop_requested() && charge_back_some()) {
-    }
-  }
+  while (!stopped.wait_for(lock, stop, options_.charge_back_every, [&stop] { return stop.stop_requested(); })) charge_back(stop);
 }
 
 }  // namespace quota

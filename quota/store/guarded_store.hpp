@@ -51,7 +51,7 @@ class GuardedStore final : public Store {
   /// How many daemons share the limits. A share that is in use already keeps the number that it began with.
   void set_nodes(std::int64_t nodes) { nodes_.store(nodes, std::memory_order_relaxed); }
 
-  /// Charges back what is owed, until nothing is or the store has no answer. Threads: one at a time; not beside its own thread.
+  /// Charges back what is owed, until nothing is or the store has no answer; what another server of it owes is come to. Threads: one at a time; not beside its own thread.
   void charge_back();
   /// Buckets that are judged by shares or still owed.
   [[nodiscard]] std::size_t shares() const { return shares_.size(); }
@@ -68,7 +68,9 @@ class GuardedStore final : public Store {
   void judge(Case& of, Verb verb);
   void commit(Case& of);
   void committed(Case& of, std::size_t index, const Result<Taken, StoreError>& answer);
-  [[nodiscard]] bool charge_back_some();
+  enum class Batch : std::uint8_t { none_owed, no_answer, charged_back };
+  void charge_back(const std::stop_token& stop);
+  [[nodiscard]] Batch charge_back_some();
   void note(std::span<const Charge> charges, const Outcome& outcome, Verb verb);
   void note_health(const std::string& error);
   [[nodiscard]] std::string why_shares_judge() const;

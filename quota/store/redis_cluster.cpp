@@ -8,7 +8,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 /// 16,384 slots in as many ranges, each with a master, some replicas and what else is known of them.
-constexpr ReplyLimits limits{std::size_t{16} << 20, 1'000'000};
+constexpr ReplyLimits layout_limits{std::size_t{16} << 20, 1'000'000};
 
 StoreError nonsense(const RedisServerName& node) {
   return {StoreErrorKind::nonsense, Executed::no, printable(node) + ": the answer to CLUSTER SLOTS is not understood"};
@@ -73,7 +73,7 @@ Result<ClusterDiscovery::Told, StoreError> ClusterDiscovery::ask(const RedisServ
   auto opened = dialer_.open(node, address_.login, deadline);
   if (!opened) return opened.error();
   const Command questions[] = {{"CLUSTER", "SLOTS"}, {"CLUSTER", "INFO"}};
-  const auto replies = (*opened)->ask_all(questions, deadline, limits);
+  const auto replies = (*opened)->ask_all(questions, deadline, layout_limits);
   if (!replies) return replies.error();
   const auto& slots = (*replies)[0];
   if (const auto error = slots.error()) return refusal(node, *error);

@@ -10,7 +10,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr ReplyLimits limits{std::size_t{1} << 20, 20'000};
+constexpr ReplyLimits sentinel_limits{std::size_t{1} << 20, 20'000};
 constexpr std::size_t most_sentinels = 32;
 
 /// A server as `host`, `port`. Empty for anything else.
@@ -95,7 +95,7 @@ Result<SentinelDiscovery::Told, StoreError> SentinelDiscovery::ask(Sentinel& sen
   }
   const auto& name = address_.master_name;
   const Command questions[] = {{"SENTINEL", "GET-MASTER-ADDR-BY-NAME", name}, {"SENTINEL", "MASTER", name}, {"SENTINEL", "SENTINELS", name}};
-  const auto replies = connection->ask_all(questions, deadline, limits);
+  const auto replies = connection->ask_all(questions, deadline, sentinel_limits);
   if (!replies) return replies.error();
   auto told = read(*replies, sentinel.server);
   const auto flags = field((*replies)[1], "flags").value_or("");
@@ -105,7 +105,7 @@ Result<SentinelDiscovery::Told, StoreError> SentinelDiscovery::ask(Sentinel& sen
 
 /// Empty before one was chosen, and where an ACL does not let us know.
 std::optional<RedisServerName> SentinelDiscovery::chosen_by(RedisConnection& sentinel, Deadline deadline) const {
-  const auto replicas = sentinel.ask(Command{"SENTINEL", "REPLICAS", address_.master_name}, deadline, limits);
+  const auto replicas = sentinel.ask(Command{"SENTINEL", "REPLICAS", address_.master_name}, deadline, sentinel_limits);
   for (std::size_t i = 0; replicas && i < replicas->size(); ++i) {
     const auto replica = (*replicas)[i];
     if (field(replica, "flags").value_or("").find("promoted") != std::string_view::npos) return server_of(field(replica, "ip"), field(replica, "port"));

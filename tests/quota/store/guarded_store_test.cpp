@@ -252,6 +252,20 @@ TEST_CASE("nothing is charged back to a server that hangs") {
   CHECK(world.store.shares() == 1);
 }
 
+TEST_CASE("what one server is owed is charged back at once, however much another one that is away is owed") {
+  World world(4, 3);
+  const auto of_the_dead = world.memory.server_of(alice.identity);
+  const auto of_the_other = world.memory.server_of(everybody.identity);
+  REQUIRE(of_the_dead != of_the_other);
+  world.away = {true, true, true};
+  for (int i = 0; i < 200; ++i) CHECK(world.accepted_of(1, charge(user("u" + std::to_string(i)), hundred, 1)) == 1);
+  CHECK(world.accepted_of(1, everybody) == 1);
+  world.away[of_the_other] = false;
+  world.store.charge_back();
+  CHECK(world.used(everybody) == 1);
+  CHECK(world.used(charge(user("u0"), hundred, 1)) == 0);
+}
+
 TEST_CASE("a commit that was not done is owed, and one that may have been is not") {
   struct {
     Fate fate;
