@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <span>
 
+#include "quota/store/redis_info.hpp"
 #include "quota/text.hpp"
 
 namespace quota {
@@ -25,13 +26,6 @@ StoreError unexpected(std::string_view what) {
 }
 
 Command views(const std::vector<std::string>& words) { return {words.begin(), words.end()}; }
-
-/// The value of `name:` in the answer to INFO.
-std::string_view info_value(std::string_view info, std::string_view name) {
-  for (const auto line : split(info, '\n'))
-    if (line.size() > name.size() && line.starts_with(name) && line[name.size()] == ':') return trim(line.substr(name.size() + 1));
-  return {};
-}
 
 /// Whether a question was answered by something else than an error.
 bool is_done(const Result<RedisReply, StoreError>& reply) { return reply && !reply->error(); }
@@ -193,7 +187,7 @@ Result<bool, StoreError> RedisTables::has_same_epoch(const TableText& read) {
 /// Of several servers the one that holds `blocked` counts: only a missing block is ever taken for something.
 Result<std::string, StoreError> RedisTables::history() {
   std::string out;
-  for (const auto& [section, name] : {std::pair{"server", "run_id"}, std::pair{"replication", "master_replid"}}) {
+  for (const auto& [section, name] : {std::pair{"server", "run_id:"}, std::pair{"replication", "master_replid:"}}) {
     const auto info = ask(source(Table::blocked), {"INFO", section});
     if (!info) return {boost::system::in_place_error, info.error()};
     const auto value = info_value(info->text().value_or(""), name);
