@@ -24,7 +24,7 @@ CONFIG = {
               {"name": "hosts", "per": "client", "when": "local", "limits": ["100 messages / 1h"], "action": "quarantine"}],
     "hold": {"max": 5},
 }
-CLOCK = r"(\d{4}-\d\d-\d\d )?\d\d:\d\d"
+CLOCK = r"(\d{4}-\d\d-\d\d\s+)?\d\d:\d\d"
 
 
 @pytest.fixture
