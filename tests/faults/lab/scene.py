@@ -152,12 +152,14 @@ class Scene:
             self.late.append(promise)
 
     def _times(self, messages, most_slow, restarts):
+        if restarts:  # what was lost with a daemon that was told to stop is not held: the MTA goes on with its default action
+            messages = [message for message in messages if message.fate != "lost"]
         calm = max((message.waited for message in account.quiet(messages, self.windows)), default=0.0)
         noise = max((by for at, by in self.load.summary["oversleeps"] if self._is_touched(at)), default=0.0)
         slowest = max(account.touched(messages, self.windows), key=lambda message: message.waited, default=None)
         worst = slowest.waited if slowest else 0.0
         slow = sum(message.waited >= 0.8 * self.timeout for message in messages)
-        self.expect_in_time(restarts or calm <= self.timeout + GRACE, f"a message was held {calm:.0f} ms while nothing was broken")
+        self.expect_in_time(calm <= self.timeout + GRACE, f"a message was held {calm:.0f} ms while nothing was broken")
         allowed = self.timeout + GRACE + min(max(calm, noise), self.timeout + GRACE)
         self.expect_in_time(worst <= allowed, f"a message was held {worst:.0f} ms, more than {self.timeout} + {GRACE} + {max(calm, noise):.0f}; "
                                               f"{slowest.longest if slowest else 0:.0f} of them for one answer, {self._when([slowest])}")
