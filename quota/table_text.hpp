@@ -1,11 +1,14 @@
 // TableText: the fields of one live table and what stands in them, as they were read.
-// A table may have 100,000 entries and is read anew with every change: its bytes lie in few blocks, none is allocated alone.
+// A table may have 100,000 entries and is read anew with every change: its bytes lie in few blocks, none is allocated alone,
+// and copies share them. Threads: one at a time may add(); others may read copies.
 #pragma once
 
+#include <algorithm>
 #include <initializer_list>
 #include <iterator>
 #include <memory>
 #include <memory_resource>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -23,30 +26,40 @@ class TableText {
   TableText(Iterator first, Iterator last) {
     for (; first != last; ++first) add(first->first, first->second);
   }
-  TableText(const TableText& other) : TableText(other.entries_.begin(), other.entries_.end()) {}
-  TableText(TableText&&) noexcept = default;
-  TableText& operator=(TableText&&) noexcept = default;
-  TableText& operator=(const TableText& other) { return *this = TableText(other); }
-  ~TableText() = default;
-
-  void add(std::string_view field, std::string_view text) { entries_.emplace_back(kept(field), kept(text)); }
-
-  [[nodiscard]] auto begin() const { return entries_.begin(); }
-  [[nodiscard]] auto end() const { return entries_.end(); }
-  [[nodiscard]] std::size_t size() const { return entries_.size(); }
-  [[nodiscard]] bool empty() const { return entries_.empty(); }
-  bool operator==(const TableText& other) const { return entries_ == other.entries_; }
-
- private:
-  std::string_view kept(std::string_view text) {
-    if (text.empty()) return {};
-    if (!bytes_) bytes_ = std::make_unique<std::pmr::monotonic_buffer_resource>();
-    auto* const place = static_cast<char*>(bytes_->allocate(text.size(), 1));
-    return {place, text.copy(place, text.size())};
+  void add(std::string_view field, std::string_view text) {
+    if (!content_ || content_.use_count() > 1) content_ = std::make_shared<Content>(entries());
+    content_->add({field, text});
   }
 
-  std::unique_ptr<std::pmr::monotonic_buffer_resource> bytes_{};
-  std::vector<Entry> entries_{};
+  [[nodiscard]] auto begin() const { return entries().begin(); }
+  [[nodiscard]] auto end() const { return entries().end(); }
+  [[nodiscard]] std::size_t size() const { return entries().size(); }
+  [[nodiscard]] bool empty() const { return entries().empty(); }
+  /// Whether this is a copy of the other, with nothing added since. Quick.
+  [[nodiscard]] bool is_copy_of(const TableText& other) const { return content_ && content_ == other.content_; }
+  bool operator==(const TableText& other) const { return content_ == other.content_ || std::ranges::equal(entries(), other.entries()); }
+
+ private:
+  struct Content {
+    std::pmr::monotonic_buffer_resource bytes{};
+    std::vector<Entry> entries{};
+
+    explicit Content(std::span<const Entry> others) {
+      for (const auto& entry : others) add(entry);
+    }
+    void add(const Entry& entry) { entries.emplace_back(kept(entry.first), kept(entry.second)); }
+    std::string_view kept(std::string_view text) {
+      if (text.empty()) return {};
+      auto* const place = static_cast<char*>(bytes.allocate(text.size(), 1));
+      return {place, text.copy(place, text.size())};
+    }
+  };
+
+  [[nodiscard]] std::span<const Entry> entries() const {
+    return content_ ? std::span<const Entry>(content_->entries) : std::span<const Entry>{};
+  }
+
+  std::shared_ptr<Content> content_{};  // null: empty
 };
 
 }  // namespace quota

@@ -76,6 +76,8 @@ struct Known {
   Tables tables{};                                   ///< what was made of them
   std::vector<std::string> borrowed{};               ///< overrides in `tables` whose field stands there in another spelling only
   TableText accounts{};                              ///< as they were read
+  TableText plain_overrides{};                       ///< likewise, if each of them stood there so before; else empty
+  std::optional<Timestamp> first_override_ends{};    ///< of these
   std::optional<Timestamp> wake_at{};                ///< Plan::wake_at
   Spelling spelling{};                               ///< by which the fields were canonical
   std::uint32_t reading = 0;                         ///< a number for each plan that was made

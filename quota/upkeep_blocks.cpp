@@ -8,7 +8,7 @@ namespace quota::upkeep {
 namespace {
 
 /// The rest follows from the next reading: between two of them there is not time for more.
-constexpr std::size_t most_marks_at_once = 20'000;
+constexpr std::size_t most_marks_at_once = 4'000;
 
 Event ended_event(const Identity& identity, const Block& block) {
   return {"ended", "info", identity.text(), "the block ended by itself at " + format_moment(*block.until), "", ""};

@@ -41,6 +41,18 @@ Change written(const Draft& draft, const OverrideKey& key, std::optional<std::st
           .event = override_event(key, entry)};
 }
 
+/// Returns whether nothing at all has changed; then all entries are kept.
+bool keep_all_overrides(Draft& draft) {
+  auto& before = draft.before;
+  const bool is_same = before.plain_overrides.is_copy_of(draft.now.overrides) && before.spelling == draft.names.spelling;
+  if (!is_same || (before.first_override_ends && draft.now.now >= *before.first_override_ends)) return false;
+  draft.plan.after.overrides = std::move(before.overrides);
+  draft.plan.after.plain_overrides = std::move(before.plain_overrides);
+  draft.plan.after.first_override_ends = before.first_override_ends;
+  draft.wake_at(before.first_override_ends);
+  return true;
+}
+
 /// Most of a large table is as it was: kept without looking further. Returns whether it was.
 bool keep_unchanged_override(Draft& draft, std::string_view field, std::string_view text) {
   auto& before = draft.before.overrides;
@@ -51,6 +63,7 @@ bool keep_unchanged_override(Draft& draft, std::string_view field, std::string_v
   if (!entry.since || !entry.holds_at(draft.now.now)) return false;
   found->second.reading = draft.plan.after.reading;
   draft.wake_at(entry.until);
+  if (auto& first = draft.plan.after.first_override_ends; entry.until) first = first ? std::min(*first, *entry.until) : *entry.until;
   return true;
 }
 
@@ -157,12 +170,12 @@ void read_other_spelling_of_owner(Draft& draft, const Identity& owner, const Oth
                                  .other_spelling = other.entry});
 }
 
-}  // namespace
-
-void read_overrides(Draft& draft) {
+void read_changed_overrides(Draft& draft) {
   std::vector<std::pair<OverrideKey, OtherSpelling>> others;
+  bool are_plain = true;
   for (const auto& entry : draft.now.overrides) {
     if (keep_unchanged_override(draft, entry.first, entry.second)) continue;
+    are_plain = false;
     const std::string field(entry.first), text(entry.second);
     if (!draft.plan.after.overrides.contains(field)) draft.plan.tables.remove_override(field);
     const auto key = parse_override_key(field, draft.names.spelling);
@@ -183,6 +196,13 @@ void read_overrides(Draft& draft) {
     const Texts texts(draft.now.overrides);
     for (const auto& [key, other] : others) read_other_spelling_of_override(draft, key, other, texts);
   }
+  if (are_plain) draft.plan.after.plain_overrides = draft.now.overrides;
+}
+
+}  // namespace
+
+void read_overrides(Draft& draft) {
+  if (!keep_all_overrides(draft)) read_changed_overrides(draft);
   remind_of_observing(draft);
 }
 

@@ -53,20 +53,22 @@ Result<TablesText, StoreError> RedisTables::read() {
 
 Result<TablesText, StoreError> RedisTables::read_once() {
   if (const auto opened = open_readers(); !opened) return opened.error();
-  (void)hear_announcements();  // what was announced up to here is in what is read now
   TablesText text;
   // The history is read before and after: a failover in between must not make a gap look like a release.
   const auto before = history();
   if (!before) return before.error();
+  // After that answer: what changed before it was asked for has been announced. What is announced up to here is in what is read now.
+  (void)hear_announcements();
+  if (std::exchange(history_, *before) != *before) forget_all();
   for (auto [table, into] : {std::pair{Table::blocked, &text.blocked}, std::pair{Table::override_, &text.overrides}, std::pair{Table::account, &text.accounts}}) {
-    auto entries = scan(source(table));
-    if (!entries) return entries.error();
-    *into = std::move(*entries);
+    if (const auto done = read_table(source(table)); !done) return done.error();
+    *into = source(table).text;
   }
   const auto after = history();
   if (!after) return after.error();
   const auto is_whole = has_same_epoch(text.blocked);
   if (!is_whole) return is_whole.error();
+  if (*before != *after || !*is_whole) forget_all();
   if (*before != *after || !*is_whole) return StoreError{StoreErrorKind::refused, Executed::no, "the server changed its history while the tables were read"};
   const auto now = server_time();
   if (!now) return now.error();
@@ -81,7 +83,10 @@ Result<void, StoreError> RedisTables::open_readers() {
     if (!holder) return holder.error();
     if (*holder != source.holder) source.asks = false;
     source.holder = std::move(*holder);
-    if (!source.asks) source.place = source.holder;
+    if (!source.asks && source.place != source.holder) {
+      source.place = source.holder;
+      source.read_at.reset();
+    }
   }
   readers_.remove_if([this](const Reader& reader) {
     const bool is_needed = std::any_of(sources_.begin(), sources_.end(), [&](const Source& source) { return source.place == reader.place; });
@@ -98,6 +103,8 @@ Result<void, StoreError> RedisTables::open_reader(const Place& place) {
   auto opened = place->open_apart(soon());
   if (!opened) return opened.error();
   auto listener = open_listener(place, **opened);
+  for (auto& source : sources_)
+    if (source.place == place) source.read_at.reset();
   readers_.emplace_back(place, std::move(*opened), std::move(listener));
   return {};
 }
@@ -143,8 +150,22 @@ Result<RedisReply, StoreError> RedisTables::receive(Source& source) {
     was_redirected_ = true;
     source.asks = way->asks;
     if (way->asks) source.place = way->place;
+    source.read_at.reset();
   }
   return told;
+}
+
+/// Unless it is known to stand there as it was read last.
+Result<void, StoreError> RedisTables::read_table(Source& source) {
+  const auto now = Clock::now();
+  const bool has_news = std::any_of(sources_.begin(), sources_.end(), [](const Source& one) { return !one.read_at; });
+  if (can_hear() && source.read_at && now < *source.read_at + options_.reread_every * (has_news ? 4 : 1)) return {};
+  source.read_at.reset();
+  auto entries = scan(source);
+  if (!entries) return entries.error();
+  source.text = std::move(*entries);
+  source.read_at = now;
+  return {};
 }
 
 /// A field may come twice, where the table grows meanwhile. Each page is asked for before the one before it is looked through: Redis and this thread work at the same time.
@@ -216,8 +237,28 @@ bool RedisTables::hear_announcements() {
       const auto message = reader.listener->next_message(Clock::now(), waker_);
       heard = heard || !message || *message;
       if (!message || !*message) break;
+      note_announcement(**message);
     }
   return heard;
+}
+
+/// The keys that changed stand third; nothing where all of them did (FLUSHALL).
+void RedisTables::note_announcement(const RedisReply& message) {
+  if (message.size() != 3 || message[2].size() == 0) return forget_all();
+  for (std::size_t i = 0; i < message[2].size(); ++i) {
+    const auto key = message[2][i].text();
+    if (!key) return forget_all();
+    forget(*key);
+  }
+}
+
+void RedisTables::forget(std::string_view key) {
+  for (auto& source : sources_)
+    if (source.key == key) source.read_at.reset();
+}
+
+void RedisTables::forget_all() {
+  for (auto& source : sources_) source.read_at.reset();
 }
 
 bool RedisTables::can_hear() const {
@@ -243,15 +284,20 @@ bool RedisTables::wait_for_change(Milliseconds at_most) {
     if (hears && readers_.size() == 1) {
       const auto message = readers_.front().listener->next_message(until, waker_);
       is_new = is_new || !message || *message;
+      if (message && *message) note_announcement(**message);
     } else {
       const auto left = std::chrono::ceil<Milliseconds>(until - Clock::now());
       pollfd watched{waker_.descriptor(), POLLIN, 0};
       is_new = ::poll(&watched, 1, static_cast<int>(std::max(left, Milliseconds{0}).count())) != 0 || hear_announcements() || is_new;
     }
-    is_new = is_new || waker_.is_set() || has_moved();
+    if (waker_.is_set()) {
+      waker_.clear();
+      forget_all();  // whoever wakes may know of a change before it is announced here
+      is_new = true;
+    }
+    is_new = is_new || has_moved();
     is_over = is_over || is_new;
   }
-  waker_.clear();
   return is_new || (!hears && Clock::now() >= read_at_ + options_.poll_every);
 }
 
