@@ -36,7 +36,7 @@ def master_broken(cluster, break_it):
     """The master of the blocks is broken until its replica has taken over."""
     master = cluster.owner_of("sendquota:blocked")
     with break_it(master):
-        wait_for(lambda: cluster.owner_of("sendquota:blocked") is not master and cluster.answers(), "another master", pause=0.02)
+        wait_for(lambda: cluster.owner_of("sendquota:blocked") is not master and cluster.answers(), "another master", deadline=60)
     yield
 
 

@@ -28,8 +28,7 @@ def play(running):
 
 
 def another_master(store):
-    before = store.master()
-    wait_for(lambda: store.master() is not before and store.answers(), "another master", pause=0.01)
+    store.wait_for_another(store.master(), pause=0.01)
 
 
 @contextmanager

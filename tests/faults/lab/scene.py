@@ -81,6 +81,8 @@ class Scene:
             daemon.start()
         if isinstance(self.store, Memory):
             self.store.opened(self.daemons)
+        # A daemon whose first look at the tables fails serves after 2 s without them: who is blocked it cannot know then.
+        wait_for(lambda: all(daemon.cli("status")["blocked"] >= len(BLOCKED) for daemon in self.daemons), "the daemons know who is blocked", pause=0.1)
         if settings["nodes"] == "auto":
             wait_for(lambda: all(daemon.cli("nodes")["shared_by"] == count for daemon in self.daemons), "the daemons have counted themselves",
                      deadline=30, pause=0.1)
@@ -159,7 +161,7 @@ class Scene:
         slowest = max(account.touched(messages, self.windows), key=lambda message: message.waited, default=None)
         worst = slowest.waited if slowest else 0.0
         slow = sum(message.waited >= 0.8 * self.timeout for message in messages)
-        self.expect_in_time(calm <= self.timeout + GRACE, f"a message was held {calm:.0f} ms while nothing was broken")
+        self.expect_in_time(restarts or calm <= self.timeout + GRACE, f"a message was held {calm:.0f} ms while nothing was broken")
         allowed = self.timeout + GRACE + min(max(calm, noise), self.timeout + GRACE)
         self.expect_in_time(worst <= allowed, f"a message was held {worst:.0f} ms, more than {self.timeout} + {GRACE} + {max(calm, noise):.0f}; "
                                               f"{slowest.longest if slowest else 0:.0f} of them for one answer, {self._when([slowest])}")

@@ -101,10 +101,21 @@ class Sentinels:
         return max(sentinel.log().count("+switch-master") for sentinel in self.sentinels)
 
     def fail_over(self):
-        """A planned failover; returns once another master takes writes."""
+        """A planned failover; returns once another master takes writes.
+
+        It is ordered again where nothing came of it: a Sentinel that stood still itself does nothing for half a minute (TILT).
+        """
         before = self.master()
-        self.sentinels[0]("SENTINEL", "FAILOVER", NAME)
-        wait_for(lambda: self.master() is not before and self.answers(), "another master")
+        for is_last in [False] * 4 + [True]:
+            try:
+                self.sentinels[0]("SENTINEL", "FAILOVER", NAME)
+                return self.wait_for_another(before, deadline=10)
+            except (RedisError, TimeoutError):
+                if is_last:
+                    raise
+
+    def wait_for_another(self, before, deadline=60, pause=0.02):
+        wait_for(lambda: self.master() is not before and self.answers(), "another master", deadline=deadline, pause=pause)
 
     def close(self):
         self._stack.close()

@@ -71,6 +71,50 @@ TEST_CASE("a change of a table made with redis-cli ends the wait at once") {
   CHECK(tables.blocked == TableText{{"user:alice@example.com", "stolen"}});
 }
 
+TEST_CASE("only a table that may have changed is read anew") {
+  struct Row {
+    std::string what;
+    std::vector<std::string> commands;
+    int scans;
+  };
+  const std::vector<Row> rows = {
+      {"nothing happened", {}, 0},
+      {"a record changed", {"HSET sendquota:{user:bob@example.com} block 17"}, 0},
+      {"a block", {"HSET sendquota:blocked user:alice@example.com stolen"}, 1},
+      {"a block and a live limit", {"HDEL sendquota:blocked user:alice@example.com", "HSET sendquota:override user:alice@example.com unlimited"}, 2},
+      {"a table that was not there", {"HSET sendquota:account uid:mx1/1000 acme"}, 1},
+      {"a table is gone", {"DEL sendquota:override"}, 1},
+      {"all is gone", {"FLUSHALL"}, 3},
+  };
+  RedisFixture fixture;
+  RedisLedger told(fixture.context(), {.tables = {.reread_every = 1h, .poll_every = 1h}});
+  RedisLedger reads_all(fixture.context(), {.tables = {.reread_every = 0ms, .poll_every = 1h}});
+  const auto scans = [] {
+    const auto stats = RedisFixture::server().ask("INFO commandstats");
+    const auto at = stats.find("cmdstat_hscan:calls=");
+    return at == std::string::npos ? 0 : std::stoi(stats.substr(at + std::string_view("cmdstat_hscan:calls=").size()));
+  };
+  (void)answered(told.tables());
+  for (const auto& row : rows) {
+    CAPTURE(row.what);
+    for (const auto& command : row.commands) RedisFixture::server().ask(command);
+    const auto before = scans();
+    const auto tables = answered(told.tables());
+    CHECK(scans() - before == row.scans);
+    const auto all = answered(reads_all.tables());
+    CHECK(tables.blocked == all.blocked);
+    CHECK(tables.overrides == all.overrides);
+    CHECK(tables.accounts == all.accounts);
+  }
+  SUBCASE("all of them for whoever wakes: he may know of a change before it is announced") {
+    told.wake();
+    const auto before = scans();
+    told.wait_for_change(10s);
+    (void)answered(told.tables());
+    CHECK(scans() - before == 3);
+  }
+}
+
 TEST_CASE("the clock is that of the server which holds the tables, whoever else answers") {
   RedisFixture fixture;
   fixture.context().set_clock({});
