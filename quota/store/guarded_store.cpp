@@ -76,8 +76,7 @@ GuardedStore::~GuardedStore() = default;
 void GuardedStore::note_health(const std::string& error) {
   const bool is_away = !error.empty();
   if (is_away) last_error_.store(std::make_shared<const std::string>(error));
-  if (is_away_.load(std::memory_order_relaxed) == is_away || is_away_.exchange(is_away) == is_away) return;
-  if (options_.on_health) options_.on_health(error);
+  if (is_away_.load(std::memory_order_relaxed) != is_away) is_away_.store(is_away);
 }
 
 std::string GuardedStore::why_shares_judge() const {

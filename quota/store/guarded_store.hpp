@@ -11,7 +11,6 @@
 // Threads: any, at once. Time: as the store below; two questions at most.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <thread>
 
@@ -32,9 +31,6 @@ struct GuardOptions {
   Milliseconds charge_back_every{50};
   std::size_t most_levels = 1'000'000;  ///< 64 bytes each
   std::size_t most_shares = 400'000;    ///< about 270 bytes each, while the store is away
-  /// Told once when a question is the first to have no answer (with the error), and once when one has (empty text).
-  /// Threads: whichever noticed.
-  std::function<void(const std::string& error)> on_health{};
 };
 
 class GuardedStore final : public Store {

@@ -126,9 +126,10 @@ void RedisTopology::run() {
   do {
     if (Clock::now() >= discovery_due()) discover();
     end_looks();
+    const auto failure = servers_.failure();
     look_at_doubtful();
     if (!looks_.empty() && !has_looked_) continue;
-    report();
+    report(failure);
   } while (rest());
   for (auto& look : looks_) look.thread.join();
 }
@@ -238,9 +239,13 @@ Result<void, StoreError> RedisTopology::check_mode(RedisConnection& connection, 
   return StoreError{StoreErrorKind::misconfigured, Executed::no, printable(pool->server()) + problem};
 }
 
-void RedisTopology::report() {
+void RedisTopology::report(const std::optional<StoreError>& before_looking) {
   if (address_.topology == Topology::cluster) watch_.note_servers(health_of_servers());
-  const auto failure = servers_.lasting_failure();
+  auto failure = servers_.lasting_failure();
+  if (!failure && before_looking && (has_reported_failure_ || Clock::now() >= next_brief_)) {
+    next_brief_ = Clock::now() + options_.brief_every;
+    failure = before_looking;
+  }
   if (failure.has_value() != has_reported_failure_) {
     has_reported_failure_ = failure.has_value();
     options_.report(failure ? failure->text : "");

@@ -28,10 +28,12 @@ struct RedisTopologyOptions {
   std::string prefix = "sendquota";               ///< keys that looking writes begin with it
   std::chrono::milliseconds timeout{100};         ///< what a server must answer within
   std::chrono::milliseconds look_every{250};
+  std::chrono::milliseconds brief_every = std::chrono::minutes{1};
   std::string client_name = "sendquota";
   std::shared_ptr<const TlsContext> tls{};        ///< for every server and sentinel; none: plain
-  /// Told once when some server has no answer and the first look has not cured that, with its name and words, and once,
-  /// with an empty text, when all answer again. Runs on the topology's thread, which looks at nothing meanwhile.
+  /// Told once when some server has no answer, with its name and words, and once, with an empty text, when all answer again.
+  /// A failure that the first look cures is told once a `brief_every`: a store that falters often must not fill the history.
+  /// Runs on the topology's thread, which looks at nothing meanwhile.
   std::function<void(const std::string& error)> report = [](const std::string&) {};
   /// Told each change of the servers: masters that change, those who know them and do not answer, and of a Cluster each server
   /// that fails, where `report` names one of them. Runs where `report` does, and before it.
@@ -115,7 +117,7 @@ class RedisTopology {
   void look_at(Look& look);
   [[nodiscard]] Result<void, StoreError> examine(RedisConnection& connection, const Pool& pool, Deadline deadline) const;
   [[nodiscard]] Result<void, StoreError> check_mode(RedisConnection& connection, const Pool& pool, Deadline deadline) const;
-  void report();
+  void report(const std::optional<StoreError>& before_looking);
   [[nodiscard]] std::vector<RedisWatch::Health> health_of_servers() const;
   [[nodiscard]] std::chrono::milliseconds pause();
 
@@ -137,6 +139,7 @@ class RedisTopology {
   std::list<Look> looks_;  // under way
   std::set<const RedisPool*> looked_at_;  // at least once
   bool has_reported_failure_ = false;
+  Moment next_brief_{};
   std::minstd_rand random_{std::random_device{}()};
 
   std::atomic<bool> map_is_old_{false};

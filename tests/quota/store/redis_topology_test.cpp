@@ -79,6 +79,29 @@ TEST_CASE("after any failure of its server a topology serves again within a seco
   }
 }
 
+TEST_CASE("a failure that the first look cures is told too, but only once a minute") {
+  ::test::RogueServer server([](::test::RoguePeer& peer) {
+    for (auto said = peer.read_text(); !said.empty(); said = peer.read_text()) {
+      if (said.find("INCR") != said.npos) {
+        peer.write("-LOADING for this one\r\n");
+        return;
+      }
+      peer.write("+OK\r\n");  // to a name, and to whatever a look asks
+    }
+  });
+  TopologyRig rig("unix:" + server.path());
+  REQUIRE(rig.is_well);
+  REQUIRE(rig.ask({"INCR", "n"}).has_error());
+  CHECK(comes_true([&] { return rig.reports().size() == 2; }));
+  CHECK(rig.reports().front().find("LOADING") != std::string::npos);
+  CHECK(rig.reports().back().empty());
+  REQUIRE(comes_true([&] { return rig.ask({"PING", "n"}).has_value(); }));
+
+  REQUIRE(rig.ask({"INCR", "n"}).has_error());
+  CHECK(comes_true([&] { return rig.ask({"PING", "n"}).has_value(); }));
+  CHECK(rig.reports().size() == 2);
+}
+
 TEST_CASE("a look leaves nothing behind, and needs no more than judging does") {
   RedisServer server({"user judge on nopass resetkeys ~sendquota:* resetchannels -@all +evalsha +eval +hget +hmget +hset +pttl +pexpire +time"});
   TopologyRig rig(server.unix_url() + "?user=judge&password=x");
