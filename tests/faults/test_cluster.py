@@ -1,7 +1,7 @@
 """A Redis Cluster of three masters and three replicas, 64 connections."""
 
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -76,6 +76,21 @@ def test_a_master_is_killed(play):
 
 def test_a_master_hangs(play):
     play("Cluster: master SIGSTOP", lambda cluster: master_broken(cluster, faults.stopped), bound=UNREPLICATED, uncharged=IN_FLIGHT)
+
+
+@contextmanager
+def masters_pausing(cluster):
+    """Each by itself, so that what one message asks of several waits for one after the other."""
+    with ExitStack() as stack:
+        for master in cluster.servers[:3]:
+            stack.enter_context(faults.pausing(master, every=0.9))
+            time.sleep(0.3)
+        yield
+
+
+def test_every_master_pauses_and_every_message_is_charged_to_two_identities(play):
+    """Two servers asked, then told: all within one time limit."""
+    play("Cluster: CLIENT PAUSE 300, 2 identities", masters_pausing, seconds=3.0, quotas=[QUOTA, TOTAL], bound=HEAVY_LIMIT, uncharged=IN_FLIGHT)
 
 
 def test_a_master_is_killed_under_four_daemons_and_three_quotas(play):
