@@ -20,6 +20,7 @@
 #include "milter/fingerprint.hpp"
 #include "milter/log.hpp"
 #include "milter/log_line.hpp"
+#include "milter/refusal_watch.hpp"
 #include "milter/server.hpp"
 #include "milter/signals.hpp"
 #include "quota/store/random_id.hpp"
@@ -89,6 +90,7 @@ class Daemon {
   quota::NodeRegistry nodes_;
   Desk desk_;
   Services services_;
+  RefusalWatch refusal_watch_{services_};
   AccountWatch accounts_;
   std::unique_ptr<admin::Listener> admin_;
 };
@@ -239,6 +241,7 @@ int Daemon::serve_until_stopped() {
   const bool well = serve();
   admin_->stop();
   accounts_.stop();
+  refusal_watch_.stop();
   backstage_.stop();
   blocker_.stop();
   keeper_.stop();

@@ -1,8 +1,10 @@
-// RefusalMemory: who was refused a moment ago, so that an attack costs the store little and uploads nothing.
+// RefusalMemory: who was refused a moment ago, so that an attack costs the store nothing on the way of its messages, and uploads
+// nothing.
 //
-// What it says is certain for `certain_for` at most, so a release or a raised limit is obeyed within that time; after it, and
-// until the promised time to retry, a sender is only suspected: the store is asked before anything is uploaded, by one session. The
-// others of the sender, of which an attack has many, go by what was known until that one has its answer, `asked_for` at most.
+// What it says is certain for `certain_for` at most, so a release or a raised limit is obeyed within that time. RefusalWatch asks
+// the store again in the meantime about those that go on sending. Where it does not come to that, a sender is only suspected until
+// the promised time to retry: the store is asked before anything is uploaded, by one session. The others of the sender, of which
+// an attack has many, go by what was known until that one has its answer, `asked_for` at most.
 // Bounded: a full shard forgets at random, which costs one question and no correctness.
 #pragma once
 
@@ -13,8 +15,9 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
-#include "quota/verdict.hpp"
+#include "quota/policy.hpp"
 
 namespace milter {
 
@@ -23,6 +26,8 @@ class RefusalMemory {
   using Clock = std::chrono::steady_clock;
   static constexpr std::chrono::milliseconds certain_for{900};
   static constexpr std::chrono::milliseconds asked_for{100};
+  static constexpr std::chrono::milliseconds asked_again_after{400};  ///< while it goes on sending
+  static constexpr std::chrono::seconds goes_on_for{30};              ///< after its last message
 
   enum class Standing : std::uint8_t { unknown, suspected, certain };
   struct Answer {
@@ -30,11 +35,21 @@ class RefusalMemory {
     std::optional<quota::Failure> failure{};  ///< present when certain
   };
 
-  /// Remembers a refusal that not even the smallest message escapes; others are not remembered.
-  void remember(const quota::Failure& failure, Clock::time_point at);
+  /// Remembers a refusal that not even the smallest message escapes; others are not remembered. `sender`: whose message it was.
+  void remember(const quota::Failure& failure, const quota::Sender& sender, Clock::time_point at);
   /// Whoever is told `suspected` asks the store, and then remembers or forgets.
   [[nodiscard]] Answer find(const quota::Identity& identity, quota::Timestamp now, Clock::time_point at);
   void forget(const quota::Identity& identity);
+
+  struct Due {
+    quota::Identity identity;
+    quota::Sender sender;
+  };
+  /// Who goes on sending and should be asked about again, `most` of them.
+  [[nodiscard]] std::vector<Due> due(Clock::time_point at, std::size_t most);
+  /// What was asked at `at` says the same again. Nothing where it was forgotten meanwhile, or is about somebody else.
+  void confirm(const quota::Failure& failure, Clock::time_point at);
+
   void forget_all();
 
  private:
@@ -42,7 +57,9 @@ class RefusalMemory {
   static constexpr std::size_t most_per_shard = 4096;
   struct Entry {
     quota::Failure failure;
+    quota::Sender sender;
     Clock::time_point learned;
+    Clock::time_point last_seen;
   };
   struct Shard {
     using Entries = std::unordered_map<std::string, Entry>;
@@ -50,6 +67,7 @@ class RefusalMemory {
     Entries entries;  // guarded by mutex
   };
   [[nodiscard]] Shard& shard_of(const std::string& key);
+  [[nodiscard]] static bool is_kept(const quota::Failure& failure);
   /// Requires: the shard's mutex.
   void erase(Shard& shard, Shard::Entries::iterator entry);
 

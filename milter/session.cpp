@@ -164,7 +164,7 @@ std::optional<Verdict> Session::foreseen_from_memory(const quota::Assessment& as
     auto verdict = ask_whether_certain();
     services_.refusals.forget(charge.identity);
     if (!verdict.decider || !verdict.decider->is_certain) return std::nullopt;
-    services_.refusals.remember(*verdict.decider, at);
+    services_.refusals.remember(*verdict.decider, mail_->sender, at);
     return verdict;
   }
   return std::nullopt;
@@ -259,7 +259,7 @@ void Session::count_signals() {
 
 void Session::follow_up(const Verdict& verdict) {
   for (const auto& due : verdict.blocks_due) services_.aftermath.block_due(due);
-  if (verdict.decider) services_.refusals.remember(*verdict.decider, services_.steady_now());
+  if (verdict.decider) services_.refusals.remember(*verdict.decider, mail_->sender, services_.steady_now());
   for (const auto& warning : verdict.warnings)
     services_.aftermath.happened({"warned", "warning", warning.identity.text(),
                                   fmt::format("{} of {} used: quota {}, {}", warning.used, warning.burst, warning.quota, warning.limit),

@@ -11,6 +11,7 @@ using Standing = RefusalMemory::Standing;
 namespace {
 
 const RefusalMemory::Clock::time_point start{1h};
+const quota::Sender nobody{};
 
 quota::Failure refusal_of(const std::string& user) {
   quota::Failure failure;
@@ -26,7 +27,7 @@ quota::Failure refusal_of(const std::string& user) {
 TEST_CASE("a refusal is certain for most of a second, then suspected until its time to retry, then forgotten") {
   const auto failure = refusal_of("alice@example.com");
   RefusalMemory memory;
-  memory.remember(failure, start);
+  memory.remember(failure, nobody, start);
   struct Row {
     std::chrono::milliseconds at;
     Standing want;
@@ -47,12 +48,12 @@ TEST_CASE("a refusal is certain for most of a second, then suspected until its t
 TEST_CASE("of many sessions of a suspected sender one asks, and another one only where it has not come back") {
   const auto failure = refusal_of("alice@example.com");
   RefusalMemory memory;
-  memory.remember(failure, start);
+  memory.remember(failure, nobody, start);
   const auto standing = [&](std::chrono::milliseconds at) { return memory.find(failure.identity, quota::example_now, start + at).standing; };
   CHECK(standing(900ms) == Standing::suspected);
   for (const auto at : {900ms, 901ms, 999ms}) CHECK(standing(at) == Standing::certain);
   CHECK(standing(1000ms) == Standing::suspected);
-  memory.remember(failure, start + 1010ms);
+  memory.remember(failure, nobody, start + 1010ms);
   CHECK(standing(1909ms) == Standing::certain);
 }
 
@@ -60,7 +61,7 @@ TEST_CASE("a refusal of a great message is over when the smallest one fits again
   auto failure = refusal_of("alice@example.com");
   failure.smallest_at = quota::example_now + 10ms;
   RefusalMemory memory;
-  memory.remember(failure, start);
+  memory.remember(failure, nobody, start);
   CHECK(memory.find(failure.identity, quota::example_now + 9ms, start).failure->retry_at == quota::example_now + 10ms);
   CHECK(memory.find(failure.identity, quota::example_now + 10ms, start).standing == Standing::unknown);
 }
@@ -74,7 +75,7 @@ TEST_CASE("only what not even the smallest message escapes is remembered") {
   too_big.cause = quota::Cause::too_big;
   for (const auto& failure : {uncertain, blocked, too_big}) {
     RefusalMemory memory;
-    memory.remember(failure, start);
+    memory.remember(failure, nobody, start);
     CHECK(memory.find(failure.identity, quota::example_now, start).standing == Standing::unknown);
   }
 }
@@ -83,12 +84,12 @@ TEST_CASE("one is forgotten alone, or all together") {
   const auto alice = refusal_of("alice@example.com");
   const auto bob = refusal_of("bob@example.com");
   RefusalMemory memory;
-  memory.remember(alice, start);
-  memory.remember(bob, start);
+  memory.remember(alice, nobody, start);
+  memory.remember(bob, nobody, start);
   memory.forget(alice.identity);
   CHECK(memory.find(alice.identity, quota::example_now, start).standing == Standing::unknown);
   CHECK(memory.find(bob.identity, quota::example_now, start).standing == Standing::certain);
-  memory.remember(alice, start);
+  memory.remember(alice, nobody, start);
   memory.forget_all();
   CHECK(memory.find(alice.identity, quota::example_now, start).standing == Standing::unknown);
   CHECK(memory.find(bob.identity, quota::example_now, start).standing == Standing::unknown);
@@ -97,9 +98,9 @@ TEST_CASE("one is forgotten alone, or all together") {
 TEST_CASE("a later refusal of the same identity takes the place of an earlier one") {
   auto failure = refusal_of("alice@example.com");
   RefusalMemory memory;
-  memory.remember(failure, start);
+  memory.remember(failure, nobody, start);
   failure.retry_at = quota::example_now + 20min;
-  memory.remember(failure, start + 5s);
+  memory.remember(failure, nobody, start + 5s);
   CHECK(memory.find(failure.identity, quota::example_now + 15min, start + 5s).failure == failure);
 }
 
@@ -108,7 +109,7 @@ TEST_CASE("a storm of identities fills the memory to its bound, and the newest i
   RefusalMemory memory;
   for (int i = 0; i < sent; ++i) {
     const auto failure = refusal_of(std::to_string(i) + "@example.com");
-    memory.remember(failure, start);
+    memory.remember(failure, nobody, start);
     REQUIRE(memory.find(failure.identity, quota::example_now, start).standing == Standing::certain);
   }
   int known = 0;
