@@ -67,8 +67,8 @@ spdlog::level::level_enum level_of(LogSettings::Level level) {
 void set_up_log(const LogSettings& settings) {
   const auto target = resolved(settings.target);
   auto sink = sink_for(target);
-  // Journal and syslog add time, name and level themselves.
-  sink->set_pattern(target == Target::standard_error ? "%Y-%m-%dT%H:%M:%S.%e%z sendquotad[%P]: %l: %v" : "%v");
+  // Journal and syslog add time, name and level themselves. spdlog's %P would ask the kernel for each line.
+  sink->set_pattern(target == Target::standard_error ? "%Y-%m-%dT%H:%M:%S.%e%z sendquotad[" + std::to_string(::getpid()) + "]: %l: %v" : "%v");
   outlet().set_sinks({std::move(sink)});
   spdlog::default_logger_raw()->set_level(level_of(settings.level));
 }

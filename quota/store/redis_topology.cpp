@@ -86,7 +86,9 @@ Result<RedisReply, StoreError> RedisTopology::ask(std::string_view key, const Co
 Result<RedisReply, StoreError> RedisTopology::eval(const RedisScript& script, std::span<const std::string_view> keys,
                                                    std::span<const std::string_view> arguments, Deadline deadline) {
   const auto count = std::to_string(keys.size());
-  RedisQuestion question{keys.front(), {"EVALSHA", script.sha(), count}, &script};
+  RedisQuestion question{keys.front(), {}, &script};
+  question.words.reserve(3 + keys.size() + arguments.size());
+  for (const auto word : {std::string_view("EVALSHA"), std::string_view(script.sha()), std::string_view(count)}) question.words.push_back(word);
   question.words.insert(question.words.end(), keys.begin(), keys.end());
   question.words.insert(question.words.end(), arguments.begin(), arguments.end());
   return std::move(run_errand({&question, 1}, deadline, {}).front());

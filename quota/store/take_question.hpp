@@ -13,7 +13,7 @@ namespace quota {
 class TakeQuestion {
  public:
   /// `verb` is one of take.lua's; `clock` is empty or what the server's clock is to be, in ms.
-  TakeQuestion(std::string clock, std::string_view verb) : texts_{std::move(clock), std::string(verb)} {}
+  TakeQuestion(std::string_view clock, std::string_view verb);
 
   /// One record's charges: those of `charges` that `which` names by their index. Those from `first_refused` on are not
   /// taken, but counted as refused. Requires: they are of one identity, whose record is `key`.
@@ -30,7 +30,7 @@ class TakeQuestion {
   [[nodiscard]] std::size_t index(std::size_t n) const { return order_[n]; }
 
  private:
-  void add_charge(const Charge& charge, std::string_view group);
+  void add_charge(const Charge& charge, char group);
 
   std::vector<std::string> keys_;
   std::vector<std::string> texts_;

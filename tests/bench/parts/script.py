@@ -32,9 +32,9 @@ def script(report, count, seconds):
 
 def take(sha, limits):
     """The words of EVALSHA as the daemon sends them."""
-    words = [sha, "1", "sendquota:{user:s__rand_int__@bench.test}", "", "take", str(limits)]
+    words = [sha, "1", "sendquota:{user:s__rand_int__@bench.test}", "take", str(limits)]
     for index in range(limits):
-        words += [f"mailbox messages/{index + 1}d", "1000000000", "1000000000", str(86400000 * (index + 1)), "625", str(54 * (index + 1)), "1", "e", "", "0"]
+        words += [f"mailbox messages/{index + 1}d", "1000000000", "1000000000", str(86400000 * (index + 1)), "625", str(54 * (index + 1)), "1", "e"]
     return words
 
 

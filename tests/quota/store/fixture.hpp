@@ -35,8 +35,8 @@ class StoreFixture {
   /// How far a record's expires_at may be off, where expiry follows another clock than set_now(). Tests write records that live
   /// for a minute at least, so that such a clock does not come into play otherwise.
   [[nodiscard]] virtual Milliseconds expiry_slack() const = 0;
-  /// How much longer than it must a record that is needed for `lifetime` may be kept.
-  [[nodiscard]] virtual Milliseconds kept_longer(Milliseconds lifetime) const { return 0 * lifetime; }
+  /// How much longer than it must a record may be kept whose greatest burst takes `full` to refill.
+  [[nodiscard]] virtual Milliseconds kept_longer(Milliseconds full) const { return 0 * full; }
 };
 
 }  // namespace quota::test

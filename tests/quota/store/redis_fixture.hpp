@@ -56,7 +56,7 @@ class RedisFixtureOn final : public StoreFixture {
   void set_now(Timestamp now) override { context_.set_clock(now); }
   void forget(const Identity& identity) override { REQUIRE(ledger_.refill(identity).has_value()); }
   [[nodiscard]] Milliseconds expiry_slack() const override { return std::chrono::seconds{10}; }
-  [[nodiscard]] Milliseconds kept_longer(Milliseconds lifetime) const override { return lifetime / 8 + std::chrono::minutes{1}; }
+  [[nodiscard]] Milliseconds kept_longer(Milliseconds full) const override { return std::max<Milliseconds>(full / 8, std::chrono::minutes{2}); }
 
   [[nodiscard]] std::int64_t most_above(std::int64_t in_flight) const override { return is_cluster ? in_flight : 0; }
 

@@ -1,5 +1,7 @@
 #include "quota/store/redis_store.hpp"
 
+#include <random>
+
 #include "tests/quota/store/contract_ledger.hpp"
 #include "tests/quota/store/redis_fixture.hpp"
 #include "tests/quota/store/trace.hpp"
@@ -57,6 +59,47 @@ TEST_CASE("a key in Redis is named as the documentation says") {
   const auto reply = RedisFixture::server().ask("HGETALL sendquota:{user:alice@example.com}");
   CHECK(reply.find("mailbox messages/15m") != std::string::npos);
   CHECK(reply.find("33/250 0 250 1763790000000") != std::string::npos);
+}
+
+TEST_CASE("a record's end is told anew in time, however it is used, and seldom where it is used often") {
+  struct Row {
+    Limit limit;
+    std::int64_t longest_pause_s;
+    int most_told_of_1000;
+  } const rows[] = {
+      {messages(250, 15min, 100), 1, 40},   {messages(250, 15min, 100), 600, 1000}, {messages(10, 1h, 10), 2000, 1000}, {messages(2000, 24h, 2000), 60, 400},
+      {messages(2000, 24h, 2000), 1, 400}, {messages(1, 720h, 1'000'000), 1, 1000}, {messages(3, 1h, 1), 300, 1000},   {messages(1'000'000, 24h, 1'000'000), 1, 40},
+  };
+  std::minstd_rand random(20261123);
+  for (const auto& row : rows) {
+    CAPTURE(format(row.limit));
+    CAPTURE(row.longest_pause_s);
+    RedisFixture fixture;
+    auto& server = RedisFixture::server();
+    const std::string key = "sendquota:{user:alice@example.com}";
+    const auto left = [&]() -> std::int64_t { return std::stoll(server.ask("PTTL " + key).substr(1)); };
+    auto now = start;
+    std::int64_t kept = 0;  // by the fixture's clock: the server's own hardly moves
+    int told = 0;
+    for (int sent = 0; sent < 1000; ++sent) {
+      const auto pause = std::uniform_int_distribution<std::int64_t>(0, 2 * row.longest_pause_s * 500)(random);
+      now += Milliseconds{pause};
+      kept -= pause;
+      if (kept <= 0)
+        server.ask("DEL " + key);
+      else
+        server.ask("PEXPIRE " + key + " " + std::to_string(kept));
+      fixture.set_now(now);
+      if (!take(fixture, {charge(user("alice"), row.limit, 1)}).enforced_taken) continue;
+      const auto after = left();
+      if (after > kept) ++told;
+      kept = std::max(after, kept);
+      const auto bucket = parse_bucket(bucket_text(fixture, user("alice"), row.limit), row.limit.period);
+      REQUIRE(bucket.has_value());
+      REQUIRE(kept >= full_after(row.limit, *bucket).count());
+    }
+    CHECK(told <= row.most_told_of_1000);
+  }
 }
 
 TEST_CASE("a change of a table made with redis-cli ends the wait at once") {

@@ -16,13 +16,15 @@ TEST_CASE("an answer whose numbers make no sense is no answer") {
   struct Row {
     std::string why, reply, want;
   } const rows[] = {
-      {"as it should be", "*6\r\n:1700000000000\r\n:1\r\n:1\r\n:3\r\n:0\r\n:0\r\n", ""},
-      {"the greatest that is exact", "*6\r\n:9007199254740992\r\n:1\r\n:1\r\n:3\r\n:0\r\n:0\r\n", ""},
-      {"a time that no clock tells", "*6\r\n:9007199254740993\r\n:1\r\n:1\r\n:3\r\n:0\r\n:0\r\n", "a number without sense"},
-      {"less than nothing used", "*6\r\n:1700000000000\r\n:1\r\n:1\r\n:-3\r\n:0\r\n:0\r\n", "a number without sense"},
-      {"all that an integer holds", "*6\r\n:1700000000000\r\n:1\r\n:1\r\n:9223372036854775807\r\n:0\r\n:0\r\n", "a number without sense"},
-      {"a text", "*6\r\n:1700000000000\r\n:1\r\n:1\r\n$1\r\n3\r\n:0\r\n:0\r\n", "no number"},
-      {"too few", "*5\r\n:1700000000000\r\n:1\r\n:1\r\n:3\r\n:0\r\n", "its length"},
+      {"as it should be", "*4\r\n:1700000000000\r\n:3\r\n:3\r\n:0\r\n", ""},
+      {"with a refusal counted", "*5\r\n:1700000000000\r\n:2\r\n:3\r\n:0\r\n:7\r\n", ""},
+      {"the greatest that is exact", "*4\r\n:9007199254740992\r\n:3\r\n:3\r\n:0\r\n", ""},
+      {"a time that no clock tells", "*4\r\n:9007199254740993\r\n:3\r\n:3\r\n:0\r\n", "a number without sense"},
+      {"less than nothing used", "*4\r\n:1700000000000\r\n:3\r\n:-3\r\n:0\r\n", "a number without sense"},
+      {"all that an integer holds", "*4\r\n:1700000000000\r\n:3\r\n:9223372036854775807\r\n:0\r\n", "a number without sense"},
+      {"a text", "*4\r\n:1700000000000\r\n:3\r\n$1\r\n3\r\n:0\r\n", "no number"},
+      {"too few", "*3\r\n:1700000000000\r\n:3\r\n:3\r\n", "its length"},
+      {"too many", "*6\r\n:1700000000000\r\n:3\r\n:3\r\n:0\r\n:0\r\n:0\r\n", "its length"},
       {"no list", ":1\r\n", "its length"},
   };
   for (const auto& row : rows) {
