@@ -61,7 +61,7 @@ struct Session::Mail {
   std::shared_ptr<const Config> config;
   quota::TablesPtr tables;
   quota::Envelope envelope;
-  quota::Sender sender{};
+  quota::Message message{};                  ///< as the policy sees it; see Session::judged_message()
   std::int64_t seen_bytes = 0;
   std::optional<Verdict> refused_at_rcpt{};  ///< certain already; exempt recipients may still pass
   bool is_logged = false;                    ///< that refusal, once
@@ -108,8 +108,8 @@ Answer Session::mail(MailFacts facts) {
   envelope.auth_authen = facts.auth_authen.substr(0, longest_fact);
   envelope.mail_from = facts.from.substr(0, longest_fact);
   envelope.bytes = facts.declared_size.value_or(0);
-  mail_->sender = mail_->policy().identify(*mail_->tables, envelope);
-  if (mail_->sender.origin == quota::Origin::inbound) {
+  mail_->message.sender = mail_->policy().identify(*mail_->tables, envelope);
+  if (mail_->message.sender.origin == quota::Origin::inbound) {
     count(services_.counters.by_cause[static_cast<std::size_t>(Cause::inbound)]);
     drop();
     return {Answer::What::accept, {}, {}};
@@ -129,7 +129,7 @@ Answer Session::mail(MailFacts facts) {
 
 /// Says once what is wrong with the MTA's macros: without a login every user would be nobody.
 void Session::note_sender() {
-  if (mail_->sender.origin != quota::Origin::nameless) return;
+  if (mail_->message.sender.origin != quota::Origin::nameless) return;
   if (services_.counters.without_login.fetch_add(1, std::memory_order_relaxed) == 0)
     spdlog::warn(
         "a client authenticated, but the MTA sent no {auth_authen}: its mail cannot be charged to a user and is uncovered; add "
@@ -138,7 +138,7 @@ void Session::note_sender() {
 
 /// A refusal that is certain before anything is uploaded; empty where only the end of the message can tell.
 std::optional<Verdict> Session::foreseen(quota::Timestamp now) {
-  if (quota::is_held_not_refused(mail_->sender.origin)) return std::nullopt;
+  if (quota::is_held_not_refused(mail_->message.sender.origin)) return std::nullopt;
   const auto assessment = mail_->policy().assess(judged_message(quota::Message::Stage::at_mail), *mail_->tables, services_.tables_now());
   auto verdict = assessment.failures.empty() ? foreseen_from_memory(assessment, now)
                                              : std::optional(mail_->policy().judge(assessment, quota::Outcome{}));
@@ -164,7 +164,7 @@ std::optional<Verdict> Session::foreseen_from_memory(const quota::Assessment& as
     auto verdict = ask_whether_certain();
     services_.refusals.forget(charge.identity);
     if (!verdict.decider || !verdict.decider->is_certain) return std::nullopt;
-    services_.refusals.remember(*verdict.decider, mail_->sender, at);
+    services_.refusals.remember(*verdict.decider, mail_->message.sender, at);
     return verdict;
   }
   return std::nullopt;
@@ -214,8 +214,13 @@ void Session::body(std::size_t bytes) {
   if (mail_) mail_->seen_bytes += static_cast<std::int64_t>(bytes);
 }
 
-quota::Message Session::judged_message(quota::Message::Stage stage) const {
-  return {stage, mail_->sender, mail_->envelope.recipients, mail_->envelope.bytes};
+/// What is known of the message by now. Valid until the next call.
+const quota::Message& Session::judged_message(quota::Message::Stage stage) {
+  auto& message = mail_->message;
+  message.stage = stage;
+  message.recipients = mail_->envelope.recipients;
+  message.bytes = mail_->envelope.bytes;
+  return message;
 }
 
 Answer Session::end_of_message(std::string_view queue_id) {
@@ -228,9 +233,9 @@ Answer Session::end_of_message(std::string_view queue_id) {
   const bool is_known = tables == mail_->tables;
   mail_->tables = std::move(tables);
   if (negotiated_.body) envelope.bytes = std::max(envelope.bytes, mail_->seen_bytes);
-  if (!is_known || envelope.php_script) mail_->sender = policy.identify(*mail_->tables, envelope);
+  if (!is_known || envelope.php_script) mail_->message.sender = policy.identify(*mail_->tables, envelope);
   const auto now = services_.store.now();
-  if (services_.scripts.bound(mail_->sender, policy.parts().identity.max_scripts_per_uid, now)) count(services_.counters.scripts_over_bound);
+  if (services_.scripts.bound(mail_->message.sender, policy.parts().identity.max_scripts_per_uid, now)) count(services_.counters.scripts_over_bound);
   count_signals();
   const auto verdict = check();
   follow_up(verdict);
@@ -251,15 +256,15 @@ void Session::count_signals() {
   const bool lacks_header = (policy.needs_php_header() || live.needs_php_header()) && !negotiated_.headers;
   const bool lacks_size = (policy.needs_bytes() || live.needs_bytes()) && !negotiated_.body;  // what is declared is only a promise
   if (lacks_header || lacks_size) count(counters.not_negotiated);
-  if (mail_->sender.php_header == quota::PhpHeader::not_believed) count(counters.php_headers_ignored);
-  if (mail_->sender.php_header == quota::PhpHeader::malformed) count(counters.php_headers_malformed);
-  if (mail_->sender.php_evaluated) count(counters.php_evaluated);
+  if (mail_->message.sender.php_header == quota::PhpHeader::not_believed) count(counters.php_headers_ignored);
+  if (mail_->message.sender.php_header == quota::PhpHeader::malformed) count(counters.php_headers_malformed);
+  if (mail_->message.sender.php_evaluated) count(counters.php_evaluated);
   counters.php_headers_repeated.fetch_add(mail_->envelope.php_script_repeats, std::memory_order_relaxed);
 }
 
 void Session::follow_up(const Verdict& verdict) {
   for (const auto& due : verdict.blocks_due) services_.aftermath.block_due(due);
-  if (verdict.decider) services_.refusals.remember(*verdict.decider, mail_->sender, services_.steady_now());
+  if (verdict.decider) services_.refusals.remember(*verdict.decider, mail_->message.sender, services_.steady_now());
   for (const auto& warning : verdict.warnings)
     services_.aftermath.happened({"warned", "warning", warning.identity.text(),
                                   fmt::format("{} of {} used: quota {}, {}", warning.used, warning.burst, warning.quota, warning.limit),

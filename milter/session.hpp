@@ -101,7 +101,7 @@ class Session {
   [[nodiscard]] std::optional<quota::Verdict> foreseen(quota::Timestamp now);
   [[nodiscard]] std::optional<quota::Verdict> foreseen_from_memory(const quota::Assessment& assessment, quota::Timestamp now);
   [[nodiscard]] Answer refuse_early(const quota::Verdict& verdict, std::string_view stage, quota::Timestamp now);
-  [[nodiscard]] quota::Message judged_message(quota::Message::Stage stage) const;
+  [[nodiscard]] const quota::Message& judged_message(quota::Message::Stage stage);
   [[nodiscard]] Answer answer_to(const quota::Verdict& verdict, std::string_view queue_id, quota::Timestamp now);
   [[nodiscard]] quota::Verdict ask_whether_certain();
   [[nodiscard]] quota::Verdict check();

@@ -65,6 +65,13 @@ struct RedisErrand::Task {
   std::optional<Answer> answer{};
 
   [[nodiscard]] std::size_t replies() const { return asks ? 2 : 1; }
+  void append_to(std::string& bytes) const {
+    if (!by_text) return append_command(bytes, question->words);
+    auto words = question->words;
+    words[0] = "EVAL";
+    words[1] = question->script->source();
+    append_command(bytes, words);
+  }
 };
 
 struct RedisErrand::Batch {
@@ -123,13 +130,12 @@ void RedisErrand::send(Batch& batch, Deadline deadline, const ReplyLimits& limit
     for (auto* task : batch.tasks) task->answer = too_late(task->said ? &*task->said : nullptr);
     return;
   }
-  std::vector<Command> commands;
-  for (auto* task : batch.tasks) {
-    if (task->asks) commands.push_back(asking);
-    commands.push_back(task->question->words);
-    if (!task->by_text) continue;
-    commands.back()[0] = "EVAL";
-    commands.back()[1] = task->question->script->source();
+  std::string bytes;
+  std::size_t replies = 0;
+  for (const auto* task : batch.tasks) {
+    if (task->asks) append_command(bytes, asking);
+    task->append_to(bytes);
+    replies += task->replies();
   }
   for (;;) {
     // One server that cannot be reached must not use up the time of the others.
@@ -137,7 +143,7 @@ void RedisErrand::send(Batch& batch, Deadline deadline, const ReplyLimits& limit
     auto loan = batch.server->borrow(connect_by);
     if (!loan) return batch.end(loan.error());
     batch.loan = std::move(*loan);
-    const auto sent = batch.loan->send_all(commands, deadline, limits);
+    const auto sent = batch.loan->send_bytes(bytes, replies, deadline, limits);
     if (sent) return;
     if (RedisPool::may_borrow_again(batch.loan, sent.error())) continue;
     batch.server->fail(batch.loan, sent.error());

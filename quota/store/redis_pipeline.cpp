@@ -36,15 +36,20 @@ struct RedisPipeline::Asker {
 
   [[nodiscard]] bool has_news() const { return !replies.empty() || error; }
 
+  // Who is woken finds the mutex free. The caller of these keeps the asker alive until they return.
   void tell(const StoreError& why) {
-    const std::lock_guard lock(mutex);
-    error = why;
+    {
+      const std::lock_guard lock(mutex);
+      error = why;
+    }
     woken.notify_one();
   }
   /// Wakes who waits once all has come, so that nobody is woken twice.
   void take(RedisReply reply, bool is_last) {
-    const std::lock_guard lock(mutex);
-    replies.push_back(std::move(reply));
+    {
+      const std::lock_guard lock(mutex);
+      replies.push_back(std::move(reply));
+    }
     if (is_last) woken.notify_one();
   }
 };
@@ -71,11 +76,15 @@ Result<void, StoreError> RedisPipeline::Exchange::send_all(std::span<const Comma
   if (commands.empty()) return {};
   std::string bytes;
   for (const auto& command : commands) append_command(bytes, command);
-  asker_ = std::make_shared<Asker>();
-  return pipeline_->send(asker_, std::move(bytes), commands.size(), deadline, limits);
+  return send_bytes(bytes, commands.size(), deadline, limits);
 }
 
-Result<void, StoreError> RedisPipeline::send(const std::shared_ptr<Asker>& asker, std::string bytes, std::size_t replies, Deadline deadline,
+Result<void, StoreError> RedisPipeline::Exchange::send_bytes(std::string_view bytes, std::size_t replies, Deadline deadline, const ReplyLimits& limits) {
+  asker_ = std::make_shared<Asker>();
+  return pipeline_->send(asker_, bytes, replies, deadline, limits);
+}
+
+Result<void, StoreError> RedisPipeline::send(const std::shared_ptr<Asker>& asker, std::string_view bytes, std::size_t replies, Deadline deadline,
                                              const ReplyLimits& limits) {
   if (Clock::now() >= deadline) return StoreError{StoreErrorKind::timed_out, Executed::no, "the deadline passed before anything was asked"};
   Lock lock(mutex_);
@@ -85,10 +94,7 @@ Result<void, StoreError> RedisPipeline::send(const std::shared_ptr<Asker>& asker
   if (broken_) return as(*broken_, Executed::no);
   places_.push_back({asker, replies, asked_, limits});
   asked_ += bytes.size();
-  if (outbox_.empty())
-    outbox_.swap(bytes);
-  else
-    outbox_ += bytes;
+  outbox_ += bytes;
   // Somebody reads whenever several are under way, whatever their callers do meanwhile.
   if (places_.size() > 1 && !std::exchange(is_being_read_, true)) leave_reading();
   const bool leaves_later = is_being_written_ || (is_read_for_all_ && places_.size() > enough_under_way);

@@ -47,6 +47,8 @@ class RedisPipeline {
     /// All of them in one piece, each answered by one receive(), within `limits`. Requires: once for an exchange.
     /// Errors: Executed::no only where not one byte of them had left.
     [[nodiscard]] Result<void, StoreError> send_all(std::span<const Command> commands, Deadline deadline, const ReplyLimits& limits = {});
+    /// The same of `replies` commands that append_command() wrote.
+    [[nodiscard]] Result<void, StoreError> send_bytes(std::string_view bytes, std::size_t replies, Deadline deadline, const ReplyLimits& limits);
     /// What has come by the deadline is found after it too.
     [[nodiscard]] Result<RedisReply, StoreError> receive(Deadline deadline);
 
@@ -70,7 +72,7 @@ class RedisPipeline {
   };
   using Lock = std::unique_lock<std::mutex>;
 
-  [[nodiscard]] Result<void, StoreError> send(const std::shared_ptr<Asker>& asker, std::string bytes, std::size_t replies, Deadline deadline,
+  [[nodiscard]] Result<void, StoreError> send(const std::shared_ptr<Asker>& asker, std::string_view bytes, std::size_t replies, Deadline deadline,
                                               const ReplyLimits& limits);
   void write_out(Lock& lock, Deadline deadline);
   [[nodiscard]] bool begins_to_read(const Asker& asker);

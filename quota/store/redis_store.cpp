@@ -13,7 +13,10 @@ Timestamp monotonic() { return Timestamp{std::chrono::floor<Milliseconds>(std::c
 
 }  // namespace
 
-std::string RedisContext::record_key(const Identity& identity) const { return options_.prefix + ":{" + identity.text() + "}"; }
+std::string RedisContext::record_key(const Identity& identity) const {
+  auto key = options_.prefix + ":{";
+  return key.append(identity.text()).append("}");
+}
 
 Timestamp RedisContext::now() const {
   if (const auto injected = injected_ms_.load(std::memory_order_relaxed); injected >= 0) return Timestamp{Milliseconds{injected}};
@@ -51,7 +54,7 @@ Result<Outcome, StoreError> RedisStore::ask(std::span<const Charge> charges, std
   if (charges.empty()) return Outcome{now(), true, true, {}};
   TakeQuestion question(context_.clock_argument(), verb);
   for (const auto& group : by_identity(charges))
-    question.add_record(context_.record_key(group.identity), charges, group.which, charges.size());
+    question.add_record(context_.record_key(*group.identity), charges, group.which, charges.size());
   const auto reply = context_.topology().eval(scripts::take(), question.keys(), question.arguments(), context_.deadline());
   if (!reply) return reply.error();
   auto answer = question.read(*reply);
@@ -75,7 +78,7 @@ RedisStore::Answers RedisStore::ask_each(std::span<const Charge> charges, std::s
   std::vector<TakeQuestion> questions;
   for (const auto& group : by_identity(charges)) {
     questions.emplace_back(context_.clock_argument(), verb);
-    questions.back().add_record(context_.record_key(group.identity), charges, group.which, first_refused);
+    questions.back().add_record(context_.record_key(*group.identity), charges, group.which, first_refused);
   }
   std::vector<RedisTopology::Run> runs;
   for (const auto& question : questions) runs.push_back({question.keys().front(), question.arguments()});

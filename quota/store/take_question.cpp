@@ -72,8 +72,8 @@ Result<Outcome, StoreError> TakeQuestion::read(const RedisReply& reply) const {
 std::vector<OfOneIdentity> by_identity(std::span<const Charge> charges) {
   std::vector<OfOneIdentity> groups;
   for (std::size_t i = 0; i < charges.size(); ++i) {
-    auto group = std::find_if(groups.begin(), groups.end(), [&](const OfOneIdentity& one) { return one.identity == charges[i].identity; });
-    if (group == groups.end()) group = groups.insert(groups.end(), OfOneIdentity{charges[i].identity, {}});
+    auto group = std::find_if(groups.begin(), groups.end(), [&](const OfOneIdentity& one) { return *one.identity == charges[i].identity; });
+    if (group == groups.end()) group = groups.insert(groups.end(), OfOneIdentity{&charges[i].identity, {}});
     group->which.push_back(i);
   }
   return groups;

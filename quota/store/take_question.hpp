@@ -38,9 +38,9 @@ class TakeQuestion {
   std::vector<Limit> limits_;  // in the same order
 };
 
-/// The indices of charges to one identity, in their order.
+/// The indices of charges to one identity, in their order. The identity is that of the first.
 struct OfOneIdentity {
-  Identity identity;
+  const Identity* identity;
   std::vector<std::size_t> which;
 };
 [[nodiscard]] std::vector<OfOneIdentity> by_identity(std::span<const Charge> charges);
