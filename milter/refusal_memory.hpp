@@ -26,7 +26,7 @@ class RefusalMemory {
   using Clock = std::chrono::steady_clock;
   static constexpr std::chrono::milliseconds certain_for{900};
   static constexpr std::chrono::milliseconds asked_for{100};
-  static constexpr std::chrono::milliseconds asked_again_after{400};  ///< while it goes on sending
+  static constexpr std::chrono::milliseconds asked_again_after{600};  ///< while it goes on sending
   static constexpr std::chrono::seconds goes_on_for{30};              ///< after its last message
 
   enum class Standing : std::uint8_t { unknown, suspected, certain };
