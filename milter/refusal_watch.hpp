@@ -19,8 +19,8 @@ class RefusalWatch {
   RefusalWatch(const RefusalWatch&) = delete;
   RefusalWatch& operator=(const RefusalWatch&) = delete;
 
-  /// One round. Threads: one at a time.
-  void look();
+  /// One round, or what `stop` leaves of it. Threads: one at a time.
+  void look(const std::stop_token& stop = {});
 
   /// Ends the thread. May be called twice.
   void stop();

@@ -92,6 +92,7 @@ Result<void, StoreError> RedisPipeline::send(const std::shared_ptr<Asker>& asker
   if (!broken_ && places_.empty() && !is_being_read_ && !connection_->still_good())
     break_off({StoreErrorKind::closed, Executed::no, "the server closed the connection"});
   if (broken_) return as(*broken_, Executed::no);
+  outbox_.reserve(outbox_.size() + bytes.size());  // where there is no memory, no place without a question is left
   places_.push_back({asker, replies, asked_, limits});
   asked_ += bytes.size();
   outbox_ += bytes;

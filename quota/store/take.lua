@@ -105,7 +105,7 @@ for k = 1, #keys do
     if not is_one then text = texts[i] end
     if text then scaled, ahead, lacking = level(text, from, burst) end
     arg[from + 3] = scaled
-    if lacking and is_one then arg[at] = -lacking end
+    if is_one and lacking and lacking > 0 then arg[at] = -lacking end
     if ahead then
       was_ahead = was_ahead or {}
       was_ahead[from] = true

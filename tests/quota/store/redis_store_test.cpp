@@ -35,6 +35,14 @@ TEST_CASE("a record that is no hash is an error, never a full bucket") {
   CHECK(outcome.error().kind == StoreErrorKind::misconfigured);
 }
 
+TEST_CASE("a bucket that was written by hand at the beginning of time is full, and gives no more than that") {
+  RedisFixture fixture;
+  RedisFixture::server().ask("HSET sendquota:{user:alice@example.com} \"mailbox messages/1h\" \"10/10 0 10 0\"");
+  int accepted = 0;
+  for (int sent = 0; sent < 15; ++sent) accepted += take(fixture, {charge(user("alice"), messages(10, 1h, 10), 1)}).enforced_taken ? 1 : 0;
+  CHECK(accepted == 10);
+}
+
 TEST_CASE("a record that is no hash takes nobody else's refusals with it") {
   RedisFixture fixture;
   RedisFixture::server().ask("SET sendquota:{user:bob@example.com} 1");
