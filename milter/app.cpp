@@ -163,6 +163,7 @@ DeskTools Daemon::desk_tools() {
           [this] { return config_loaded_at_.load(); },
           [this](const std::string& by) { return reload(by); },
           [this] { refusals_.forget_all(); },
+          [this](const quota::Identity& identity) { blocker_.forget(identity); },
           host_,
           nodes_,
           node_name(host_, config_.get()->store)};

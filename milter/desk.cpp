@@ -260,7 +260,10 @@ Desk::Answer Desk::clear_mode(const admin::Caller& by) {
 Desk::Answer Desk::release(const admin::ReleaseOrder& order) {
   const auto identity = identity_of(order.identity);
   if (!identity) return identity.error();
+  // Before, so that none arrives after the release; and after, for those of the sender's messages meanwhile.
+  tools_.forget_counts(*identity);
   const auto done = tools_.handles.release(*identity, {order.by.user, order.reason});
+  tools_.forget_counts(*identity);
   if (!done) return handle_problem(done.error());
   const auto& block = *done;
   if (block)

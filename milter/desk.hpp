@@ -24,6 +24,7 @@ struct DeskTools {
   std::function<quota::Timestamp()> config_loaded_at;
   std::function<Reloaded(const std::string& by)> reload;
   std::function<void()> forget_refusals;  ///< so that a release is obeyed at once on this host
+  std::function<void(const quota::Identity&)> forget_counts;  ///< refusals that are not yet in the store
   std::string host;
   quota::NodeRegistry& nodes;
   std::string node;  ///< our own name among them

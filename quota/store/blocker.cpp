@@ -20,6 +20,7 @@ std::optional<StoreError> failure_of(const Result<T, StoreError>& result) {
 
 Blocker::Blocker(Ledger& ledger, Keeper& keeper, BlockerOptions options)
     : ledger_(ledger), keeper_(keeper), options_(std::move(options)), events_(ledger, options_.host) {
+  keeper_.listen([this](const Tables& tables) { forget_blocked(tables); });
   thread_ = std::thread([this] { run(); });
 }
 
@@ -46,6 +47,23 @@ void Blocker::refused(const Identity& identity, const std::string& quota, Millis
   counts_.emplace(key, Counted{{identity, quota, window, 1}, now});
 }
 
+void Blocker::forget(const Identity& identity) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return !is_flushing_; });
+  const auto text = identity.text();
+  const auto first = counts_.lower_bound(Key{text, ""});
+  const auto last = std::find_if(first, counts_.end(), [&](const auto& entry) { return entry.first.first != text; });
+  counts_.erase(first, last);
+}
+
+/// Nothing is counted while blocked: these were refused before the block was seen.
+void Blocker::forget_blocked(const Tables& tables) {
+  const auto now = keeper_.now();
+  if (!now) return;
+  const std::lock_guard lock(mutex_);
+  std::erase_if(counts_, [&](const auto& entry) { return tables.find_block(entry.second.batch.identity, *now) != nullptr; });
+}
+
 void Blocker::due(const BlockDue& due) {
   const std::lock_guard lock(mutex_);
   const Key key{due.identity.text(), due.quota};
@@ -67,6 +85,7 @@ std::uint64_t Blocker::dropped() const {
 
 void Blocker::stop() {
   if (!thread_.joinable()) return;
+  keeper_.listen({});
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
@@ -117,16 +136,19 @@ std::vector<Blocker::Counted> Blocker::take_counts() {
   all.reserve(counts_.size());
   for (auto& [key, counted] : counts_) all.push_back(std::move(counted));
   counts_.clear();
+  is_flushing_ = true;
   return all;
 }
 
 void Blocker::flush_counts() {
-  auto all = take_counts();
-  const auto tables = keeper_.tables();
-  const auto now = keeper_.now();
-  // Nothing is counted while blocked: these were refused before the block was seen.
-  if (now)
-    std::erase_if(all, [&](const auto& one) { return tables->find_block(one.batch.identity, *now) != nullptr; });
+  forget_blocked(*keeper_.tables());
+  send_counts(take_counts());
+  const std::lock_guard lock(mutex_);
+  is_flushing_ = false;
+  changed_.notify_all();
+}
+
+void Blocker::send_counts(std::vector<Counted> all) {
   if (all.empty()) return;
   std::vector<RefusalBatch> batches;
   batches.reserve(all.size());

@@ -6,6 +6,9 @@
 // a release or another block does not block again.
 // A count that may have reached the store is not sent again, and one that surely did not is sent until it is older than its
 // window: honest senders are never blocked for one refusal that was counted many times. What is lost so is in dropped().
+// What was refused before a block was seen, or before a release on this host, is forgotten with it: a sender that was let go
+// starts anew. Known limit: refusals of the last second that another host has not written yet outlive the release of a sender
+// who was not blocked.
 // Known limit: what is due while the store has no answer is kept for a minute; refusals after that make it due again.
 #pragma once
 
@@ -45,6 +48,10 @@ class Blocker {
   /// Counts one refusal of an identity's quota that no store has counted. Threads: any; never waits for I/O.
   void refused(const Identity& identity, const std::string& quota, Milliseconds window);
 
+  /// Drops what refused() has counted for an identity, and returns when none of it is on its way to the store any more. To be
+  /// called before its release, and after it for what came between. Threads: any; waits for at most one answer of the store.
+  void forget(const Identity& identity);
+
   /// Sees to it that the identity is blocked. Threads: any; never waits for I/O.
   void due(const BlockDue& due);
 
@@ -76,6 +83,8 @@ class Blocker {
   [[nodiscard]] std::vector<Counted> take_counts();
   [[nodiscard]] std::vector<Attempt> take_ready();
   void flush_counts();
+  void send_counts(std::vector<Counted> all);
+  void forget_blocked(const Tables& tables);
   void keep_or_drop(Counted counted, const StoreError& failure);
   void put_back(Counted counted);
   void drop(const RefusalBatch& batch);
@@ -101,6 +110,7 @@ class Blocker {
   std::condition_variable changed_;
   std::map<Key, Counted> counts_;
   Steady::time_point flush_at_{};
+  bool is_flushing_ = false;  // counts were taken, and their answer is not here yet
   std::deque<Attempt> attempts_;
   std::set<Key> queued_;  // those of attempts_, and those being tried
   std::uint64_t dropped_ = 0;

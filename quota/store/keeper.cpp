@@ -78,6 +78,11 @@ bool Keeper::is_settled() const {
   return known_.is_settled;
 }
 
+void Keeper::listen(std::function<void(const Tables&)> listener) {
+  const std::lock_guard lock(listener_mutex_);
+  listener_ = std::move(listener);
+}
+
 void Keeper::wake() { ledger_.wake(); }
 
 void Keeper::stop() {
@@ -143,7 +148,9 @@ void Keeper::run() {
     }
     pause_after_failure_ = first_pause;
     read_clock(*text, ended);
+    const auto before = tables();
     auto steps = take_over(*text);
+    if (const auto fresh = tables(); fresh != before) tell_listener(*fresh);
     const auto published = Steady::now();
     settle_doubts();
     const auto next_at = published + gap_after(published - began);
@@ -208,6 +215,11 @@ void Keeper::publish(TablesPtr tables) {
   if (tables) tables_.swap(tables);  // the old ones go after the lock
   ++readings_;
   changed_.notify_all();
+}
+
+void Keeper::tell_listener(const Tables& fresh) {
+  const std::lock_guard lock(listener_mutex_);
+  if (listener_) listener_(fresh);
 }
 
 /// A change without an answer was ours if its text, with the random id that we gave it, stands there now.

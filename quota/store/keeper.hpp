@@ -79,6 +79,10 @@ class Keeper {
   /// Whether the last reading left nothing to do. Threads: any.
   [[nodiscard]] bool is_settled() const;
 
+  /// Calls `listener` on the keeper's thread whenever other tables are obeyed than before; an empty one ends that, and waits
+  /// for the call under way. Threads: any but the keeper's.
+  void listen(std::function<void(const Tables&)> listener);
+
   /// Reads again as soon as the pause between two readings allows. Threads: any.
   void wake();
 
@@ -96,6 +100,7 @@ class Keeper {
   void read_clock(TablesText& text, Moment read_at);
   [[nodiscard]] std::vector<Step> take_over(const TablesText& read);
   void publish(TablesPtr tables);
+  void tell_listener(const Tables& fresh);
   void note_unread();
   void settle_doubts();
   [[nodiscard]] bool carry_out(std::vector<Step> steps, Moment deadline);
@@ -134,6 +139,9 @@ class Keeper {
 
   mutable std::mutex known_mutex_;  // never taken by a message: planning holds it
   Known known_;                     // guarded by known_mutex_
+
+  std::mutex listener_mutex_;
+  std::function<void(const Tables&)> listener_;  // guarded by listener_mutex_
 
   std::unique_ptr<KnownBlocks> kept_;  // null without a file
   std::thread thread_;

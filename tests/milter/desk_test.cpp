@@ -7,6 +7,7 @@
 #include <set>
 
 #include "milter/fingerprint.hpp"
+#include "quota/store/blocker.hpp"
 #include "tests/support/counted_log.hpp"
 #include "tests/support/example_config.hpp"
 #include "tests/support/must_own.hpp"
@@ -45,12 +46,14 @@ class Office {
   std::unique_ptr<StoreSetup> setup = quota::must_own(StoreSetup::open(*config));
   quota::Keeper keeper{setup->ledger(), {.host = "mx1", .means = {.new_id = [] { return "id"; }, .forget = [](const std::string&) { return 1h; }}}};
   quota::Handles handles{setup->ledger(), "mx1", [] { return "id"; }};
+  quota::Blocker blocker{setup->ledger(), keeper, {.host = "mx1", .rule = [](const std::string&) { return std::nullopt; }, .flush_every = 1h}};
   Counters counters{};
   quota::NodeRegistry nodes{setup->ledger(), {.name = "mx1", .host = "mx1", .version = "0.1.0", .setting = [this] { return quota::NodeSetting{fingerprint_of(*config), {}}; }}};
   std::optional<std::vector<std::string>> reload_problems{};
   int forgotten = 0;
   Desk desk{{*setup, keeper, handles, counters, [this] { return config; }, [] { return quota::Timestamp{1'763'790'000'000ms}; },
-             [this](const std::string&) { return reloaded(); }, [this] { ++forgotten; }, "mx1", nodes, "mx1"}};
+             [this](const std::string&) { return reloaded(); }, [this] { ++forgotten; },
+             [this](const quota::Identity& who) { blocker.forget(who); }, "mx1", nodes, "mx1"}};
 
   [[nodiscard]] Reloaded reloaded() const {
     if (reload_problems) return {boost::system::in_place_error, *reload_problems};
@@ -330,6 +333,17 @@ TEST_CASE("the mode and everybody's limit on every quota are each told how to ta
     CHECK(problem.hint.find("sendquota limit '*' '*' remove") != std::string::npos);
   }
   CHECK(office.forgotten == 3);  // what is refused changes nothing
+}
+
+TEST_CASE("what a sender was refused before its release does not count after it") {
+  Office office;
+  const quota::Identity alice{quota::Kind::user, "alice@example.test"}, bob{quota::Kind::user, "bob@example.test"};
+  for (const auto& who : {alice, bob}) office.blocker.refused(who, "mailbox", 10min);
+  (void)done(office.desk.release({"user:alice@example.test", "", root}));
+  office.blocker.stop();  // writes what it has
+  const auto refusals_of = [&](const quota::Identity& who) { return office.setup->ledger().record(who)->refusals.size(); };
+  CHECK(refusals_of(bob) == 1);
+  CHECK(refusals_of(alice) == 0);
 }
 
 TEST_CASE("an order that changes no table waits for none") {

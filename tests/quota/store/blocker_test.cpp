@@ -100,6 +100,37 @@ TEST_CASE("refusals that were answered from memory are counted, and block when t
   CHECK(daemon.blocker.dropped() == 0);
 }
 
+TEST_CASE("refusals that wait to be counted are gone with a release") {
+  const Identity bob{Kind::user, "bob@example.com"};
+  const auto count = [](SharedLedger& shared, const Identity& who) { return shared.record(who).refusals["mailbox"].count; };
+  SharedLedger shared;
+  Daemon daemon(shared);
+  for (int i = 0; i < 299; ++i) daemon.blocker.refused(alice, "mailbox", 10min);
+  daemon.blocker.refused(bob, "mailbox", 10min);
+  daemon.blocker.forget(alice);
+  const auto before = count(shared, alice);  // none, or all where they were on their way
+  CHECK((before == 0 || before == 299));
+  REQUIRE(eventually([&] { return count(shared, bob) == 1; }));
+  CHECK(count(shared, alice) == before);
+}
+
+TEST_CASE("refusals from before a block was seen are not counted after it, not even when it is released at once") {
+  const Identity bob{Kind::user, "bob@example.com"};
+  SharedLedger shared;
+  ScriptedLedger door(shared);
+  Keeper keeper(door, {.host = "mx1", .means = {random_id, [](const std::string&) { return rule.forget; }}});
+  Blocker blocker(door, keeper, {.host = "mx1", .rule = rule_of, .new_id = random_id, .flush_every = 1h});
+  REQUIRE(keeper.first_read(5s));
+  for (const auto& who : {alice, bob}) blocker.refused(who, "mailbox", 10min);
+  shared.put(Table::blocked, alice.text(), "password stolen");
+  REQUIRE(eventually([&] { return keeper.tables()->blocked().contains(alice.text()); }));
+  shared.remove(Table::blocked, alice.text());
+  REQUIRE(eventually([&] { return !keeper.tables()->blocked().contains(alice.text()); }));
+  blocker.stop();  // flushes what it has
+  CHECK(shared.record(bob).refusals["mailbox"].count == 1);
+  CHECK_FALSE(shared.record(alice).refusals.contains("mailbox"));
+}
+
 TEST_CASE("what was due before a release or another block does not block") {
   SharedLedger shared;
   Daemon daemon(shared);

@@ -271,7 +271,8 @@ TEST_CASE("a clock that jumps an hour ahead ends no block and no live limit, and
   SUBCASE("still there") {}
   const auto proper = std::chrono::system_clock::time_point(world.until.time_since_epoch());
   std::this_thread::sleep_until(proper - 100ms);
-  CHECK(world.is_there());
+  const bool was_there = world.is_there();
+  if (std::chrono::system_clock::now() < proper) CHECK(was_there);  // a busy machine may wake us too late
   CHECK(eventually([&] { return world.is_gone(); }, 3s));
   CHECK(std::chrono::system_clock::now() >= proper);
   CHECK(eventually([&] { return world.shared.count_events("ended") == 2; }));
