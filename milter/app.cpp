@@ -104,8 +104,8 @@ quota::KeeperOptions Daemon::keeper_options() {
     const auto* quota = config->policy->find(name);
     return quota && quota->block ? quota->block->forget : quota::Milliseconds{0};
   };
-  const auto& store = config_.get()->store;
-  if (store.url != "memory:") options.known_blocks = std::filesystem::path(store.state_dir) / "known-blocks";
+  options.state_folder = setup_->state_folder();
+  if (options.state_folder) options.known_blocks = options.state_folder->path() / "known-blocks";
   options.means.names = [this] {
     const auto& parts = config_.get()->policy->parts();
     quota::Names names{.spelling = parts.identity.spelling(), .quotas = std::vector<std::string>{}};
@@ -115,7 +115,7 @@ quota::KeeperOptions Daemon::keeper_options() {
   options.report = [this](const quota::KeeperReport& report) {
     using What = quota::KeeperReport::What;
     if (report.what == What::tables_unreadable || report.what == What::tables_readable) setup_->note_tables(report.text);
-    if (report.what == What::blocks_not_kept || report.what == What::blocks_kept) setup_->note_state(report.text);
+    if (report.what == What::blocks_not_kept || report.what == What::blocks_kept) setup_->note_state("the known blocks", report.text);
     if (report.what == What::blocks_file_damaged) spdlog::error("{}", readable(report.text));
     if (report.what == What::clock_jumped)
       spdlog::warn("the store's clock has jumped ahead, to {}: blocks and live limits do not end by it unless it stays there for 10 minutes", report.text);

@@ -96,8 +96,7 @@ json::array warnings_json(const Config& config, const Counters& counters, const 
   json::array warnings;
   if (!health.tables_error.empty() && !health.bad_since)
     warnings.emplace_back("the live tables cannot be read, what is known of them holds: " + health.tables_error);
-  if (!health.state_error.empty())
-    warnings.emplace_back("the known blocks are not kept, a restart while the store is away would forget some: " + health.state_error);
+  for (const auto& [what, error] : health.not_kept) warnings.emplace_back(about_state(what, error));
   if (!health.discovery_error.empty()) warnings.emplace_back(about_discovery(health.discovery_error));
   for (const auto& [server, policy] : health.evicting) warnings.emplace_back(about_eviction(server, policy));
   for (const auto& warning : warnings_about(config)) warnings.emplace_back(warning);
@@ -117,7 +116,7 @@ json::object store_json(const StoreSetup::Health& health) {
           {"since", moment_json(health.bad_since)},
           {"error", text_json(health.error)},
           {"tables_error", text_json(health.tables_error)},
-          {"state_error", text_json(health.state_error)},
+          {"state_error", text_json(health.not_kept.empty() ? "" : health.not_kept.begin()->second)},
           {"last_outage", std::move(outage)}};
 }
 

@@ -61,7 +61,12 @@ Result<void, std::string> StoreSetup::open_redis(const StoreSettings& settings) 
   quota::GuardOptions guard;
   guard.in_place = settings.on_failure == quota::OnFailure::local ? quota::InPlaceOfStore::share : quota::InPlaceOfStore::nobody;
   guard.nodes = settings.nodes.value_or(1);
+  state_folder_ = std::make_shared<quota::StateFolder>(settings.state_dir);
+  guard.kept_shares = state_folder_->path() / "shares";
+  guard.state_folder = state_folder_;
+  guard.report = [this](const std::string& problem) { note_state("the shares in use", problem); };
   guarded_ = std::make_unique<quota::GuardedStore>(*redis_, std::move(guard), std::random_device{}());
+  if (!guarded_->recall_note().empty()) spdlog::error("{}", readable(guarded_->recall_note()));
   store_ = guarded_.get();
   ledger_ = std::make_unique<EventLog>(*redis_ledger_);
   return {};
@@ -102,7 +107,7 @@ void StoreSetup::share_by(std::int64_t nodes) {
 StoreSetup::Health StoreSetup::health() const {
   const std::lock_guard lock(mutex_);
   auto error = bad_since_ && !failing_.empty() ? error_of_servers() : error_;
-  return {url_, bad_since_, std::move(error), tables_error_, state_error_, last_outage_, discovery_error_, evicting_};
+  return {url_, bad_since_, std::move(error), tables_error_, not_kept_, last_outage_, discovery_error_, evicting_};
 }
 
 void StoreSetup::listen_to_health(HealthListener listener) {
@@ -189,15 +194,22 @@ void StoreSetup::note_tables(const std::string& error) {
     spdlog::warn("the live tables cannot be read, what is known of them holds: {}", readable(error));
 }
 
-void StoreSetup::note_state(const std::string& error) {
+void StoreSetup::note_state(const std::string& what, const std::string& error) {
   {
     const std::lock_guard lock(mutex_);
-    state_error_ = error;
+    if (error.empty())
+      not_kept_.erase(what);
+    else
+      not_kept_[what] = error;
   }
   if (error.empty())
-    spdlog::warn("the known blocks are kept again");
+    spdlog::warn("{} are kept again", what);
   else
-    spdlog::error("the known blocks are not kept, a restart while the store is away would forget some: {}", readable(error));
+    spdlog::error("{}", readable(about_state(what, error)));
+}
+
+std::string about_state(const std::string& what, const std::string& error) {
+  return what + " are not kept, a restart while the store is away would forget some: " + error;
 }
 
 std::string about_discovery(const std::string& error) {
@@ -210,7 +222,7 @@ std::string about_eviction(const std::string& server, const std::string& policy)
 }
 
 void StoreSetup::save() {
-  if (redis_) return;
+  if (guarded_) return guarded_->stop();
   if (const auto saved = memory_->save(); !saved) spdlog::error("{}", saved.error());
 }
 

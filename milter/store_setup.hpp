@@ -24,7 +24,7 @@ class StoreSetup {
     std::optional<quota::Timestamp> bad_since;  ///< empty: it answers
     std::string error;
     std::string tables_error;                   ///< why the live tables cannot be read; empty: they can
-    std::string state_error;                    ///< why state_dir cannot keep what it should; empty: it does
+    std::map<std::string, std::string> not_kept;  ///< what state_dir should keep for a restart and does not → why
     /// The last time that it had no answer, once that was over.
     struct Outage {
       quota::Timestamp from{};
@@ -70,8 +70,11 @@ class StoreSetup {
   /// From now on `listener` is told, at once if the store has no answer just now. It outlives the calls of note_health().
   void listen_to_health(HealthListener listener);
 
-  /// What must outlive the daemon can be kept in state_dir no longer (non-empty), or again. Threads: any.
-  void note_state(const std::string& error);
+  /// `what` ("the known blocks") must outlive the daemon and can be kept in state_dir no longer (non-empty), or again. Threads: any.
+  void note_state(const std::string& what, const std::string& error);
+
+  /// Where what must outlive the daemon is kept; null for `memory:`, which keeps it by itself.
+  [[nodiscard]] const std::shared_ptr<quota::StateFolder>& state_folder() const { return state_folder_; }
 
   /// Keeps what must survive the process. What is judged after it is not kept; the store goes on to serve.
   void save();
@@ -93,7 +96,7 @@ class StoreSetup {
   std::optional<quota::Timestamp> bad_since_;
   std::string error_;
   std::string tables_error_;
-  std::string state_error_;
+  std::map<std::string, std::string> not_kept_;
   std::optional<Health::Outage> last_outage_;
   std::string discovery_error_;
   std::map<std::string, std::string> failing_;   // servers of a Cluster → why
@@ -102,6 +105,7 @@ class StoreSetup {
 
   std::string url_;
   std::unique_ptr<quota::MemoryStore> memory_;
+  std::shared_ptr<quota::StateFolder> state_folder_;
   std::shared_ptr<quota::TlsContext> tls_;  // none: plain
   std::unique_ptr<quota::Resolver> resolver_;
   std::unique_ptr<quota::RedisTopology> topology_;
@@ -113,6 +117,9 @@ class StoreSetup {
   quota::Store* store_ = nullptr;
   std::unique_ptr<EventLog> ledger_;
 };
+
+/// What a restart would forget, and why.
+[[nodiscard]] std::string about_state(const std::string& what, const std::string& error);
 
 /// Why a failover could not be followed just now.
 [[nodiscard]] std::string about_discovery(const std::string& error);

@@ -50,6 +50,9 @@ struct SocketError {
   std::string text;
 };
 
+/// Bytes to be received at once.
+inline constexpr std::size_t one_read = 16'384;
+
 class DeadlineSocket {
  public:
   /// `io` is where Asio keeps its bookkeeping; it is never run. Many sockets, used by many threads, may share one.

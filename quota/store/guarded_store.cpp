@@ -12,6 +12,9 @@ constexpr std::size_t many = 256;
 /// Where one server of several is away, that is known at once: so many batches in a row are tried for what others owe.
 constexpr int most_without_answer = 32;
 constexpr Milliseconds at_once{5};
+/// Kept shares: the least time between two writes, and within what they are written where that takes long.
+constexpr Milliseconds each_second{1000};
+constexpr Milliseconds seldom = std::chrono::seconds{10};
 constexpr std::string_view not_charged_back = "what was sent while the store had no answer is not charged back yet";
 
 /// The bucket after repay(): never below empty.
@@ -67,11 +70,37 @@ GuardedStore::GuardedStore(SpreadStore& store, GuardOptions options, std::uint64
       levels_(options_.most_levels, seed),
       shares_(levels_, options_.most_shares, seed),
       batch_(few) {
+  if (options_.in_place == InPlaceOfStore::share && options_.kept_shares) recall();
   if (options_.in_place == InPlaceOfStore::share && options_.charge_back_every > Milliseconds{0})
     thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
 }
 
-GuardedStore::~GuardedStore() = default;
+GuardedStore::~GuardedStore() { stop(); }
+
+/// Only who has the folder for itself takes what is kept there: another daemon may owe it.
+void GuardedStore::recall() {
+  const auto folder = options_.state_folder ? options_.state_folder : std::make_shared<StateFolder>(options_.kept_shares->parent_path());
+  StateFileOptions file{.path = *options_.kept_shares, .folder = folder, .things = "shares", .report = options_.report};
+  file.text = [this] { return text_of(shares_.owed(store_.steady_now()), options_.host_now()); };
+  file.written_within = seldom;
+  file.shortest_gap = each_second;
+  if (const auto locked = folder->lock(); locked) {
+    auto recalled = recall_shares(file.path, options_.host_now(), store_.steady_now());
+    for (const auto& owed : recalled.owed) (void)shares_.restore(owed);
+    recall_note_ = std::move(recalled.note);
+  } else {
+    recall_note_ = locked.error() + "; what its shares gave before this start is not charged back";
+  }
+  kept_ = std::make_unique<StateFile>(std::move(file));
+}
+
+void GuardedStore::stop() {
+  thread_.request_stop();
+  if (thread_.joinable()) thread_.join();
+  if (!kept_) return;
+  if (!shares_.is_empty()) kept_->changed();
+  kept_->stop();
+}
 
 void GuardedStore::note_health(const std::string& error) {
   const bool is_away = !error.empty();
@@ -248,6 +277,8 @@ GuardedStore::Batch GuardedStore::charge_back_some() {
     answered.starts.push_back(looked[i]->bucket);
   }
   if (answered.charges.empty()) return Batch::no_answer;
+  // Where it cannot be taken away it could not be written either, and that was reported.
+  if (kept_) (void)kept_->forget();
   const auto answers = store_.repay(answered.charges);
   bool is_any_paid = false;
   for (std::size_t i = 0; i < answers.size(); ++i) {
@@ -270,7 +301,13 @@ void GuardedStore::run(const std::stop_token& stop) {
   std::mutex mutex;
   std::condition_variable_any stopped;
   std::unique_lock lock(mutex);
-  while (!stopped.wait_for(lock, stop, options_.charge_back_every, [&stop] { return stop.stop_requested(); })) charge_back(stop);
+  bool was_owed = false;
+  while (!stopped.wait_for(lock, stop, options_.charge_back_every, [&stop] { return stop.stop_requested(); })) {
+    charge_back(stop);
+    const bool is_owed = !shares_.is_empty();
+    if (kept_ && (is_owed || was_owed)) kept_->changed();
+    was_owed = is_owed;
+  }
 }
 
 }  // namespace quota

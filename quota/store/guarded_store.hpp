@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "quota/holding.hpp"
+#include "quota/store/kept_shares.hpp"
 #include "quota/store/local_holds.hpp"
 #include "quota/store/shares.hpp"
 #include "quota/store/spread_store.hpp"
@@ -31,11 +32,15 @@ struct GuardOptions {
   Milliseconds charge_back_every{50};
   std::size_t most_levels = 1'000'000;  ///< 64 bytes each
   std::size_t most_shares = 400'000;    ///< about 270 bytes each, while the store is away
+  std::optional<std::filesystem::path> kept_shares{};   ///< empty: a restart forgets what is owed
+  std::shared_ptr<StateFolder> state_folder{};          ///< theirs
+  std::function<void(const std::string& problem)> report{};  ///< when keeping begins to fail, and (empty) works again; any thread
+  std::function<Timestamp()> host_now = [] { return std::chrono::floor<Milliseconds>(std::chrono::system_clock::now()); };
 };
 
 class GuardedStore final : public Store {
  public:
-  /// Requires: `store` outlives this one; `seed` is nobody else's to know.
+  /// What an earlier process kept is owed from the start. Requires: `store` outlives this one; `seed` is nobody else's to know.
   GuardedStore(SpreadStore& store, GuardOptions options, std::uint64_t seed);
   ~GuardedStore() override;
 
@@ -49,6 +54,10 @@ class GuardedStore final : public Store {
 
   /// Charges back what is owed, until nothing is or the store has no answer; what another server of it owes is come to. Threads: one at a time; not beside its own thread.
   void charge_back();
+  /// Keeps what is owed, as of now, and charges nothing back any more. May be called twice.
+  void stop();
+  /// What was wrong with the shares that an earlier process kept; empty: nothing.
+  [[nodiscard]] const std::string& recall_note() const { return recall_note_; }
   /// Buckets that are judged by shares or still owed.
   [[nodiscard]] std::size_t shares() const { return shares_.size(); }
 
@@ -71,6 +80,7 @@ class GuardedStore final : public Store {
   void note_health(const std::string& error);
   [[nodiscard]] std::string why_shares_judge() const;
   void run(const std::stop_token& stop);
+  void recall();
 
   // Constant after construction.
   SpreadStore& store_;
@@ -84,7 +94,9 @@ class GuardedStore final : public Store {
   Shares shares_;
   LocalHolds holds_{};
 
-  std::size_t batch_ = 0;  // of the thread that charges back
+  std::string recall_note_{};               // constant after construction
+  std::size_t batch_ = 0;                   // of the thread that charges back
+  std::unique_ptr<StateFile> kept_{};       // null: nothing is kept
   std::jthread thread_{};
 };
 

@@ -114,7 +114,7 @@ void Keeper::recall() {
 }
 
 void Keeper::keep_blocks() {
-  KnownBlocksOptions options{.path = *options_.known_blocks};
+  StateFileOptions options{.path = *options_.known_blocks, .folder = options_.state_folder, .things = "blocks"};
   options.text = [this] {
     const std::lock_guard lock(known_mutex_);
     return text_of(known_);
@@ -122,7 +122,7 @@ void Keeper::keep_blocks() {
   options.report = [this](const std::string& problem) {
     tell(problem.empty() ? KeeperReport::What::blocks_kept : KeeperReport::What::blocks_not_kept, problem);
   };
-  kept_ = std::make_unique<KnownBlocks>(std::move(options));
+  kept_ = std::make_unique<StateFile>(std::move(options));
 }
 
 bool Keeper::is_stopping() const {

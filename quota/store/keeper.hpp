@@ -48,6 +48,7 @@ struct KeeperOptions {
   std::function<void(const KeeperReport&)> report{};                  ///< called on threads of the keeper, and its maker's
   Milliseconds idle_read = std::chrono::seconds{10};
   std::optional<std::filesystem::path> known_blocks{};                ///< empty: a restart knows nothing before it has read
+  std::shared_ptr<StateFolder> state_folder{};                        ///< theirs; null: not shared with anybody
   Milliseconds clock_believed_after = std::chrono::minutes{10};       ///< after a jump ahead
 };
 
@@ -143,7 +144,7 @@ class Keeper {
   std::mutex listener_mutex_;
   std::function<void(const Tables&)> listener_;  // guarded by listener_mutex_
 
-  std::unique_ptr<KnownBlocks> kept_;  // null without a file
+  std::unique_ptr<StateFile> kept_;  // null without a file
   std::thread thread_;
 };
 

@@ -11,7 +11,6 @@ namespace quota {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr std::size_t one_read = 16'384;
 constexpr std::size_t kept_question = 65'536;
 
 StoreErrorKind kind_of(SocketError::Kind kind) {

@@ -11,7 +11,6 @@ namespace quota {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr std::size_t one_read = 16'384;
 constexpr std::size_t kept_memory = 65'536;
 constexpr std::size_t enough_under_way = 4;  // questions; measured with 1 to 64 connections: fewer cost system calls, more cost time
 constexpr auto longest_write = std::chrono::seconds{1};

@@ -17,6 +17,12 @@ Bucket debited(const Limit& limit, const Bucket& bucket, std::int64_t cost, std:
   return spent(bucket, std::min(price, most - std::min(most, bucket.used)));
 }
 
+bool is_countable(const Limit& limit, const Bucket& bucket) {
+  const auto interval = limit.rate().interval;
+  const bool is_of_limit = bucket.amount == limit.amount && bucket.burst == limit.burst;
+  return is_of_limit && bucket.remainder >= 0 && bucket.remainder < interval && bucket.used >= 0 && bucket.used < most_scaled / interval;
+}
+
 }  // namespace
 
 bool Shares::Equal::operator()(const Name& a, const Name& b) const {
@@ -191,6 +197,35 @@ void Shares::unpaid(const Charge& debt) {
   auto& shard = shards_[sought.key % shard_count];
   const std::lock_guard lock(shard.mutex);
   if (const auto found = shard.shares.find(sought); found != shard.shares.end()) found->second.paid_at.reset();
+}
+
+std::vector<Shares::Owed> Shares::owed(Timestamp now) const {
+  std::vector<Owed> all;
+  all.reserve(size());
+  for (const auto& shard : shards_) {
+    const std::lock_guard lock(shard.mutex);
+    for (const auto& [name, known] : shard.shares) {
+      const auto limit = limit_of(name, known);
+      const Share share{refilled(limit, known.start, now), refilled(limit, known.now, now), known.nodes};
+      if (deficit(limit, share) > 0)
+        all.push_back({name.identity, name.quota, limit, share.start, share.now, known.nodes, known.is_handed_back});
+    }
+  }
+  return all;
+}
+
+bool Shares::restore(const Owed& owed) {
+  const auto& [identity, quota, limit, start, now, nodes, is_handed_back] = owed;
+  if (!is_countable(limit, start) || !is_countable(limit, now) || nodes < 1 || nodes > most_nodes) return false;
+  const Charge charge{identity, quota, limit};
+  const auto key = bucket_key(charge, seed_);
+  auto& shard = shards_[key % shard_count];
+  const std::lock_guard lock(shard.mutex);
+  if (shard.shares.size() >= most_per_shard_) return false;
+  const Share share{start, now, nodes, {}, is_handed_back};
+  if (!shard.shares.try_emplace(Name{identity, quota, limit.unit, limit.period, key}, share).second) return false;
+  count_.fetch_add(1, std::memory_order_relaxed);
+  return true;
 }
 
 }  // namespace quota

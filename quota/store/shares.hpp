@@ -11,7 +11,8 @@
 // Where a daemon did not know it, it takes its part of the bucket for full: over the limit by `used` at most, before and after the
 // store has returned. Daemons that return one after the other (`settling` apart or more) add what the last of them still owe.
 // Bounded: beyond `most` buckets those that are full again soonest are forgotten, deficits included.
-// Known limit: deficits do not survive the process.
+// A restart takes what is owed over (owed(), restore(); kept_shares.hpp), not the levels: a bucket that gave nothing before it
+// begins full after it.
 // Time: every `now` is of one clock that neither steps back nor jumps, the same for the levels (SpreadStore::steady_now): what a
 // share gives is refilled by the time that passes, whatever the store's clocks do.
 // Threads: any; judging a message takes the locks of its own buckets' shards only, in one order.
@@ -60,6 +61,22 @@ class Shares {
   void paid(const Charge& debt, const Bucket& after, Timestamp now);
   /// The store had no answer about `debt`: all begins anew.
   void unpaid(const Charge& debt);
+
+  /// A share that owes something, as another process can go on with it.
+  struct Owed {
+    Identity identity{};
+    std::string quota{};
+    Limit limit{};
+    Bucket start{};  ///< both under `limit`
+    Bucket now{};
+    std::int64_t nodes = 1;
+    bool is_handed_back = false;
+  };
+  /// Those that owe something at `now`.
+  [[nodiscard]] std::vector<Owed> owed(Timestamp now) const;
+  /// Returns false, and does nothing, where the numbers could not be counted exactly, a share of this bucket is in use, or there is
+  /// no room.
+  bool restore(const Owed& owed);
 
  private:
   static constexpr std::size_t shard_count = 64;

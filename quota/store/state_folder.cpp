@@ -28,4 +28,13 @@ Result<FileHandle, std::string> lock_state_folder(const std::filesystem::path& f
   return file;
 }
 
+Result<void, std::string> StateFolder::lock() {
+  const std::lock_guard guard(mutex_);
+  if (lock_.is_open()) return {};
+  auto lock = lock_state_folder(path_);
+  if (!lock) return lock.error();
+  lock_ = std::move(*lock);
+  return {};
+}
+
 }  // namespace quota

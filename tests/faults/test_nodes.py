@@ -37,6 +37,21 @@ def test_four_daemons_meet_a_server_that_hangs(running):
     play(running(Scene(server, daemons=4)), "SIGSTOP, 4 daemons", faults.stopped(server), 3.0, bound=HEAVY_LIMIT)
 
 
+def test_a_daemon_is_killed_three_times_in_an_outage(running):
+    """Its shares go on where they were. What it knew of the use before the outage is gone with the first kill, so that gives one limit."""
+    server = running(Server({"appendonly": "yes"}))
+    scene = running(Scene(server))
+    (daemon,) = scene.daemons
+    scene.calm(2.5)
+    with scene.fault("outage"), faults.killed(server):
+        for _ in range(3):
+            daemon.kill()
+            daemon.start()
+            time.sleep(4.0)
+    scene.calm(2.5)
+    scene.finish("away, daemon kill -9 3 times", restarts=True, bound=HEAVY_LIMIT, uncharged=None)
+
+
 def test_an_outage_of_very_many_periods_refuses_nobody_afterwards(running):
     """32 periods of the limit, as 8 hours are of `250 messages / 15m`."""
     server = running(Server({"appendonly": "yes"}))

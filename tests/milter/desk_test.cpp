@@ -173,14 +173,14 @@ TEST_CASE("who listens to the store's health is told each change once, and how i
 TEST_CASE("tables that cannot be read, and a folder that cannot be written, are shown as long as that lasts") {
   Office office;
   office.setup->note_tables("NOPERM hscan");
-  office.setup->note_state("No space left on device");
+  office.setup->note_state("the known blocks", "No space left on device");
   auto status = done(office.desk.status());
   CHECK(status.at("store").at("state") == "ok");
   CHECK(status.at("store").at("tables_error") == "NOPERM hscan");
   CHECK(status.at("store").at("state_error") == "No space left on device");
   CHECK(status.at("warnings").as_array().size() >= 2);
   office.setup->note_tables("");
-  office.setup->note_state("");
+  office.setup->note_state("the known blocks", "");
   status = done(office.desk.status());
   CHECK(status.at("store").at("tables_error").is_null());
   CHECK(status.at("store").at("state_error").is_null());

@@ -36,7 +36,7 @@ Known example() {
 /// Writes `known` once, as a daemon does.
 void write(const std::filesystem::path& path, const Known& known) {
   std::atomic<int> problems = 0;
-  KnownBlocks file({.path = path, .text = [&] { return text_of(known); }, .report = [&](const std::string&) { ++problems; }});
+  StateFile file({.path = path, .text = [&] { return text_of(known); }, .report = [&](const std::string&) { ++problems; }});
   file.changed();
   file.stop();
   REQUIRE(problems == 0);
@@ -113,7 +113,7 @@ TEST_CASE("what finds no room is said, and the rest is kept") {
   const auto path = folder.path() / "known-blocks";
   std::string problem;
   {
-    KnownBlocks file({.path = path, .text = [&] { return some; }, .report = [&](const std::string& text) { problem = text; }});
+    StateFile file({.path = path, .text = [&] { return some; }, .report = [&](const std::string& text) { problem = text; }});
     file.changed();
   }
   CHECK(problem.find("found no room") != std::string::npos);
@@ -128,7 +128,7 @@ TEST_CASE("a storm of changes costs a bounded number of writes, and the last cha
   std::mutex mutex;
   auto known = example();
   int writes = 0;
-  KnownBlocks file({.path = path, .text = [&] {
+  StateFile file({.path = path, .text = [&] {
                       const std::lock_guard lock(mutex);
                       ++writes;
                       return text_of(known);
