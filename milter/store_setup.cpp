@@ -65,8 +65,8 @@ Result<void, std::string> StoreSetup::open_redis(const StoreSettings& settings) 
   guard.kept_shares = state_folder_->path() / "shares";
   guard.state_folder = state_folder_;
   guard.report = [this](const std::string& problem) { note_state("the shares in use", problem); };
+  guard.note = [](const std::string& what) { spdlog::error("{}", readable(what)); };
   guarded_ = std::make_unique<quota::GuardedStore>(*redis_, std::move(guard), std::random_device{}());
-  if (!guarded_->recall_note().empty()) spdlog::error("{}", readable(guarded_->recall_note()));
   store_ = guarded_.get();
   ledger_ = std::make_unique<EventLog>(*redis_ledger_);
   return {};

@@ -9,6 +9,7 @@ namespace {
 
 constexpr Milliseconds retry_after_pause{200};
 constexpr Milliseconds retry_events_after = std::chrono::seconds{1};
+constexpr Milliseconds longest_wait = std::chrono::seconds{1};
 constexpr Milliseconds give_up_after = std::chrono::minutes{1};
 
 template <class T>
@@ -49,8 +50,10 @@ void Blocker::refused(const Identity& identity, const std::string& quota, Millis
 
 void Blocker::forget(const Identity& identity) {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return !is_flushing_; });
+  changed_.wait_for(lock, longest_wait, [this] { return !is_writing_; });
   const auto text = identity.text();
+  std::erase_if(attempts_, [&](const Attempt& attempt) { return attempt.due.identity == identity; });
+  std::erase_if(queued_, [&](const Key& key) { return key.first == text; });
   const auto first = counts_.lower_bound(Key{text, ""});
   const auto last = std::find_if(first, counts_.end(), [&](const auto& entry) { return entry.first.first != text; });
   counts_.erase(first, last);
@@ -114,11 +117,14 @@ void Blocker::run() {
       changed_.wait_until(lock, *next);
     else {
       const bool flush_now = is_last || (!counts_.empty() && Steady::now() >= flush_at_);
+      is_writing_ = true;
       lock.unlock();
       if (flush_now) flush_counts();
       make_blocks();
       flush_events();
       lock.lock();
+      is_writing_ = false;
+      changed_.notify_all();
       if (!is_last) continue;
       dropped_ += events_.kept();
       return;
@@ -136,16 +142,12 @@ std::vector<Blocker::Counted> Blocker::take_counts() {
   all.reserve(counts_.size());
   for (auto& [key, counted] : counts_) all.push_back(std::move(counted));
   counts_.clear();
-  is_flushing_ = true;
   return all;
 }
 
 void Blocker::flush_counts() {
   forget_blocked(*keeper_.tables());
   send_counts(take_counts());
-  const std::lock_guard lock(mutex_);
-  is_flushing_ = false;
-  changed_.notify_all();
 }
 
 void Blocker::send_counts(std::vector<Counted> all) {

@@ -48,8 +48,9 @@ class Blocker {
   /// Counts one refusal of an identity's quota that no store has counted. Threads: any; never waits for I/O.
   void refused(const Identity& identity, const std::string& quota, Milliseconds window);
 
-  /// Drops what refused() has counted for an identity, and returns when none of it is on its way to the store any more. To be
-  /// called before its release, and after it for what came between. Threads: any; waits for at most one answer of the store.
+  /// Drops what refused() and due() have told of an identity, and returns when none of it is on its way to the store any more. To be
+  /// called before its release, and after it for what came between. Threads: any; waits for what is being written just now, a
+  /// second at most.
   void forget(const Identity& identity);
 
   /// Sees to it that the identity is blocked. Threads: any; never waits for I/O.
@@ -110,7 +111,7 @@ class Blocker {
   std::condition_variable changed_;
   std::map<Key, Counted> counts_;
   Steady::time_point flush_at_{};
-  bool is_flushing_ = false;  // counts were taken, and their answer is not here yet
+  bool is_writing_ = false;
   std::deque<Attempt> attempts_;
   std::set<Key> queued_;  // those of attempts_, and those being tried
   std::uint64_t dropped_ = 0;

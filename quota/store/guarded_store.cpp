@@ -66,32 +66,49 @@ struct GuardedStore::Case {
 GuardedStore::GuardedStore(SpreadStore& store, GuardOptions options, std::uint64_t seed)
     : store_(store),
       options_(std::move(options)),
+      state_folder_(options_.state_folder || !options_.kept_shares ? options_.state_folder
+                                                                   : std::make_shared<StateFolder>(options_.kept_shares->parent_path())),
       nodes_(options_.nodes),
       levels_(options_.most_levels, seed),
       shares_(levels_, options_.most_shares, seed),
       batch_(few) {
-  if (options_.in_place == InPlaceOfStore::share && options_.kept_shares) recall();
+  recall_if_due();
   if (options_.in_place == InPlaceOfStore::share && options_.charge_back_every > Milliseconds{0})
     thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
 }
 
 GuardedStore::~GuardedStore() { stop(); }
 
-/// Only who has the folder for itself takes what is kept there: another daemon may owe it.
+/// Only who has the folder for itself takes what is kept there: another daemon may owe it. It may end later.
+void GuardedStore::recall_if_due() {
+  const auto now = std::chrono::steady_clock::now();
+  if (options_.in_place != InPlaceOfStore::share || !options_.kept_shares || kept_ || now < recall_at_) return;
+  recall_at_ = now + each_second;
+  const auto locked = state_folder_->lock();
+  tell(locked ? "" : locked.error());
+  if (locked) recall();
+}
+
 void GuardedStore::recall() {
-  const auto folder = options_.state_folder ? options_.state_folder : std::make_shared<StateFolder>(options_.kept_shares->parent_path());
-  StateFileOptions file{.path = *options_.kept_shares, .folder = folder, .things = "shares", .report = options_.report};
-  file.text = [this] { return text_of(shares_.owed(store_.steady_now()), options_.host_now()); };
+  const auto now = store_.steady_now();
+  const auto recalled = recall_shares(*options_.kept_shares, options_.host_now(), now);
+  if (!recalled.note.empty() && options_.note) options_.note(recalled.note);
+  const auto lost = std::count_if(recalled.owed.begin(), recalled.owed.end(), [&](const auto& owed) { return !shares_.restore(owed, now); });
+  if (lost > 0 && options_.note)
+    options_.note(options_.kept_shares->native() + ": " + std::to_string(lost) + " shares could not be taken over and are not charged back");
+  StateFileOptions file{.path = *options_.kept_shares, .folder = state_folder_, .things = "shares", .report = options_.report};
+  file.text = [this] {
+    const auto each = [this](const auto& take) { shares_.each_owed(store_.steady_now(), take); };
+    return text_of(each, options_.host_now());
+  };
   file.written_within = seldom;
   file.shortest_gap = each_second;
-  if (const auto locked = folder->lock(); locked) {
-    auto recalled = recall_shares(file.path, options_.host_now(), store_.steady_now());
-    for (const auto& owed : recalled.owed) (void)shares_.restore(owed);
-    recall_note_ = std::move(recalled.note);
-  } else {
-    recall_note_ = locked.error() + "; what its shares gave before this start is not charged back";
-  }
   kept_ = std::make_unique<StateFile>(std::move(file));
+}
+
+void GuardedStore::tell(const std::string& problem) {
+  if (problem != told_ && options_.report) options_.report(problem);
+  told_ = problem;
 }
 
 void GuardedStore::stop() {
@@ -277,8 +294,11 @@ GuardedStore::Batch GuardedStore::charge_back_some() {
     answered.starts.push_back(looked[i]->bucket);
   }
   if (answered.charges.empty()) return Batch::no_answer;
-  // Where it cannot be taken away it could not be written either, and that was reported.
-  if (kept_) (void)kept_->forget();
+  std::optional<StateFile::Absence> absence;
+  if (kept_) {
+    absence.emplace(*kept_);
+    tell(absence->problem());
+  }
   const auto answers = store_.repay(answered.charges);
   bool is_any_paid = false;
   for (std::size_t i = 0; i < answers.size(); ++i) {
@@ -301,12 +321,13 @@ void GuardedStore::run(const std::stop_token& stop) {
   std::mutex mutex;
   std::condition_variable_any stopped;
   std::unique_lock lock(mutex);
-  bool was_owed = false;
+  bool was_owed = true;
   while (!stopped.wait_for(lock, stop, options_.charge_back_every, [&stop] { return stop.stop_requested(); })) {
-    charge_back(stop);
+    recall_if_due();
     const bool is_owed = !shares_.is_empty();
     if (kept_ && (is_owed || was_owed)) kept_->changed();
     was_owed = is_owed;
+    charge_back(stop);
   }
 }
 

@@ -35,6 +35,7 @@ struct GuardOptions {
   std::optional<std::filesystem::path> kept_shares{};   ///< empty: a restart forgets what is owed
   std::shared_ptr<StateFolder> state_folder{};          ///< theirs
   std::function<void(const std::string& problem)> report{};  ///< when keeping begins to fail, and (empty) works again; any thread
+  std::function<void(const std::string& what)> note{};       ///< what was wrong with shares that were kept; any thread
   std::function<Timestamp()> host_now = [] { return std::chrono::floor<Milliseconds>(std::chrono::system_clock::now()); };
 };
 
@@ -56,8 +57,6 @@ class GuardedStore final : public Store {
   void charge_back();
   /// Keeps what is owed, as of now, and charges nothing back any more. May be called twice.
   void stop();
-  /// What was wrong with the shares that an earlier process kept; empty: nothing.
-  [[nodiscard]] const std::string& recall_note() const { return recall_note_; }
   /// Buckets that are judged by shares or still owed.
   [[nodiscard]] std::size_t shares() const { return shares_.size(); }
 
@@ -80,11 +79,14 @@ class GuardedStore final : public Store {
   void note_health(const std::string& error);
   [[nodiscard]] std::string why_shares_judge() const;
   void run(const std::stop_token& stop);
+  void recall_if_due();
   void recall();
+  void tell(const std::string& problem);
 
   // Constant after construction.
   SpreadStore& store_;
   const GuardOptions options_;
+  const std::shared_ptr<StateFolder> state_folder_;  // null where nothing is kept
 
   // Each guards itself.
   std::atomic<std::int64_t> nodes_;
@@ -94,9 +96,11 @@ class GuardedStore final : public Store {
   Shares shares_;
   LocalHolds holds_{};
 
-  std::string recall_note_{};               // constant after construction
-  std::size_t batch_ = 0;                   // of the thread that charges back
-  std::unique_ptr<StateFile> kept_{};       // null: nothing is kept
+  // Of the thread that charges back.
+  std::size_t batch_ = 0;
+  std::unique_ptr<StateFile> kept_{};       // null: nothing is kept, or the folder is another daemon's
+  std::string told_{};                      // the last problem with it
+  std::chrono::steady_clock::time_point recall_at_{};
   std::jthread thread_{};
 };
 

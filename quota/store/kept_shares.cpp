@@ -51,13 +51,11 @@ void append_share(std::string& line, const Shares::Owed& owed) {
 
 }  // namespace
 
-StateText text_of(std::span<const Shares::Owed> owed, Timestamp now, std::size_t most_bytes) {
-  if (owed.empty()) return {};
+StateText text_of(const EachOwed& each, Timestamp now, std::size_t most_bytes) {
   const std::string first[] = {std::string(magic), std::string(version), std::to_string(now.time_since_epoch().count())};
   StateDraft draft(joined_words(first), most_bytes);
-  draft.reserve(owed.size() * 160 + 200);
-  for (const auto& one : owed) draft.add([&](std::string& line) { append_share(line, one); });
-  return std::move(draft).finished();
+  each([&](const Shares::Owed& owed) { draft.add([&](std::string& line) { append_share(line, owed); }); });
+  return draft.is_empty() ? StateText{} : std::move(draft).finished();
 }
 
 RecalledShares recall_shares(const std::filesystem::path& path, Timestamp now, Timestamp steady) {
@@ -80,8 +78,8 @@ RecalledShares recall_shares(const std::filesystem::path& path, Timestamp now, T
   if (!complaint)
     recalled.note = complaint.error() + "; what was sent while the store had no answer is not charged back";
   else if (!complaint->empty())
-    recalled.note = path.native() + " cannot be used as it is: " + *complaint + "; " + std::to_string(recalled.owed.size()) +
-                    " of its shares are charged back; " + set_aside(path, now);
+    recalled.note = path.native() + " cannot be used as it is: " + *complaint + "; what " + std::to_string(recalled.owed.size()) +
+                    " of its lines say is charged back; " + set_aside(path, now);
   return recalled;
 }
 

@@ -78,7 +78,7 @@ Recalled recall_blocks(const std::filesystem::path& path, Timestamp now) {
 StateText text_of(const Known& known, std::size_t most_bytes) {
   StateDraft draft(first_line(known), most_bytes);
   draft.reserve(known.blocked.size() * 160 + 200);
-  for (const auto& [field, block] : known.blocked) draft.add([&](std::string& line) { append_block(line, field, block); });
+  for (const auto& entry : known.blocked) draft.add([&entry](std::string& line) { append_block(line, entry.first, entry.second); });
   return std::move(draft).finished();
 }
 

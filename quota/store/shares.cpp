@@ -199,31 +199,39 @@ void Shares::unpaid(const Charge& debt) {
   if (const auto found = shard.shares.find(sought); found != shard.shares.end()) found->second.paid_at.reset();
 }
 
-std::vector<Shares::Owed> Shares::owed(Timestamp now) const {
-  std::vector<Owed> all;
-  all.reserve(size());
+void Shares::each_owed(Timestamp now, const std::function<void(const Owed&)>& take) const {
   for (const auto& shard : shards_) {
-    const std::lock_guard lock(shard.mutex);
+    std::vector<Owed> some;
+    std::unique_lock lock(shard.mutex);
+    some.reserve(shard.shares.size());
     for (const auto& [name, known] : shard.shares) {
       const auto limit = limit_of(name, known);
       const Share share{refilled(limit, known.start, now), refilled(limit, known.now, now), known.nodes};
       if (deficit(limit, share) > 0)
-        all.push_back({name.identity, name.quota, limit, share.start, share.now, known.nodes, known.is_handed_back});
+        some.push_back({name.identity, name.quota, limit, share.start, share.now, known.nodes, known.is_handed_back});
     }
+    lock.unlock();
+    for (const auto& one : some) take(one);
   }
-  return all;
 }
 
-bool Shares::restore(const Owed& owed) {
-  const auto& [identity, quota, limit, start, now, nodes, is_handed_back] = owed;
-  if (!is_countable(limit, start) || !is_countable(limit, now) || nodes < 1 || nodes > most_nodes) return false;
-  const Charge charge{identity, quota, limit};
-  const auto key = bucket_key(charge, seed_);
-  auto& shard = shards_[key % shard_count];
+bool Shares::restore(const Owed& owed, Timestamp now) {
+  const auto& limit = owed.limit;
+  if (!is_countable(limit, owed.start) || !is_countable(limit, owed.now) || owed.nodes < 1 || owed.nodes > most_nodes) return false;
+  const Charge charge{owed.identity, owed.quota, limit};
+  const Sought sought{charge, bucket_key(charge, seed_)};
+  auto& shard = shards_[sought.key % shard_count];
+  const Share share{refilled(limit, owed.start, now), refilled(limit, owed.now, now), owed.nodes, {}, owed.is_handed_back};
   const std::lock_guard lock(shard.mutex);
-  if (shard.shares.size() >= most_per_shard_) return false;
-  const Share share{start, now, nodes, {}, is_handed_back};
-  if (!shard.shares.try_emplace(Name{identity, quota, limit.unit, limit.period, key}, share).second) return false;
+  if (const auto found = shard.shares.find(sought); found != shard.shares.end()) {
+    auto& used = found->second;
+    const auto its_limit = limit_of(found->first, used);
+    used.now = debited(its_limit, refilled(its_limit, used.now, now), deficit(limit, share), used.nodes);
+    used.start = refilled(its_limit, used.start, now);
+    return true;
+  }
+  if (shard.shares.size() >= 2 * most_per_shard_) return false;
+  shard.shares.emplace(Name{owed.identity, owed.quota, limit.unit, limit.period, sought.key}, share);
   count_.fetch_add(1, std::memory_order_relaxed);
   return true;
 }

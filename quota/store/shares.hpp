@@ -20,6 +20,7 @@
 
 #include <array>
 #include <atomic>
+#include <functional>
 #include <unordered_map>
 
 #include "quota/store/level_memory.hpp"
@@ -72,11 +73,11 @@ class Shares {
     std::int64_t nodes = 1;
     bool is_handed_back = false;
   };
-  /// Those that owe something at `now`.
-  [[nodiscard]] std::vector<Owed> owed(Timestamp now) const;
-  /// Returns false, and does nothing, where the numbers could not be counted exactly, a share of this bucket is in use, or there is
-  /// no room.
-  bool restore(const Owed& owed);
+  /// Calls `take` with each that owes something at `now`, under no lock.
+  void each_owed(Timestamp now, const std::function<void(const Owed&)>& take) const;
+  /// Goes on with it; to a share of this bucket that is in use already, what it owes is added. Returns false, and does nothing, where
+  /// the numbers could not be counted exactly, or there is no room: twice as much as for new ones.
+  bool restore(const Owed& owed, Timestamp now);
 
  private:
   static constexpr std::size_t shard_count = 64;

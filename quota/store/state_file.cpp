@@ -1,5 +1,6 @@
 #include "quota/store/state_file.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -123,9 +124,9 @@ void StateFile::run() {
   if (is_last_due) write_and_report();
 }
 
-bool StateFile::write_and_report() {
+bool StateFile::write_and_report() try {
   std::unique_lock lock(place_mutex_);
-  const auto since = forgotten_;
+  const auto since = absences_;
   lock.unlock();
   const auto text = options_.text();
   const auto written = write(text, since);
@@ -136,6 +137,9 @@ bool StateFile::write_and_report() {
   else
     note("");
   return written.has_value();
+} catch (const std::bad_alloc&) {
+  note(options_.path.native() + ": not enough memory to write it");
+  return false;
 }
 
 void StateFile::note(std::string problem) {
@@ -161,23 +165,40 @@ Result<void, std::string> StateFile::write(const StateText& text, std::uint64_t 
     sealed.clear();
   }
   const std::lock_guard lock(place_mutex_);
-  if (since != forgotten_) return {};
+  if (is_absent_ || since != absences_) return {};  // end_absence() has it written anew
   may_be_there_ = true;
   return file->commit();
 }
 
-Result<void, std::string> StateFile::forget() {
-  if (auto locked = folder_->lock(); !locked) return locked;
+std::string StateFile::begin_absence() {
+  const auto locked = folder_->lock();
   const std::lock_guard lock(place_mutex_);
-  ++forgotten_;
-  return take_away();
+  is_absent_ = true;
+  if (!locked) return locked.error();
+  const auto taken = take_away();
+  return taken ? "" : taken.error();
+}
+
+void StateFile::end_absence() {
+  {
+    const std::lock_guard lock(place_mutex_);
+    is_absent_ = false;
+    ++absences_;
+  }
+  changed();
 }
 
 /// Requires: place_mutex_ is held, and the folder locked.
 Result<void, std::string> StateFile::take_away() {
   if (!may_be_there_) return {};
-  if (::unlink(options_.path.c_str()) != 0 && errno != ENOENT) return system_complaint("remove", options_.path);
-  if (auto synced = sync_folder(options_.path.parent_path()); !synced) return synced;
+  if (::unlink(options_.path.c_str()) != 0 && errno != ENOENT) {
+    const auto problem = system_complaint("remove", options_.path);
+    // In a folder that is not ours to change it can at least be emptied.
+    const FileHandle file{::open(options_.path.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC)};
+    if (!file.is_open() || ::fsync(file.get()) != 0) return problem;
+  } else if (auto synced = sync_folder(options_.path.parent_path()); !synced) {
+    return synced;
+  }
   may_be_there_ = false;
   return {};
 }

@@ -1,5 +1,5 @@
 // StateFile: a file in `state_dir` that follows what the daemon knows. A thread of its own writes it; nobody waits for the disk but
-// who forgets it.
+// who wants it gone.
 //
 //   CHECKSUM  MAGIC  VERSION  …        the first line; tabs between the words (tab_text.hpp)
 //   CHECKSUM  …                        a line for each entry
@@ -45,6 +45,7 @@ class StateDraft {
     text_.lines.resize(before);
     ++text_.left_out;
   }
+  [[nodiscard]] bool is_empty() const { return entries_ + text_.left_out == 0; }
   [[nodiscard]] StateText finished() && {
     text_.lines += "end\t" + std::to_string(entries_) + '\n';
     return std::move(text_);
@@ -93,9 +94,20 @@ class StateFile {
   /// The file is behind. Threads: any; never waits for I/O.
   void changed();
 
-  /// Returns when the file is gone for good, even if this machine fails the next moment, and no text that was taken before will be
-  /// written. Errors: it may be there. Threads: any.
-  [[nodiscard]] Result<void, std::string> forget();
+  /// As long as one lives the file is gone, even if this machine fails; afterwards it is written anew. One at a time.
+  class Absence {
+   public:
+    explicit Absence(StateFile& file) : file_(file), problem_(file.begin_absence()) {}
+    Absence(const Absence&) = delete;
+    Absence& operator=(const Absence&) = delete;
+    ~Absence() { file_.end_absence(); }
+    /// Why it may be there all the same; empty: it is not.
+    [[nodiscard]] const std::string& problem() const { return problem_; }
+
+   private:
+    StateFile& file_;
+    const std::string problem_;
+  };
 
   /// Writes a last time, if anything was ever known, and ends the thread. May be called twice.
   void stop();
@@ -109,6 +121,8 @@ class StateFile {
   void note(std::string problem);
   [[nodiscard]] Result<void, std::string> write(const StateText& text, std::uint64_t since);
   [[nodiscard]] Result<void, std::string> take_away();
+  [[nodiscard]] std::string begin_absence();
+  void end_absence();
 
   // Constant after construction.
   const StateFileOptions options_;
@@ -119,7 +133,8 @@ class StateFile {
 
   std::mutex place_mutex_;
   // Guarded by place_mutex_.
-  std::uint64_t forgotten_ = 0;  // how often; a text that was taken before the last time is out of date
+  std::uint64_t absences_ = 0;  // a text that was taken before the last one ended is out of date
+  bool is_absent_ = false;      // one lives
   bool may_be_there_ = true;
 
   std::mutex mutex_;

@@ -47,7 +47,7 @@ def test_a_daemon_is_killed_three_times_in_an_outage(running):
         for _ in range(3):
             daemon.kill()
             daemon.start()
-            time.sleep(4.0)
+            time.sleep(6.0)
     scene.calm(2.5)
     scene.finish("away, daemon kill -9 3 times", restarts=True, bound=HEAVY_LIMIT, uncharged=None)
 

@@ -114,6 +114,21 @@ TEST_CASE("refusals that wait to be counted are gone with a release") {
   CHECK(count(shared, alice) == before);
 }
 
+TEST_CASE("a block that waits to be made is gone with a release") {
+  const Identity bob{Kind::user, "bob@example.com"};
+  SharedLedger shared;
+  Daemon daemon(shared);
+  Record record;
+  record.refusals["mailbox"] = Refusals{300, shared.now()};
+  for (const auto& who : {alice, bob}) shared.set_record(who, record);
+  daemon.door.fail({.records = 1'000'000});
+  for (const auto& who : {alice, bob}) daemon.blocker.due({who, "mailbox", 300});
+  daemon.blocker.forget(alice);
+  daemon.door.fail({});
+  CHECK(eventually([&] { return !shared.text(Table::blocked, bob.text()).empty(); }));
+  CHECK(shared.text(Table::blocked, alice.text()).empty());
+}
+
 TEST_CASE("refusals from before a block was seen are not counted after it, not even when it is released at once") {
   const Identity bob{Kind::user, "bob@example.com"};
   SharedLedger shared;

@@ -3,6 +3,7 @@
 #include "quota/store/guarded_store.hpp"
 
 #include "tests/quota/store/contract.hpp"
+#include "tests/support/scripted_ledger.hpp"
 #include "tests/support/spread_memory.hpp"
 #include "tests/support/temporary_folder.hpp"
 
@@ -362,12 +363,13 @@ namespace {
 
 /// A daemon that is ended and started again before one server.
 struct Restarted {
-  std::unique_ptr<GuardedStore> daemon(std::int64_t nodes = 4) {
+  std::unique_ptr<GuardedStore> daemon(std::int64_t nodes = 4, Milliseconds charge_back_every = 0ms) {
     GuardOptions options;
     options.nodes = nodes;
-    options.charge_back_every = 0ms;
+    options.charge_back_every = charge_back_every;
     options.kept_shares = folder.path() / "shares";
     options.host_now = [this] { return clock.now(); };
+    options.report = [this](const std::string& problem) { problems.push_back(problem); };
     return std::make_unique<GuardedStore>(view, std::move(options), 7);
   }
   /// How many of alice's tries a daemon lets through.
@@ -382,8 +384,13 @@ struct Restarted {
     store.charge_back();
   }
   std::int64_t used() { return used_units(memory.bucket(alice)); }
+  std::int64_t used_now() {
+    const std::lock_guard lock(memory.mutex);
+    return used();
+  }
 
   ::test::TemporaryFolder folder;
+  std::vector<std::string> problems{};
   ManualClock clock{start};
   SpreadMemory memory{clock, 1};
   SpreadView view{memory};
@@ -436,13 +443,30 @@ TEST_CASE("shares of another daemon's folder are neither recalled nor taken away
   const auto owner = lock_state_folder(world.folder.path());
   REQUIRE(owner.has_value());
   const auto other = world.daemon();
-  CHECK(other->recall_note().find("in use by another sendquotad") != std::string::npos);
+  REQUIRE(world.problems.size() == 1);
+  CHECK(world.problems[0].find("in use by another sendquotad") != std::string::npos);
   CHECK(other->shares() == 0);
   CHECK(world.accepted(*other, 100) == 25);
   world.view.fate = [](std::size_t) { return Fate::answered; };
   world.charge_back(*other);
   CHECK(world.used() == 25);
   CHECK(std::filesystem::exists(path));
+}
+
+TEST_CASE("a daemon that gets the folder later takes over what is kept there") {
+  Restarted world;
+  std::atomic<bool> is_away{true};
+  world.view.fate = [&](std::size_t) { return is_away ? Fate::unreachable : Fate::answered; };
+  CHECK(world.accepted(*world.daemon(), 20) == 20);
+  auto owner = lock_state_folder(world.folder.path());
+  REQUIRE(owner.has_value());
+  const auto other = world.daemon(4, 1ms);
+  CHECK(other->shares() == 0);
+  *owner = FileHandle{};
+  CHECK(eventually([&] { return other->shares() == 1; }));
+  CHECK(world.accepted(*other, 100) == 5);
+  is_away = false;
+  CHECK(eventually([&] { return world.used_now() == 25; }));
 }
 
 }  // namespace quota::test

@@ -1,10 +1,12 @@
 // The file itself. What a restart makes of it: guarded_store_test.cpp.
 #include "quota/store/kept_shares.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 
 #include "tests/quota/store/contract.hpp"
+#include "tests/support/scripted_ledger.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 namespace quota::test {
@@ -23,10 +25,14 @@ std::vector<Shares::Owed> example() {
   return {owed(user("alice"), hundred, 0, 40), owed(user("bob"), messages(250, 15min, 100), 10, 11, true), owed(everyone_identity(), hundred, 0, 49'000)};
 }
 
+EachOwed each(const std::vector<Shares::Owed>& all) {
+  return [&all](const auto& take) { std::for_each(all.begin(), all.end(), take); };
+}
+
 /// Writes once, as a daemon does.
 void write(const std::filesystem::path& path, const std::vector<Shares::Owed>& all, Timestamp at = start) {
   std::atomic<int> problems = 0;
-  StateFile file({.path = path, .text = [&] { return text_of(all, at); }, .report = [&](const std::string&) { ++problems; }});
+  StateFile file({.path = path, .text = [&] { return text_of(each(all), at); }, .report = [&](const std::string&) { ++problems; }});
   file.changed();
   file.stop();
   REQUIRE(problems == 0);
@@ -117,41 +123,55 @@ TEST_CASE("numbers that could not be counted are no shares") {
     Shares shares(levels, 100, 7);
     auto one = owed(user("alice"), hundred, 0, 40);
     row.change(one);
-    CHECK(shares.restore(one) == row.is_taken);
+    CHECK(shares.restore(one, start) == row.is_taken);
     CHECK(shares.size() == (row.is_taken ? 1 : 0));
-    if (row.is_taken) CHECK_FALSE(shares.restore(one));
   }
 }
 
-TEST_CASE("a file that was forgotten is not written with what was taken before") {
+TEST_CASE("what is owed is added to a share that is in use already") {
+  const LevelMemory levels(100, 7);
+  Shares shares(levels, 100, 7);
+  for (int i = 0; i < 2; ++i) CHECK(shares.restore(owed(user("alice"), hundred, 0, 40), start));
+  CHECK(shares.size() == 1);
+  const auto debts = shares.due(10, start);
+  REQUIRE(debts.charges.size() == 1);
+  CHECK(debts.charges[0].cost == 22);  // 40 and a part of 4 nodes, rounded up, then twice
+}
+
+TEST_CASE("while a file has to be absent it is, whatever was taken to be written before or is meanwhile; then it is written anew") {
   const ::test::TemporaryFolder folder;
   const auto path = folder.path() / "shares";
-  write(path, example());
-  StateFile* writer = nullptr;
+  const auto all = example();
+  std::optional<StateFile::Absence> absence;
   std::atomic<int> texts = 0;
+  std::atomic<bool> was_there = false;
+  StateFile* writer = nullptr;
   StateFile file({.path = path,
                   .text =
                       [&] {
-                        const auto text = text_of(example(), start);
-                        if (++texts == 1) CHECK(writer->forget().has_value());  // what follows in the meantime
+                        const auto text = text_of(each(all), start);
+                        const int number = ++texts;
+                        if (number == 1) absence.emplace(*writer);                              // after the text was taken
+                        if (number == 2 || number == 3) was_there = was_there || std::filesystem::exists(path);
+                        if (number == 3) absence.reset();                                       // likewise
                         return text;
                       },
                   .written_within = 1ms});
   writer = &file;
-  file.changed();
-  while (texts == 0) std::this_thread::yield();
-  file.changed();
-  while (texts == 1) std::this_thread::yield();
+  for (int number = 1; number <= 3; ++number) {
+    file.changed();
+    CHECK(eventually([&] { return texts >= number; }));
+  }
+  CHECK(eventually([&] { return texts >= 4 && std::filesystem::exists(path); }));
+  CHECK_FALSE(was_there);
   file.stop();
-  CHECK(recall_shares(path, start, steady).owed.size() == 3);  // the second text, and the last
-  CHECK(file.forget().has_value());
-  CHECK_FALSE(std::filesystem::exists(path));
+  CHECK(recall_shares(path, start, steady).owed.size() == 3);
 }
 
 TEST_CASE("400,000 shares find room") {
   std::vector<Shares::Owed> all;
   for (int i = 0; i < 400'000; ++i) all.push_back(owed(user("a-mailbox-of-some-length-" + std::to_string(i)), hundred, 0, 40));
-  const auto text = text_of(all, start);
+  const auto text = text_of(each(all), start);
   CHECK(text.left_out == 0);
   CHECK(text.lines.size() < most_bytes_of_shares / 2);
 }
