@@ -466,8 +466,10 @@ TEST_CASE("whatever happened to the store while no daemon ran, only an HDEL in t
     }
     row.meanwhile(shared);
     ScriptedLedger door(shared);
+    door.fail({.tables = 1'000'000});
     Keeper keeper(door, node.restart_options());
     CHECK(keeper.tables()->blocked().contains(alice));
+    door.fail({});
     REQUIRE(keeper.first_read(5s));
     CHECK(keeper.tables()->blocked().contains(alice) == !row.is_released);
     CHECK(eventually([&] { return shared.text(Table::blocked, alice).empty() == row.is_released; }));
