@@ -1,4 +1,4 @@
-// The file itself. What a restart makes of it: guarded_store_test.cpp.
+// The file itself. What a restart makes of it: guarded_restart_test.cpp.
 #include "quota/store/kept_shares.hpp"
 
 #include <algorithm>
@@ -152,7 +152,7 @@ TEST_CASE("while a file has to be absent it is, whatever was taken to be written
                         const auto text = text_of(each(all), start);
                         const int number = ++texts;
                         if (number == 1) absence.emplace(*writer);                              // after the text was taken
-                        if (number == 2 || number == 3) was_there = was_there || std::filesystem::exists(path);
+                        if (number <= 4) was_there = was_there || std::filesystem::exists(path);
                         if (number == 3) absence.reset();                                       // likewise
                         return text;
                       },
