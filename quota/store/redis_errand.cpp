@@ -66,17 +66,16 @@ struct RedisErrand::Task {
 
   [[nodiscard]] std::size_t replies() const { return asks ? 2 : 1; }
   void append_to(std::string& bytes) const {
-    if (!by_text) return append_command(bytes, question->words);
-    auto words = question->words;
-    words[0] = "EVAL";
-    words[1] = question->script->source();
-    append_command(bytes, words);
+    const auto& [key, words, script] = *question;
+    if (!script) return append_command(bytes, {}, words);
+    const std::string_view run[] = {by_text ? "EVAL" : "EVALSHA", by_text ? script->source() : script->sha()};
+    append_command(bytes, run, words);
   }
 };
 
 struct RedisErrand::Batch {
   Pool server;
-  std::vector<Task*> tasks;
+  Few<Task*> tasks;
   RedisPool::Loan loan{};
 
   void end(const StoreError& error) {
@@ -86,7 +85,7 @@ struct RedisErrand::Batch {
 };
 
 std::vector<RedisErrand::Answer> RedisErrand::run(std::span<const RedisQuestion> questions, Deadline deadline, const ReplyLimits& limits) {
-  std::vector<Task> tasks(questions.size());
+  Few<Task> tasks(questions.size());
   for (std::size_t i = 0; i < tasks.size(); ++i) tasks[i].question = &questions[i];
   for (;;) {
     find_servers(tasks);
@@ -103,7 +102,7 @@ std::vector<RedisErrand::Answer> RedisErrand::run(std::span<const RedisQuestion>
   return answers;
 }
 
-void RedisErrand::find_servers(std::vector<Task>& tasks) const {
+void RedisErrand::find_servers(Few<Task>& tasks) const {
   for (auto& task : tasks) {
     if (task.answer || task.server) continue;
     auto holder = servers_.holder_of(task.question->key);
@@ -114,8 +113,8 @@ void RedisErrand::find_servers(std::vector<Task>& tasks) const {
   }
 }
 
-std::vector<RedisErrand::Batch> RedisErrand::by_server(std::vector<Task>& tasks) {
-  std::vector<Batch> batches;
+RedisErrand::Few<RedisErrand::Batch> RedisErrand::by_server(Few<Task>& tasks) {
+  Few<Batch> batches;
   for (auto& task : tasks) {
     if (task.answer) continue;
     auto batch = std::find_if(batches.begin(), batches.end(), [&](const Batch& one) { return one.server == task.server; });

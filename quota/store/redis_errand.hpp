@@ -7,6 +7,7 @@
 // Threads: one errand, one thread.
 #pragma once
 
+#include <boost/container/small_vector.hpp>
 #include <span>
 
 #include "quota/store/redis_script.hpp"
@@ -14,10 +15,10 @@
 
 namespace quota {
 
-/// A command, or the arguments of a script; the texts are the caller's.
+/// A command, or a script's run.
 struct RedisQuestion {
-  std::string_view key;                 ///< decides who is asked
-  Command words;                        ///< of a script: EVALSHA, its name, the number of keys, keys and arguments
+  std::string_view key;                 ///< decides who is asked; the caller's
+  CommandWords words;                   ///< of a script: the number of keys, keys and arguments
   const RedisScript* script = nullptr;
 };
 
@@ -39,8 +40,12 @@ class RedisErrand {
   struct Task;
   struct Batch;
 
-  void find_servers(std::vector<Task>& tasks) const;
-  [[nodiscard]] static std::vector<Batch> by_server(std::vector<Task>& tasks);
+  /// One of each is the usual case.
+  template <class One>
+  using Few = boost::container::small_vector<One, 1>;
+
+  void find_servers(Few<Task>& tasks) const;
+  [[nodiscard]] static Few<Batch> by_server(Few<Task>& tasks);
   void send(Batch& batch, Deadline deadline, const ReplyLimits& limits, bool is_alone) const;
   void receive(Batch& batch, Deadline deadline);
   void take_reply(Task& task, const RedisPool::Loan& loan, RedisReply reply);

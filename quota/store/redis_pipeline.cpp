@@ -30,10 +30,11 @@ struct RedisPipeline::Asker {
   std::mutex mutex;
   // Guarded by the mutex.
   std::condition_variable woken;
-  std::deque<RedisReply> replies;  // that have come and were not received yet
+  boost::container::small_vector<RedisReply, 1> replies;  // that have come
+  std::size_t received = 0;                               // of them
   std::optional<StoreError> error;
 
-  [[nodiscard]] bool has_news() const { return !replies.empty() || error; }
+  [[nodiscard]] bool has_news() const { return received < replies.size() || error; }
 
   // Who is woken finds the mutex free. The caller of these keeps the asker alive until they return.
   void tell(const StoreError& why) {
@@ -130,11 +131,7 @@ Result<RedisReply, StoreError> RedisPipeline::Exchange::receive(Deadline deadlin
   for (bool is_late = false;; is_late = Clock::now() >= deadline) {
     {
       const std::lock_guard own(asker.mutex);
-      if (!asker.replies.empty()) {
-        auto reply = std::move(asker.replies.front());
-        asker.replies.pop_front();
-        return reply;
-      }
+      if (asker.received < asker.replies.size()) return std::move(asker.replies[asker.received++]);
       if (asker.error) return *asker.error;
       if (is_late) break;
     }
@@ -225,8 +222,8 @@ bool RedisPipeline::read_for_all() {
 }
 
 /// Returns: what has come, to be handed out without it.
-std::vector<RedisPipeline::Delivery> RedisPipeline::dispatch() {
-  std::vector<Delivery> come;
+RedisPipeline::Deliveries RedisPipeline::dispatch() {
+  Deliveries come;
   while (!broken_) {
     auto reply = connection_->next_reply(places_.empty() ? ReplyLimits{} : places_.front().limits);
     if (!reply) {

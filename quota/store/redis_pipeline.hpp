@@ -11,6 +11,7 @@
 // Threads: an Exchange, one; exchanges with each other, any, at once.
 #pragma once
 
+#include <boost/container/small_vector.hpp>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -70,6 +71,7 @@ class RedisPipeline {
     RedisReply reply;
     bool is_last;
   };
+  using Deliveries = boost::container::small_vector<Delivery, 8>;
   using Lock = std::unique_lock<std::mutex>;
 
   [[nodiscard]] Result<void, StoreError> send(const std::shared_ptr<Asker>& asker, std::string_view bytes, std::size_t replies, Deadline deadline,
@@ -81,7 +83,7 @@ class RedisPipeline {
   void run();
   [[nodiscard]] bool read_for_all();
   // Require: mutex_ is held.
-  [[nodiscard]] std::vector<Delivery> dispatch();
+  [[nodiscard]] Deliveries dispatch();
   void leave_reading();
   void break_off(const StoreError& why);
 

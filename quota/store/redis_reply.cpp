@@ -237,18 +237,38 @@ void append_head(std::string& out, char type, std::size_t number) {
   out.append(text.data(), end);
 }
 
+void append_word(std::string& out, std::string_view word) {
+  append_head(out, '$', word.size());
+  out.append(word).append("\r\n");
+}
+
 }  // namespace
 
 // hiredis has a function for this, which prints each length with sprintf: a sixth of all that a message costs.
-void append_command(std::string& out, std::span<const std::string_view> arguments) {
-  std::size_t size = 16;
-  for (const auto& argument : arguments) size += argument.size() + 16;
+void append_command(std::string& out, std::span<const std::string_view> arguments) { append_command(out, arguments, {}); }
+
+void append_command(std::string& out, std::span<const std::string_view> first, const CommandWords& rest) {
+  std::size_t size = 16 + rest.bytes().size();
+  for (const auto& word : first) size += word.size() + 16;
   out.reserve(out.size() + size);
-  append_head(out, '*', arguments.size());
-  for (const auto& argument : arguments) {
-    append_head(out, '$', argument.size());
-    out.append(argument).append("\r\n");
-  }
+  append_head(out, '*', first.size() + rest.size());
+  for (const auto& word : first) append_word(out, word);
+  out.append(rest.bytes());
+}
+
+void CommandWords::add(std::string_view word) {
+  append_word(bytes_, word);
+  ++size_;
+}
+
+void CommandWords::add(std::int64_t number) {
+  std::array<char, 24> text;
+  add(std::string_view(text.data(), std::to_chars(text.data(), text.data() + text.size(), number).ptr));
+}
+
+void CommandWords::add(const CommandWords& more) {
+  bytes_.append(more.bytes_);
+  size_ += more.size_;
 }
 
 }  // namespace quota

@@ -125,4 +125,23 @@ class ReplyReader {
 /// Appends the command in Redis' protocol to `out`.
 void append_command(std::string& out, std::span<const std::string_view> arguments);
 
+/// A command's words in Redis' protocol, without its head: written once, word by word, to be sent as they are.
+class CommandWords {
+ public:
+  void reserve(std::size_t bytes) { bytes_.reserve(bytes); }
+  void add(std::string_view word);
+  void add(std::int64_t number);
+  void add(const CommandWords& more);
+
+  [[nodiscard]] std::size_t size() const { return size_; }
+  [[nodiscard]] std::string_view bytes() const { return bytes_; }
+
+ private:
+  std::size_t size_ = 0;
+  std::string bytes_;
+};
+
+/// Appends the command that consists of `first`, and then of `rest`.
+void append_command(std::string& out, std::span<const std::string_view> first, const CommandWords& rest);
+
 }  // namespace quota

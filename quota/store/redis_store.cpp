@@ -9,6 +9,13 @@ StoreError no_count() {
   return {StoreErrorKind::nonsense, Executed::possibly, "the script answered something else than expected: no count"};
 }
 
+/// The answers as the charges stood before they were put together by identity.
+Outcome in_order(const TakeQuestion& question, const Outcome& answer) {
+  auto outcome = answer;
+  for (std::size_t n = 0; n < answer.charges.size(); ++n) outcome.charges[question.index(n)] = answer.charges[n];
+  return outcome;
+}
+
 Timestamp monotonic() { return Timestamp{std::chrono::floor<Milliseconds>(std::chrono::steady_clock::now().time_since_epoch())}; }
 
 }  // namespace
@@ -52,16 +59,16 @@ Result<Outcome, StoreError> RedisStore::peek(std::span<const Charge> charges) { 
 
 Result<Outcome, StoreError> RedisStore::ask(std::span<const Charge> charges, std::string_view verb) {
   if (charges.empty()) return Outcome{now(), true, true, {}};
-  TakeQuestion question(context_.clock_argument(), verb);
-  for (const auto& group : by_identity(charges))
-    question.add_record(context_.record_key(*group.identity), charges, group.which, charges.size());
-  const auto reply = context_.topology().eval(scripts::take(), question.keys(), question.arguments(), context_.deadline());
+  TakeQuestion take(context_.clock_argument(), verb, charges.size());
+  for (const auto& group : by_identity(charges)) take.add_record(context_.record_key(*group.identity), charges, group.which, charges.size());
+  const auto question = take.question();
+  const auto reply = std::move(context_.topology().ask_each({&question, 1}, context_.deadline()).front());
   if (!reply) return reply.error();
-  auto answer = question.read(*reply);
-  if (!answer) return answer;
-  context_.guess(answer->now);
-  Outcome outcome{answer->now, answer->enforced_taken, answer->observed_taken, std::vector<Taken>(charges.size())};
-  for (std::size_t n = 0; n < charges.size(); ++n) outcome.charges[question.index(n)] = answer->charges[n];
+  auto outcome = take.read(*reply);
+  if (!outcome) return outcome;
+  context_.guess(outcome->now);
+  for (std::size_t n = 0; n < charges.size(); ++n)  // in most cases they are in their places
+    if (take.index(n) != n) return in_order(take, *outcome);
   return outcome;
 }
 
@@ -77,12 +84,12 @@ RedisStore::Answers RedisStore::commit(std::span<const Charge> charges, std::spa
 RedisStore::Answers RedisStore::ask_each(std::span<const Charge> charges, std::size_t first_refused, std::string_view verb) {
   std::vector<TakeQuestion> questions;
   for (const auto& group : by_identity(charges)) {
-    questions.emplace_back(context_.clock_argument(), verb);
+    questions.emplace_back(context_.clock_argument(), verb, group.which.size());
     questions.back().add_record(context_.record_key(*group.identity), charges, group.which, first_refused);
   }
-  std::vector<RedisTopology::Run> runs;
-  for (const auto& question : questions) runs.push_back({question.keys().front(), question.arguments()});
-  const auto replies = context_.topology().eval_each(scripts::take(), runs, context_.deadline());
+  std::vector<RedisQuestion> runs;
+  for (const auto& question : questions) runs.push_back(question.question());
+  const auto replies = context_.topology().ask_each(runs, context_.deadline());
   Answers answers(charges.size(), Taken{});
   for (std::size_t i = 0; i < questions.size(); ++i) {
     const auto outcome = replies[i] ? questions[i].read(*replies[i]) : replies[i].error();

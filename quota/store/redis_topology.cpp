@@ -72,36 +72,37 @@ RedisServers::Pool RedisTopology::make(const RedisServerName& server, RedisPool:
   return std::make_shared<RedisPool>(server, address_.login, resolver_, standing, std::move(options));
 }
 
-std::vector<RedisErrand::Answer> RedisTopology::run_errand(std::span<const RedisQuestion> questions, Deadline deadline, const ReplyLimits& limits) {
+std::vector<Result<RedisReply, StoreError>> RedisTopology::ask_each(std::span<const RedisQuestion> questions, Deadline deadline,
+                                                                    const ReplyLimits& limits) {
   using Redirections = RedisErrand::Redirections;
   const auto redirections = address_.topology == Topology::cluster ? Redirections::followed : Redirections::misplaced;
   return RedisErrand(servers_, redirections, look_soon_).run(questions, deadline, limits);
 }
 
 Result<RedisReply, StoreError> RedisTopology::ask(std::string_view key, const Command& words, Deadline deadline, const ReplyLimits& limits) {
-  const RedisQuestion question{key, words};
-  return std::move(run_errand({&question, 1}, deadline, limits).front());
+  RedisQuestion question{key, {}};
+  for (const auto word : words) question.words.add(word);
+  return std::move(ask_each({&question, 1}, deadline, limits).front());
 }
 
 Result<RedisReply, StoreError> RedisTopology::eval(const RedisScript& script, std::span<const std::string_view> keys,
                                                    std::span<const std::string_view> arguments, Deadline deadline) {
-  const auto count = std::to_string(keys.size());
   RedisQuestion question{keys.front(), {}, &script};
-  question.words.reserve(3 + keys.size() + arguments.size());
-  for (const auto word : {std::string_view("EVALSHA"), std::string_view(script.sha()), std::string_view(count)}) question.words.push_back(word);
-  question.words.insert(question.words.end(), keys.begin(), keys.end());
-  question.words.insert(question.words.end(), arguments.begin(), arguments.end());
-  return std::move(run_errand({&question, 1}, deadline, {}).front());
+  question.words.add(static_cast<std::int64_t>(keys.size()));
+  for (const auto word : keys) question.words.add(word);
+  for (const auto word : arguments) question.words.add(word);
+  return std::move(ask_each({&question, 1}, deadline).front());
 }
 
 std::vector<Result<RedisReply, StoreError>> RedisTopology::eval_each(const RedisScript& script, std::span<const Run> runs, Deadline deadline) {
   std::vector<RedisQuestion> questions;
   for (const auto& run : runs) {
-    questions.push_back({run.key, {"EVALSHA", script.sha(), "1", run.key}, &script});
-    auto& words = questions.back().words;
-    words.insert(words.end(), run.arguments.begin(), run.arguments.end());
+    auto& words = questions.emplace_back(RedisQuestion{run.key, {}, &script}).words;
+    words.add(1);
+    words.add(run.key);
+    for (const auto word : run.arguments) words.add(word);
   }
-  return run_errand(questions, deadline, {});
+  return ask_each(questions, deadline);
 }
 
 std::optional<RedisTopology::Way> RedisTopology::redirected(const ServerError& error, const Place& said_by) {

@@ -56,6 +56,10 @@ class RedisTopology {
   [[nodiscard]] Result<RedisReply, StoreError> ask(std::string_view key, const Command& words, Deadline deadline,
                                                    const ReplyLimits& limits = {});
 
+  /// Each question to the server that holds its key, all of them in one round trip, each answered for itself.
+  [[nodiscard]] std::vector<Result<RedisReply, StoreError>> ask_each(std::span<const RedisQuestion> questions, Deadline deadline,
+                                                                     const ReplyLimits& limits = {});
+
   /// Requires: is_one_question(keys), at least one key.
   [[nodiscard]] Result<RedisReply, StoreError> eval(const RedisScript& script, std::span<const std::string_view> keys,
                                                     std::span<const std::string_view> arguments, Deadline deadline);
@@ -105,7 +109,6 @@ class RedisTopology {
   };
 
   [[nodiscard]] Pool make(const RedisServerName& server, RedisPool::Standing standing);
-  [[nodiscard]] std::vector<RedisErrand::Answer> run_errand(std::span<const RedisQuestion> questions, Deadline deadline, const ReplyLimits& limits);
   void run();
   void wake();
   [[nodiscard]] bool rest();

@@ -11,7 +11,7 @@ TEST_CASE("an answer whose numbers make no sense is no answer") {
   using namespace std::chrono_literals;
   const Charge charges[] = {charge(user("alice"), messages(10, 1h, 10), 1)};
   const std::size_t which[] = {0};
-  TakeQuestion question("", "take");
+  TakeQuestion question("", "take", 1);
   question.add_record("record", charges, which, 1);
   struct Row {
     std::string why, reply, want;
