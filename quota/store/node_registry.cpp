@@ -4,7 +4,7 @@
 #include <fstream>
 
 #include "quota/store/durable_file.hpp"
-#include "quota/store/tab_text.hpp"
+#include "quota/tab_text.hpp"
 #include "quota/text.hpp"
 #include "quota/time_text.hpp"
 
@@ -188,14 +188,16 @@ void NodeRegistry::raise(const std::vector<NodeAlarm>& alarms) {
   }
 }
 
+/// Kept before it is told: who was told and kills the daemon finds it again.
 void NodeRegistry::set_count(std::int64_t nodes) {
   nodes = std::max<std::int64_t>(nodes, 1);
+  if (count() == nodes) return;
+  if (options_.count_file) keep_count(*options_.count_file, nodes);
   {
     const std::lock_guard lock(mutex_);
-    if (std::exchange(count_, nodes) == nodes) return;
+    count_ = nodes;
   }
   if (options_.on_count) options_.on_count(nodes);
-  if (options_.count_file) keep_count(*options_.count_file, nodes);
 }
 
 /// So that nobody takes a daemon that was stopped for one that has fallen silent.
