@@ -20,6 +20,7 @@
 #include "milter/fingerprint.hpp"
 #include "milter/log.hpp"
 #include "milter/log_line.hpp"
+#include "milter/record_book.hpp"
 #include "milter/refusal_watch.hpp"
 #include "milter/server.hpp"
 #include "milter/signals.hpp"
@@ -44,12 +45,13 @@ std::string host_name() {
 /// Everything that runs, in the order in which it is built and, backwards, taken down.
 class Daemon {
  public:
-  Daemon(std::shared_ptr<const Config> config, std::unique_ptr<StoreSetup> setup)
+  Daemon(std::shared_ptr<const Config> config, std::unique_ptr<StoreSetup> setup, std::unique_ptr<RecordBook> book)
       : config_(std::move(config)),
         setup_(std::move(setup)),
+        book_(std::move(book)),
         keeper_(setup_->ledger(), keeper_options()),
         blocker_(setup_->ledger(), keeper_, blocker_options()),
-        backstage_(setup_->ledger(), blocker_, counters_, host_),
+        backstage_(setup_->ledger(), blocker_, counters_, host_, 1s, [this](quota::Happening happening) { book_->add(std::move(happening)); }),
         handles_(setup_->ledger(), host_, quota::random_id, [this](quota::Event event) { backstage_.happened(std::move(event), ""); }),
         nodes_(setup_->ledger(), node_options()),
         desk_(desk_tools()),
@@ -77,6 +79,7 @@ class Daemon {
   Current<Config> config_;
   std::atomic<quota::Timestamp> config_loaded_at_{std::chrono::floor<quota::Milliseconds>(std::chrono::system_clock::now())};
   std::unique_ptr<StoreSetup> setup_;
+  std::unique_ptr<RecordBook> book_;
   Counters counters_;
   RefusalMemory refusals_;
   ScriptRoster scripts_;
@@ -156,6 +159,7 @@ quota::NodeRegistryOptions Daemon::node_options() {
 
 DeskTools Daemon::desk_tools() {
   return {*setup_,
+          *book_,
           keeper_,
           handles_,
           counters_,
@@ -244,6 +248,7 @@ int Daemon::serve_until_stopped() {
   accounts_.stop();
   refusal_watch_.stop();
   backstage_.stop();
+  book_->stop();
   blocker_.stop();
   keeper_.stop();
   nodes_.stop();
@@ -316,7 +321,9 @@ int run(const Options& options) {
   set_up_log(config->log);
   auto setup = StoreSetup::open(*config);
   if (!setup) return give_up(setup.error());
-  Daemon daemon(std::move(config), std::move(*setup));
+  auto book = RecordBook::open(*config, **setup);
+  if (!book) return give_up(book.error());
+  Daemon daemon(std::move(config), std::move(*setup), std::move(*book));
   if (const auto opened = daemon.open(); !opened) return give_up(opened.error());
   return daemon.serve_until_stopped();
 }

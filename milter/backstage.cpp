@@ -7,11 +7,13 @@ constexpr auto once_lasts = std::chrono::hours{1};
 
 }  // namespace
 
-Backstage::Backstage(quota::Ledger& ledger, quota::Blocker& blocker, Counters& counters, std::string host, quota::Milliseconds retry_after)
+Backstage::Backstage(quota::Ledger& ledger, quota::Blocker& blocker, Counters& counters, std::string host,
+                     quota::Milliseconds retry_after, std::function<void(quota::Happening)> record)
     : ledger_(ledger),
       blocker_(blocker),
       counters_(counters),
       retry_after_(retry_after),
+      record_(std::move(record)),
       events_(ledger, std::move(host)),
       thread_([this] { run(); }) {}
 

@@ -228,7 +228,7 @@ sfsistat on_negotiate(SMFICTX* context, unsigned long offered_actions, unsigned 
   const auto live = services->tables();
   Negotiated wanted;
   wanted.body = policy.needs_bytes() || live->needs_bytes();
-  wanted.headers = policy.needs_php_header() || live->needs_php_header() || wanted.body;
+  wanted.headers = policy.needs_php_header() || live->needs_php_header() || config->record.needs_headers() || wanted.body;
   wanted.rcpt_is_answered = !policy.parts().exempt.recipients.empty();
   unsigned long unwanted = SMFIP_NOUNKNOWN;
   // libmilter ignores, without an answer, an end of message that follows neither a header nor the end of headers: a message

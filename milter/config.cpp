@@ -47,6 +47,7 @@ void read_all(Section& root, Config& config) {
   read_section(root, "hold", [&](Section& one) { read_hold(one, config.hold); });
   read_section(root, "admin", [&](Section& one) { read_admin(one, config.admin); });
   read_section(root, "log", [&](Section& one) { read_log(one, config.log); });
+  read_section(root, "record", [&](Section& one) { read_record(one, config.record); });
   read_section(root, "notify", [&](Section& one) { read_notify(one, config.notify); });
   parts.quotas = read_quotas(root, parts.identity.spelling());
   parts.mode = config.mode;
@@ -130,6 +131,13 @@ std::vector<std::string> needs_restart(const Config& running, const Config& fres
   compare("store.on_failure", running.store.on_failure, fresh.store.on_failure);
   compare("store.nodes", running.store.nodes, fresh.store.nodes);
   compare("store.state_dir", running.store.state_dir, fresh.store.state_dir);
+  compare("record.url", running.record.url, fresh.record.url);
+  compare("record.hours_for", running.record.bounds.hours_for, fresh.record.bounds.hours_for);
+  compare("record.minutes_for", running.record.bounds.fives_for, fresh.record.bounds.fives_for);
+  compare("record.messages_for", running.record.bounds.messages_for, fresh.record.bounds.messages_for);
+  compare("record.messages", running.record.bounds.messages, fresh.record.bounds.messages);
+  compare("record.networks", running.record.bounds.networks, fresh.record.bounds.networks);
+  compare("record.write_every", running.record.write_every, fresh.record.write_every);
   compare("admin.listen", running.admin.listen, fresh.admin.listen);
   compare("admin.socket_mode", running.admin.socket_mode, fresh.admin.socket_mode);
   compare("admin.socket_group", running.admin.socket_group, fresh.admin.socket_group);

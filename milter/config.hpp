@@ -17,6 +17,7 @@
 
 #include "milter/config_problem.hpp"
 #include "milter/file_state.hpp"
+#include "quota/history.hpp"
 #include "quota/policy.hpp"
 #include "quota/result.hpp"
 #include "quota/store/tls_context.hpp"
@@ -77,6 +78,21 @@ struct NotifySettings {
   bool operator==(const NotifySettings&) const = default;
 };
 
+/// What is kept of who sent what, for people. Nothing is judged by it.
+struct RecordSettings {
+  std::string url = "store";  ///< `store`, `off`, or a Redis of its own
+  std::vector<quota::Kind> per{quota::Kind::user, quota::Kind::user_domain, quota::Kind::script, quota::Kind::uid, quota::Kind::client, quota::Kind::account};
+  quota::HistoryBounds bounds{};
+  quota::Milliseconds write_every = std::chrono::seconds{5};
+  bool subject = true;
+  std::vector<std::string> evidence_headers{};  ///< lower case
+  std::size_t recipients = 3;  ///< addresses kept of one message
+  bool operator==(const RecordSettings&) const = default;
+
+  [[nodiscard]] bool is_on() const { return url != "off"; }
+  [[nodiscard]] bool needs_headers() const { return is_on() && bounds.messages > 0 && (subject || !evidence_headers.empty()); }
+};
+
 /// `identity.recipient_delimiter`.
 inline constexpr std::string_view default_recipient_delimiter = "+";
 
@@ -91,6 +107,7 @@ struct Config {
   HoldSettings hold{};
   AdminSettings admin{};
   LogSettings log{};
+  RecordSettings record{};
   NotifySettings notify{};
   std::shared_ptr<const quota::Policy> policy{};  ///< never null in a Config that was parsed
 };

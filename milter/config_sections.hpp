@@ -13,6 +13,7 @@ void read_exempt(Section& section, quota::Exemptions& into, const quota::Spellin
 void read_hold(Section& section, HoldSettings& into);
 void read_admin(Section& section, AdminSettings& into);
 void read_log(Section& section, LogSettings& into);
+void read_record(Section& section, RecordSettings& into);
 void read_notify(Section& section, NotifySettings& into);
 
 /// Reads `key` where it is there and `complaint` finds nothing wrong with it.

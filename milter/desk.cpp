@@ -9,6 +9,8 @@
 #include "milter/api_json.hpp"
 #include "milter/config_report.hpp"
 #include "milter/fingerprint.hpp"
+#include "milter/history_json.hpp"
+#include "quota/text.hpp"
 #include "quota/time_text.hpp"
 
 namespace milter {
@@ -20,6 +22,9 @@ using quota::Cause;
 using namespace std::chrono_literals;
 
 constexpr auto obeyed_soon = 300ms;
+constexpr std::size_t messages_shown = 20;
+constexpr std::size_t most_ranked = 1000;
+constexpr auto longest_since = std::chrono::days{366};
 
 template <class T>
 using OrProblem = quota::Result<T, admin::Problem>;
@@ -33,13 +38,13 @@ admin::Problem store_problem(const std::string& what) {
 admin::Problem refusal(const std::string& what, const char* hint) { return {admin::Problem::Kind::refused, what, hint, {}}; }
 
 admin::Problem handle_problem(const quota::HandleError& error) {
-  using Kind = quota::HandleError::Kind;
+  using Why = quota::HandleError::Kind;
   switch (error.kind) {
-    case Kind::store: return store_problem(error.text);
-    case Kind::not_understood: return bad_request(error.text);
-    case Kind::busy: break;
-    case Kind::holds_mode: return refusal(error.text, "to take the mode away first: sendquota mode config");
-    case Kind::holds_limit: return refusal(error.text, "to take the limit away first: sendquota limit '*' '*' remove");
+    case Why::store: return store_problem(error.text);
+    case Why::not_understood: return bad_request(error.text);
+    case Why::busy: break;
+    case Why::holds_mode: return refusal(error.text, "to take the mode away first: sendquota mode config");
+    case Why::holds_limit: return refusal(error.text, "to take the limit away first: sendquota limit '*' '*' remove");
   }
   return refusal(error.text, "somebody else is changing the same entry; try again");
 }
@@ -49,6 +54,35 @@ OrProblem<std::optional<quota::Milliseconds>> duration_of(const std::optional<st
   const auto duration = quota::parse_duration(*typed);
   if (!duration) return bad_request(duration.error());
   return std::optional{*duration};
+}
+
+admin::Problem nothing_recorded() { return refusal("nothing is recorded: record.url is \"off\"", "write record.url = \"store\" into the configuration, and restart the daemon"); }
+
+admin::Problem record_problem(const std::string& what) {
+  return {admin::Problem::Kind::unavailable, "the record has no answer: " + what, "mail goes on; try again when it answers", {}};
+}
+
+OrProblem<quota::TopQuestion> top_question(const admin::TopQuestion& typed, quota::Timestamp now) {
+  quota::TopQuestion question;
+  if (!typed.by.empty()) {
+    const auto measure = quota::measure_called(typed.by);
+    if (!measure) return bad_request("'" + typed.by + "' is nothing to rank by; write messages, recipients, refused or networks");
+    question.measure = *measure;
+  }
+  if (!typed.per.empty()) {
+    const auto kind = quota::kind_called(typed.per);
+    if (!kind || *kind == quota::Kind::everyone) return bad_request("'" + typed.per + "' is no kind of sender; write user, script, uid, client or another one of record.per");
+    question.kind = *kind;
+  }
+  const auto since = quota::parse_duration(typed.since.empty() ? "1h" : typed.since);
+  if (!since) return bad_request(since.error());
+  if (*since > longest_since) return bad_request("'" + typed.since + "' is longer than anything is kept; write at most 366d");
+  const auto count = typed.count.empty() ? std::optional<std::size_t>(question.count) : quota::parse_number<std::size_t>(typed.count);
+  if (!count || *count < 1 || *count > most_ranked) return bad_request("'" + typed.count + "' is no number of senders; write 1 to 1000");
+  question.count = *count;
+  question.last_hour = quota::five_of(now) / quota::fives_of_hour;
+  question.first_hour = quota::five_of(now - *since) / quota::fives_of_hour;
+  return question;
 }
 
 bool shows(const quota::Tables& tables, const quota::OverrideKey& key, const quota::Override& entry) {
@@ -92,8 +126,9 @@ json::object signals_json(const Counters& counters) {
           {"open_connections", counters.open_connections.load(std::memory_order_relaxed)}};
 }
 
-json::array warnings_json(const Config& config, const Counters& counters, const StoreSetup::Health& health) {
+json::array warnings_json(const Config& config, const Counters& counters, const StoreSetup::Health& health, const RecordBook::Health& record) {
   json::array warnings;
+  if (!record.error.empty()) warnings.emplace_back(about_record(record.error));
   if (!health.tables_error.empty() && !health.bad_since)
     warnings.emplace_back("the live tables cannot be read, what is known of them holds: " + health.tables_error);
   for (const auto& [what, error] : health.not_kept) warnings.emplace_back(about_state(what, error));
@@ -105,6 +140,10 @@ json::array warnings_json(const Config& config, const Counters& counters, const 
   if (read(counters.by_cause[static_cast<std::size_t>(Cause::uncovered)]) > 0)
     warnings.emplace_back("some outgoing mail is covered by no quota; see 'uncovered'");
   return warnings;
+}
+
+json::object record_json(const RecordBook::Health& health) {
+  return {{"on", health.is_on}, {"error", text_json(health.error)}, {"dropped", health.dropped}};
 }
 
 json::object store_json(const StoreSetup::Health& health) {
@@ -178,10 +217,11 @@ Desk::Answer Desk::status() {
                       {"store", store_json(health)},
                       {"nodes", summary_of_nodes()},
                       {"mail", mail_json(tools_.counters)},
+                      {"record", record_json(tools_.book.health())},
                       {"signals", signals_json(tools_.counters)},
                       {"blocked", tables->count_blocks(at)},
                       {"live_limits", tables->count_overrides(at)},
-                      {"warnings", warnings_json(*config, tools_.counters, health)}};
+                      {"warnings", warnings_json(*config, tools_.counters, health, tools_.book.health())}};
 }
 
 Desk::Answer Desk::show(const std::string& typed) {
@@ -191,7 +231,29 @@ Desk::Answer Desk::show(const std::string& typed) {
   if (!record) return store_problem(record.error().text);
   const auto config = tools_.config();
   const auto tables = tools_.keeper.tables();
-  return identity_json(*identity, {*config->policy, *tables, *record, config->hold.max, now()});
+  auto shown = identity_json(*identity, {*config->policy, *tables, *record, config->hold.max, now()});
+  const auto kept = tools_.book.read(*identity);
+  shown["history"] = kept && *kept ? json::value(history_json(**kept, messages_shown, now())) : json::value(nullptr);
+  shown["history_error"] = text_json(kept && !*kept ? kept->error().text : "");
+  return shown;
+}
+
+Desk::Answer Desk::history(const std::string& typed) {
+  const auto identity = identity_of(typed);
+  if (!identity) return identity.error();
+  const auto kept = tools_.book.read(*identity);
+  if (!kept) return nothing_recorded();
+  if (!*kept) return record_problem(kept->error().text);
+  return whole_history_json(*identity, **kept, now());
+}
+
+Desk::Answer Desk::top(const admin::TopQuestion& typed) {
+  const auto question = top_question(typed, now());
+  if (!question) return question.error();
+  const auto kept = tools_.book.top(*question);
+  if (!kept) return nothing_recorded();
+  if (!*kept) return record_problem(kept->error().text);
+  return top_json(*question, **kept);
 }
 
 Desk::Answer Desk::blocked() {

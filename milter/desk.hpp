@@ -4,6 +4,7 @@
 #include "milter/admin/operations.hpp"
 #include "milter/config.hpp"
 #include "milter/counters.hpp"
+#include "milter/record_book.hpp"
 #include "milter/store_setup.hpp"
 #include "quota/store/handles.hpp"
 #include "quota/store/keeper.hpp"
@@ -17,6 +18,7 @@ using Reloaded = quota::Result<std::shared_ptr<const Config>, std::vector<std::s
 /// What the desk works with; all outlives it.
 struct DeskTools {
   StoreSetup& setup;
+  RecordBook& book;
   quota::Keeper& keeper;
   quota::Handles& handles;
   const Counters& counters;
@@ -36,6 +38,8 @@ class Desk final : public admin::Operations {
 
   [[nodiscard]] Answer status() override;
   [[nodiscard]] Answer show(const std::string& identity) override;
+  [[nodiscard]] Answer history(const std::string& identity) override;
+  [[nodiscard]] Answer top(const admin::TopQuestion& question) override;
   [[nodiscard]] Answer blocked() override;
   [[nodiscard]] Answer limits() override;
   [[nodiscard]] Answer nodes() override;

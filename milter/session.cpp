@@ -22,6 +22,12 @@ constexpr std::string_view php_header_name = "x-php-originating-script";
 /// Stored facts are bounded: whoever reaches the MTA chooses their lengths.
 constexpr std::size_t longest_fact = 4096;
 constexpr std::size_t most_recipients_kept = 100'000;
+constexpr std::string_view subject_name = "subject";
+constexpr std::size_t longest_evidence = 1000;
+
+std::string_view without_brackets(std::string_view address) {
+  return address.size() >= 2 && address.front() == '<' && address.back() == '>' ? address.substr(1, address.size() - 2) : address;
+}
 
 void count(Counters::Counter& counter) { counter.fetch_add(1, std::memory_order_relaxed); }
 
@@ -63,6 +69,8 @@ struct Session::Mail {
   quota::Envelope envelope;
   quota::Message message{};                  ///< as the policy sees it; see Session::judged_message()
   std::int64_t seen_bytes = 0;
+  std::string subject{};  ///< raw; for the record, as are these
+  std::vector<std::pair<std::string, std::string>> evidence{};
   std::optional<Verdict> refused_at_rcpt{};  ///< certain already; exempt recipients may still pass
   bool is_logged = false;                    ///< that refusal, once
   std::optional<Asked> hold{};
@@ -202,12 +210,26 @@ Answer Session::recipient(std::string_view address) {
 void Session::header(std::string_view name, std::string_view value) {
   if (!mail_) return;
   mail_->seen_bytes += static_cast<std::int64_t>(name.size() + value.size() + 4);
+  keep_header(name, value);
   if (name.size() != php_header_name.size() || quota::lower(name) != php_header_name) return;
   auto& envelope = mail_->envelope;
   if (envelope.php_script)
     ++envelope.php_script_repeats;
   else
     envelope.php_script = std::string(value.substr(0, longest_fact));
+}
+
+/// What the record shows of a message: the first of each.
+void Session::keep_header(std::string_view name, std::string_view value) {
+  const auto& settings = mail_->config->record;
+  if (!settings.needs_headers()) return;
+  if (settings.subject && mail_->subject.empty() && name.size() == subject_name.size() && quota::lower(name) == subject_name)
+    mail_->subject = value.substr(0, longest_evidence);
+  for (const auto& wanted : settings.evidence_headers) {
+    if (wanted.size() != name.size() || wanted != quota::lower(name)) continue;
+    auto& kept = mail_->evidence;
+    if (std::none_of(kept.begin(), kept.end(), [&](const auto& one) { return one.first == wanted; })) kept.emplace_back(wanted, value.substr(0, longest_evidence));
+  }
 }
 
 void Session::body(std::size_t bytes) {
@@ -356,6 +378,33 @@ void Session::log(const Verdict& verdict, const Answer& answer, std::string_view
   facts.now = now;
   const auto line = log_line(facts, mail_->envelope, verdict);
   spdlog::default_logger_raw()->log(spdlog::level::info, spdlog::string_view_t(line));
+  record(verdict, queue_id, now);
+}
+
+void Session::record(const Verdict& verdict, std::string_view queue_id, quota::Timestamp now) {
+  const auto& settings = mail_->config->record;
+  if (!settings.is_on()) return;
+  const auto& envelope = mail_->envelope;
+  quota::Happening happening;
+  for (const auto& identity : mail_->message.sender.identities)
+    if (std::find(settings.per.begin(), settings.per.end(), identity.kind) != settings.per.end()) happening.identities.push_back(identity);
+  if (happening.identities.empty()) return;
+  auto& message = happening.message;
+  message.at = now;
+  message.action = verdict.action;
+  message.cause = verdict.cause;
+  if (verdict.decider) message.quota = verdict.decider->quota;
+  message.queue_id = queue_id;
+  message.host = envelope.client.host;
+  if (mail_->message.sender.address) message.client = mail_->message.sender.address->text();
+  message.mail_from = without_brackets(envelope.mail_from);
+  if (const auto* script = mail_->message.sender.find(quota::Kind::script)) message.script = script->value;
+  message.recipients = static_cast<std::int64_t>(envelope.recipients.size());
+  for (std::size_t i = 0; i < std::min(settings.recipients, envelope.recipients.size()); ++i)
+    message.first_recipients.emplace_back(without_brackets(envelope.recipients[i]));
+  message.subject = std::move(mail_->subject);
+  message.headers = std::move(mail_->evidence);
+  services_.aftermath.judged(std::move(happening));
 }
 
 }  // namespace milter

@@ -18,6 +18,7 @@
 #include "milter/reply.hpp"
 #include "milter/script_roster.hpp"
 #include "quota/check.hpp"
+#include "quota/store/chronicler.hpp"
 
 namespace milter {
 
@@ -39,6 +40,8 @@ class Aftermath {
   Aftermath& operator=(const Aftermath&) = delete;
   virtual ~Aftermath() = default;
   virtual void block_due(const quota::BlockDue& due) = 0;
+  /// A message was judged: for the record.
+  virtual void judged(quota::Happening happening) = 0;
   virtual void refused(const quota::Identity& identity, const std::string& quota, quota::Milliseconds window) = 0;
   /// `once_as`: log it once in the cluster under this name, for an hour; empty: always.
   virtual void happened(quota::Event event, std::string once_as) = 0;
@@ -113,6 +116,8 @@ class Session {
   void note_sender();
   void count_signals();
   void follow_up(const quota::Verdict& verdict);
+  void keep_header(std::string_view name, std::string_view value);
+  void record(const quota::Verdict& verdict, std::string_view queue_id, quota::Timestamp now);
   void log(const quota::Verdict& verdict, const Answer& answer, std::string_view stage, std::string_view queue_id, quota::Timestamp now);
 
   Services& services_;

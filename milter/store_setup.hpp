@@ -76,6 +76,10 @@ class StoreSetup {
   /// Where what must outlive the daemon is kept; null for `memory:`, which keeps it by itself.
   [[nodiscard]] const std::shared_ptr<quota::StateFolder>& state_folder() const { return state_folder_; }
 
+  /// Null where the store is no Redis.
+  [[nodiscard]] quota::RedisContext* redis() { return context_.get(); }
+  [[nodiscard]] const quota::Clock& clock() const { return clock_; }
+
   /// Keeps what must survive the process. What is judged after it is not kept; the store goes on to serve.
   void save();
 

@@ -16,10 +16,17 @@ std::optional<Action> action_called(std::string_view text) {
   return std::nullopt;
 }
 
-std::string_view name(Cause cause) {
-  constexpr std::array<std::string_view, 9> names{"inbound", "exempt",          "uncovered", "within", "over",
-                                                  "too_big", "nothing_allowed", "blocked",   "outage"};
-  return names[static_cast<std::size_t>(cause)];
+namespace {
+constexpr std::array<std::string_view, 9> cause_names{"inbound", "exempt",          "uncovered", "within", "over",
+                                                      "too_big", "nothing_allowed", "blocked",   "outage"};
+}
+
+std::string_view name(Cause cause) { return cause_names[static_cast<std::size_t>(cause)]; }
+
+std::optional<Cause> cause_called(std::string_view text) {
+  const auto found = std::find(cause_names.begin(), cause_names.end(), text);
+  if (found == cause_names.end()) return std::nullopt;
+  return static_cast<Cause>(found - cause_names.begin());
 }
 
 std::string_view name(When when) {

@@ -29,6 +29,7 @@ enum class Cause : std::uint8_t {
   outage,           ///< the store had no answer
 };
 [[nodiscard]] std::string_view name(Cause cause);
+[[nodiscard]] std::optional<Cause> cause_called(std::string_view name);
 
 /// One quota (or block) that a message failed, as facts for the reply and the log.
 struct Failure {

@@ -9,6 +9,8 @@
 // clang-format off
 //   GET    /v1/status                            → Status
 //   GET    /v1/identities/{id}                   → Identity; one that never sent is full, not unknown
+//   GET    /v1/identities/{id}/history           → WholeHistory
+//   GET    /v1/top?by=&per=&since=&count=        → Top: by messages|recipients|refused|networks, per a kind, since a duration ago
 //   GET    /v1/blocked                           → {"blocked": [Block…]}
 //   GET    /v1/limits                            → {"limits": [LiveLimit…]}: the table of overrides
 //   GET    /v1/nodes                             → Nodes: the daemons that share the store
@@ -32,6 +34,7 @@
 //                      "last_outage": {"from": time, "to": time, "error"}|null},
 //            "nodes": {"alive": n, "counted": n, "shared_by": n, "setting": "auto"|n, "differ": bool}: as of the last heartbeat,
 //            "mail": {"accepted", "tempfailed", "rejected", "held", "discarded", "observed", "inbound", "uncovered"}: since the start,
+//            "record": {"on": bool, "error": text|null (it cannot be written, and has gaps), "dropped": messages that are in no history},
 //            "signals": Signals, "blocked": n, "live_limits": n, "warnings": [text…]}
 // Signals   what happened since the start that somebody should look into, or explains other numbers:
 //           {"refused_early": at MAIL or RCPT, before the message was there,
@@ -49,7 +52,19 @@
 //            "quotas": [{"quota", "mode": as configured, "effective": as applied}…]}
 // Identity  {"identity", "account": text|null, "exempt": text|null, "blocked": Block|null, "limits": [Limit…],
 //            "refusals": [{"quota", "count", "of", "window": "10m", "since": time}…],
-//            "ladder": {"step", "forget_at": time}|null, "held": [{"host", "count", "max"}…]}
+//            "ladder": {"step", "forget_at": time}|null, "held": [{"host", "count", "max"}…],
+//            "history": History|null (nothing is recorded, or history_error), "history_error": text|null}
+// History   {"first": time|null (when it was first seen), "last_hours": [Tally… 24 hours, the oldest first],
+//            "networks": [{"network", "last": time, "messages": n}… the newest first], "scripts": [text…],
+//            "messages": [Message… the newest first, 20 at most]}
+// WholeHistory  a History with all messages, and {"identity", "hours": [Tally…], "five_minutes": [Tally…]}: those with mail
+// Tally     {"at": time (when it began), "sent": n, "refused": n, "held": n, "recipients_sent": n, "recipients_refused": n,
+//            "recipients_held": n}
+// Message   {"at": time, "verdict": "accept|tempfail|reject|quarantine", "cause", "quota": text|null, "queue_id": text|null, "host",
+//            "client": address|null, "from", "script": text|null, "recipients": n, "first_recipients": [text…], "subject",
+//            "headers": {name: text…}}; what senders typed is as they typed it
+// Top       {"by", "per", "since": time (of whole hours), "top": [{"identity", "amount": n}…]}; who was never among the first 100 of
+//           an hour may be missing
 // Block     {"identity", "id", "since": time|null, "until": time|null (until released), "action": "tempfail|reject|quarantine",
 //            "by_hand": bool, "by": text|null (who ordered it through the command), "quota": text|null, "step": n|null,
 //            "reason": text, "error": text|null (what stands in the table; cannot be understood, and blocks until released)}

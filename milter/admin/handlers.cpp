@@ -81,10 +81,25 @@ Route look(std::string pattern, Look ask) {
           with_fields({}, [ask](const Request&, const Parameters& at, const Fields&) { return answer(ask(at)); })};
 }
 
+Response top(Operations& to, const Request& request) {
+  static const Names known{"by", "per", "since", "count"};
+  for (const auto& [name, value] : request.query) {
+    if (std::ranges::find(known, std::string_view(name)) == known.end()) return bad_request("unknown parameter \"" + name + "\"", "known here: " + joined(known));
+    if (value.size() > max_reason_bytes || has_control_character(value)) return bad_request("the parameter \"" + name + "\" cannot be read", "");
+  }
+  const auto value = [&](const char* name) {
+    const auto found = request.query.find(name);
+    return found == request.query.end() ? std::string() : found->second;
+  };
+  return answer(to.top({value("by"), value("per"), value("since"), value("count")}));
+}
+
 std::vector<Route> look_routes(Operations& to) {
   return {
       look("/v1/status", [&to](const Parameters&) { return to.status(); }),
       look("/v1/identities/{id}", [&to](const Parameters& at) { return to.show(at.at("id")); }),
+      look("/v1/identities/{id}/history", [&to](const Parameters& at) { return to.history(at.at("id")); }),
+      {"GET", "/v1/top", with_fields({}, [&to](const Request& request, const Parameters&, const Fields&) { return top(to, request); })},
       look("/v1/blocked", [&to](const Parameters&) { return to.blocked(); }),
       look("/v1/limits", [&to](const Parameters&) { return to.limits(); }),
       look("/v1/nodes", [&to](const Parameters&) { return to.nodes(); }),

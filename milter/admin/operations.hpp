@@ -49,6 +49,14 @@ struct RemoveLimitOrder {
   Caller by;
 };
 
+/// As typed; empty: the default.
+struct TopQuestion {
+  std::string by;     // messages (default), recipients, refused, networks
+  std::string per;    // a kind; user
+  std::string since;  // a duration; 1h
+  std::string count;  // 20
+};
+
 class Operations {
  public:
   using Answer = quota::Result<boost::json::object, Problem>;
@@ -60,6 +68,8 @@ class Operations {
 
   [[nodiscard]] virtual Answer status() = 0;
   [[nodiscard]] virtual Answer show(const std::string& identity) = 0;
+  [[nodiscard]] virtual Answer history(const std::string& identity) = 0;
+  [[nodiscard]] virtual Answer top(const TopQuestion& question) = 0;
   [[nodiscard]] virtual Answer blocked() = 0;
   [[nodiscard]] virtual Answer limits() = 0;
   [[nodiscard]] virtual Answer nodes() = 0;

@@ -1,4 +1,4 @@
-// status, show, blocked, limits, nodes: commands that change nothing.
+// status, show, top, blocked, limits, nodes: commands that change nothing.
 #include <CLI/CLI.hpp>
 #include <memory>
 
@@ -29,6 +29,24 @@ ExitCode show(Session& session, const std::string& typed) {
   return ask(session, {"GET", "/v1/identities/" + admin::percent_encode(*identity)}, render_identity);
 }
 
+void add_top(CLI::App& app, Session& session) {
+  struct Typed {
+    std::string by = "messages", per = "user", since = "1h", count = "20";
+  };
+  const auto typed = std::make_shared<Typed>();
+  auto* command = app.add_subcommand("top", "Who sends the most, of whole hours");
+  command->add_option("--by", typed->by, "messages, recipients, refused or networks")->capture_default_str()->check(not_empty());
+  command->add_option("--per", typed->per, "user, script, uid, client, … (record.per)")->capture_default_str()->check(not_empty());
+  command->add_option("--since", typed->since, "how long ago, as in 30m or 7d")->capture_default_str()->check(not_empty());
+  command->add_option("--count", typed->count, "how many, 1 to 1000")->capture_default_str()->check(not_empty());
+  command->callback([&session, typed] {
+    using admin::percent_encode;
+    session.exit = ask(session, {"GET", "/v1/top?by=" + percent_encode(typed->by) + "&per=" + percent_encode(typed->per) + "&since=" +
+                                            percent_encode(typed->since) + "&count=" + percent_encode(typed->count)},
+                       render_top);
+  });
+}
+
 }  // namespace
 
 void add_look_commands(CLI::App& app, Session& session) {
@@ -36,7 +54,8 @@ void add_look_commands(CLI::App& app, Session& session) {
     auto* command = app.add_subcommand(look.name, look.description);
     command->callback([&session, &look] { session.exit = ask(session, {"GET", look.target}, look.render); });
   }
-  auto* command = app.add_subcommand("show", "One sender: limits and their use, the block");
+  add_top(app, session);
+  auto* command = app.add_subcommand("show", "One sender: limits and their use, the block, what it sent");
   const auto typed = std::make_shared<std::string>();
   command->add_option("ID", *typed, "kind:value, or an address, which means user:")->required();
   command->callback([&session, typed] { session.exit = show(session, *typed); });

@@ -13,6 +13,7 @@ using Render = std::string (*)(const boost::json::object& answer, const View& vi
 [[nodiscard]] std::string render_status(const boost::json::object& status, const View& view);
 [[nodiscard]] std::string render_mode(const boost::json::object& mode, const View& view);
 [[nodiscard]] std::string render_identity(const boost::json::object& identity, const View& view);
+[[nodiscard]] std::string render_top(const boost::json::object& answer, const View& view);
 [[nodiscard]] std::string render_blocked(const boost::json::object& answer, const View& view);
 [[nodiscard]] std::string render_limits(const boost::json::object& answer, const View& view);
 [[nodiscard]] std::string render_nodes(const boost::json::object& answer, const View& view);
@@ -27,6 +28,9 @@ using Render = std::string (*)(const boost::json::object& answer, const View& vi
 
 /// The mode in one line: `enforce`, `observe live since 14:00 (32m ago) by alice`.
 [[nodiscard]] std::string mode_line(const boost::json::object& mode, const View& view);
+
+/// The history in an answer about one sender; nothing where none is kept.
+[[nodiscard]] std::string render_history(const boost::json::object& identity, const View& view);
 
 /// A warning per line, or nothing.
 [[nodiscard]] std::string render_warnings(const boost::json::object& answer, const View& view);

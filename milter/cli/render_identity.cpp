@@ -85,7 +85,7 @@ std::string refusals_of(const object& identity, const View& view) {
 std::string render_identity(const object& identity, const View& view) {
   const auto who = printable(text_at(identity, "identity"));
   std::string text = paint(who, Style::strong, view) + "\n" + facts_of(identity, view) + limits_of(identity, view) +
-                     refusals_of(identity, view);
+                     refusals_of(identity, view) + render_history(identity, view);
   if (!object_at(identity, "blocked").empty()) text += "\nto release it: sendquota release '" + who + "'\n";
   return text;
 }

@@ -7,7 +7,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "quota/store/tab_text.hpp"
+#include "quota/tab_text.hpp"
 #include "quota/text.hpp"
 #include "quota/time_text.hpp"
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "quota/store/tab_text.hpp"
+#include "quota/tab_text.hpp"
 #include "quota/text.hpp"
 
 namespace quota {

@@ -1,6 +1,6 @@
 #include "quota/store/known_blocks.hpp"
 
-#include "quota/store/tab_text.hpp"
+#include "quota/tab_text.hpp"
 #include "quota/text.hpp"
 #include "quota/time_text.hpp"
 

@@ -12,5 +12,8 @@ namespace quota::scripts {
 [[nodiscard]] const RedisScript& release();
 [[nodiscard]] const RedisScript& replace();
 [[nodiscard]] const RedisScript& probe();
+[[nodiscard]] const RedisScript& note();
+[[nodiscard]] const RedisScript& keep();
+[[nodiscard]] const RedisScript& rank();
 
 }  // namespace quota::scripts

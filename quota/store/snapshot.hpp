@@ -13,7 +13,7 @@
 #include <functional>
 
 #include "quota/store/durable_file.hpp"
-#include "quota/store/tab_text.hpp"
+#include "quota/tab_text.hpp"
 #include "quota/units.hpp"
 
 namespace quota {

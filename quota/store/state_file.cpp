@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <fstream>
 
-#include "quota/store/tab_text.hpp"
+#include "quota/tab_text.hpp"
 #include "quota/text.hpp"
 #include "quota/time_text.hpp"
 

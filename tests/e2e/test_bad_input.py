@@ -77,7 +77,7 @@ ABANDONED = "NOQUEUE: abandoned: client=client.test[192.0.2.1], sasl_username=al
 
 @pytest.fixture(scope="module")
 def daemon():
-    with Daemon(QUOTA) as daemon:
+    with Daemon({**QUOTA, "record": {"url": "off"}}) as daemon:  # what it keeps of a message is memory that is not lost
         judged(daemon)
         yield daemon
 

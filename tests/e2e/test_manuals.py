@@ -185,6 +185,14 @@ class Sender:
         self.redis.cli("HSET", "sendquota:blocked", ALICE, "password stolen")
         self.becomes("reject")
 
+    def recorded(self):
+        self.used_up()
+        self.daemon.cli("show", ALICE)  # writes what is not written yet
+
+    def ranked(self):
+        hours = [key for key in self.redis.cli("KEYS", "sendquota:top:user:messages:*").split()]
+        assert [self.redis.cli("ZREVRANGE", key, "0", "9", "WITHSCORES").split() for key in hours] == [[ALICE, "2"]]
+
     def owns(self, account):
         wait_for(lambda: self.daemon.cli("show", "bob@acme.example")["account"] == account, f"bob belongs to {account}")
 
@@ -213,6 +221,9 @@ LINES = [
     (r"HDEL sendquota:override '\* \*'", Sender.observed, until("tempfail")),
     (r"HSET sendquota:account .*", None, lambda sender, _: sender.owns("acme")),
     (r"HGETALL 'sendquota:\{.*\}'", Sender.used_up, says("mailbox messages/30d", "/2 ")),
+    (r"HGETALL 'sendquota:history:\{.*\}'", Sender.recorded, says("first", "hours", "fives", "2,1")),
+    (r"LRANGE 'sendquota:messages:\{.*\}' .*", Sender.recorded, says("\t\t\t\tTRY", "\ttempfail\tover\tmailbox\t")),
+    (r"ZREVRANGE sendquota:top:user:messages:\d+ 0 9 WITHSCORES", Sender.recorded, lambda sender, _: sender.ranked()),
     (r"XREVRANGE sendquota:events .*", Sender.blocked, says("event", "blocked", "by hand")),
 ]
 PRINTED = [line for line in examples("sendquota-store.7") if line.startswith("redis-cli ")]

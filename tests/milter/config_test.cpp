@@ -105,6 +105,7 @@ TEST_CASE("an empty configuration is all defaults") {
   CHECK(config.hold == milter::HoldSettings{});
   CHECK(config.admin == milter::AdminSettings{});
   CHECK(config.log == milter::LogSettings{});
+  CHECK(config.record == milter::RecordSettings{});
   CHECK(config.notify == milter::NotifySettings{});
   CHECK(config.policy->parts().quotas.empty());
   CHECK(config.policy->parts().mode == quota::Mode::enforce);

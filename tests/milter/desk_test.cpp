@@ -44,6 +44,7 @@ class Office {
   std::shared_ptr<const Config> config =
       config_of("store.state_dir = \"" + folder.path().native() + "\"\n" + std::string(mailbox));
   std::unique_ptr<StoreSetup> setup = quota::must_own(StoreSetup::open(*config));
+  std::unique_ptr<RecordBook> book = quota::must_own(RecordBook::open(*config, *setup));
   quota::Keeper keeper{setup->ledger(), {.host = "mx1", .means = {.new_id = [] { return "id"; }, .forget = [](const std::string&) { return 1h; }}}};
   quota::Handles handles{setup->ledger(), "mx1", [] { return "id"; }};
   quota::Blocker blocker{setup->ledger(), keeper, {.host = "mx1", .rule = [](const std::string&) { return std::nullopt; }, .flush_every = 1h}};
@@ -51,7 +52,7 @@ class Office {
   quota::NodeRegistry nodes{setup->ledger(), {.name = "mx1", .host = "mx1", .version = "0.1.0", .setting = [this] { return quota::NodeSetting{fingerprint_of(*config), {}}; }}};
   std::optional<std::vector<std::string>> reload_problems{};
   int forgotten = 0;
-  Desk desk{{*setup, keeper, handles, counters, [this] { return config; }, [] { return quota::Timestamp{1'763'790'000'000ms}; },
+  Desk desk{{*setup, *book, keeper, handles, counters, [this] { return config; }, [] { return quota::Timestamp{1'763'790'000'000ms}; },
              [this](const std::string&) { return reloaded(); }, [this] { ++forgotten; },
              [this](const quota::Identity& who) { blocker.forget(who); }, "mx1", nodes, "mx1"}};
 
@@ -88,7 +89,7 @@ TEST_CASE("the status holds everything that its readers are promised") {
   Office office;
   const auto status = done(office.desk.status());
   CHECK(keys(status) == std::set<std::string>{"version", "host", "pid", "started", "uptime_ms", "config", "mode", "store", "nodes", "mail",
-                                              "signals", "blocked", "live_limits", "warnings"});
+                                              "record", "signals", "blocked", "live_limits", "warnings"});
   CHECK(keys(status.at("config")) == std::set<std::string>{"file", "loaded", "quotas", "fingerprint"});
   CHECK(keys(status.at("nodes")) == std::set<std::string>{"alive", "counted", "shared_by", "setting", "differ"});
   CHECK(status.at("config").at("quotas") == 2);

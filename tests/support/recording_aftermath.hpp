@@ -23,6 +23,9 @@ class RecordingAftermath final : public Aftermath {
   void refused(const quota::Identity& identity, const std::string& quota, quota::Milliseconds) override {
     counted.push_back(identity.text() + " " + quota);
   }
+  std::vector<quota::Happening> record{};
+
+  void judged(quota::Happening happening) override { record.push_back(std::move(happening)); }
   void happened(quota::Event event, std::string once_as) override { events.push_back({std::move(event), std::move(once_as)}); }
 };
 

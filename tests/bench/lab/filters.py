@@ -70,7 +70,8 @@ class Sendquota(Candidate):
         quotas = quotas or [{"name": "mailbox", "per": "user", "limits": [GENEROUS], "warn_at": "off"}]
         if headers:  # a quota that may look at the PHP header is what makes the daemon negotiate headers
             quotas = [*quotas, {"name": "scripts", "per": ["script"], "when": "local", "limits": [GENEROUS], "action": "quarantine"}]
-        self.daemons = [Daemon({"quota": quotas, **(config or {})}, store=url, name=f"bench{index}").start() for index in range(daemons)]
+        config = {"record": {"subject": headers}, **(config or {})}
+        self.daemons = [Daemon({"quota": quotas, **config}, store=url, name=f"bench{index}").start() for index in range(daemons)]
         self.targets = [daemon.milter for daemon in self.daemons]
 
     def pids(self):

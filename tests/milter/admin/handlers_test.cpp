@@ -16,6 +16,9 @@ TEST_CASE("each request of the API becomes one call of one operation") {
   } const cases[] = {
       {"GET", "/v1/status", "", "status"},
       {"GET", "/v1/identities/user%3Abob%40example.com", "", "show user:bob@example.com"},
+      {"GET", "/v1/identities/user:bob/history", "", "history user:bob"},
+      {"GET", "/v1/top", "", "top by= per= since= count="},
+      {"GET", "/v1/top?by=refused&per=script&since=7d&count=5", "", "top by=refused per=script since=7d count=5"},
       {"GET", "/v1/blocked", "", "blocked"},
       {"GET", "/v1/limits", "", "limits"},
       {"GET", "/v1/nodes", "", "nodes"},
@@ -51,6 +54,9 @@ TEST_CASE("what has no meaning is answered 400 and asks nothing of the daemon") 
   struct {
     std::string method, target, body, want_error;
   } const cases[] = {
+      {"GET", "/v1/top?size=5", "", R"(unknown parameter "size")"},
+      {"GET", "/v1/top?by=a%0Ab", "", R"(the parameter "by" cannot be read)"},
+      {"GET", "/v1/top?by=" + long_text, "", R"(the parameter "by" cannot be read)"},
       {"PUT", "/v1/mode", "", R"("mode" must be observe or enforce)"},
       {"PUT", "/v1/mode", R"({"mode":"off"})", R"("mode" must be observe or enforce)"},
       {"PUT", "/v1/mode", R"({"mode":1})", R"("mode" is not a text)"},

@@ -17,6 +17,8 @@ class ScriptedOperations final : public milter::admin::Operations {
 
   Answer status() override { return say("status"); }
   Answer show(const std::string& identity) override { return say("show " + identity); }
+  Answer history(const std::string& identity) override { return say("history " + identity); }
+  Answer top(const milter::admin::TopQuestion& q) override { return say("top by=" + q.by + " per=" + q.per + " since=" + q.since + " count=" + q.count); }
   Answer blocked() override { return say("blocked"); }
   Answer limits() override { return say("limits"); }
   Answer nodes() override { return say("nodes"); }

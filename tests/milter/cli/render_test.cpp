@@ -227,3 +227,63 @@ TEST_CASE("a table of long identities still fits 80 columns") {
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) CHECK(line.size() <= 80);
 }
+
+namespace {
+
+std::string hours_json(int at_last) {
+  std::string text;
+  for (int hour = 0; hour < 24; ++hour)
+    text += std::string(text.empty() ? "" : ",") + R"({"at":"2026-11-21T15:00:00Z","sent":)" + (hour == 23 ? std::to_string(at_last) : hour == 20 ? "1" : "0") +
+            R"(,"refused":0,"held":0})";
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("show prints what was sent: bars by hour, networks, scripts, the last messages") {
+  const auto json = R"({"identity":"user:alice@example.com","blocked":null,"limits":[],"refusals":[],"ladder":null,"held":[],"history_error":null,
+    "history":{"first":"2026-11-20T08:00:00Z","last_hours":[)" +
+                    hours_json(40) + R"(],
+    "networks":[{"network":"192.0.2.0/24","last":"2026-11-22T13:58:00Z","messages":41}],"scripts":["mx1/1000:mail.php"],
+    "messages":[{"at":"2026-11-22T13:58:00Z","verdict":"tempfail","client":"192.0.2.7","from":"alice@example.com","recipients":0,
+                 "first_recipients":[],"subject":""},
+                {"at":"2026-11-22T13:57:00Z","verdict":"accept","client":null,"from":"\u001b[31mred","recipients":40,
+                 "first_recipients":["bob@remote.example"],"subject":"Win \"big\""}]}})";
+  const auto text = rendered(render_identity, json);
+  CHECK(text.substr(text.find("first seen")) ==
+        "first seen 2026-11-20 08:00 (2d ago)\n"
+        "\n"
+        "24 HOURS  FROM 2026-11-21 15:00     MESSAGES  MOST IN AN HOUR\n"
+        "sent      ····················▁··█  41        40\n"
+        "refused   ························  0\n"
+        "held      ························  0\n"
+        "\n"
+        "FROM 1 NETWORK  MESSAGES  LAST\n"
+        "192.0.2.0/24    41        13:58 (2m ago)\n"
+        "\n"
+        "script: mx1/1000:mail.php\n"
+        "\n"
+        "LAST MESSAGES  VERDICT   CLIENT     FROM, TO, SUBJECT\n"
+        "13:58          tempfail  192.0.2.7  <alice@example.com>\n"
+        "13:57          accept    local      <?[31mred> bob@remote.example +39 \"Win\n"
+        "                                    \"big\"\"\n");
+}
+
+TEST_CASE("where nothing is recorded show says so, or why it cannot tell") {
+  const auto ending = [](const std::string& more) {
+    const auto text = rendered(render_identity, R"({"identity":"user:bob@example.com","limits":[],)" + more + "}");
+    return text.substr(text.find("\n\n", text.find("No quota")) + 2);
+  };
+  CHECK(ending(R"("history":{"first":null},"history_error":null)") == "Nothing is recorded of it.\n");
+  CHECK(ending(R"("history":null,"history_error":"10.0.0.1:6379: timed out")") ==
+        "What it sent cannot be shown, the record has no answer: 10.0.0.1:6379: timed out\n");
+}
+
+TEST_CASE("top prints a ranking, or that there is none") {
+  CHECK(rendered(render_top, R"({"by":"messages","per":"user","since":"2026-11-22T13:00:00Z",
+    "top":[{"identity":"user:alice@example.com","amount":20000},{"identity":"user:bob@example.com","amount":3}]})") ==
+        "SINCE 13:00             MESSAGES\n"
+        "user:alice@example.com  20000\n"
+        "user:bob@example.com    3\n");
+  CHECK(rendered(render_top, R"({"by":"refused","per":"user","since":"2026-11-22T13:00:00Z","top":[]})") == "Nothing of the kind since 13:00.\n");
+}

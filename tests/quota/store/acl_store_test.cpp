@@ -3,7 +3,9 @@
 #include <fstream>
 #include <regex>
 
+#include "tests/quota/store/archive_contract.hpp"
 #include "tests/quota/store/contract_ledger.hpp"
+#include "tests/quota/store/redis_archive_fixture.hpp"
 #include "tests/quota/store/redis_fixture.hpp"
 #include "tests/quota/store/trace.hpp"
 
@@ -81,6 +83,11 @@ using AclClusterFixture = RedisFixtureOn<AclCluster>;
 STORE_CONTRACT(AclFixture);
 STORE_CONTRACT(AclSentinelFixture);
 STORE_CONTRACT(AclClusterFixture);
+
+using AclArchive = RedisArchiveFixture<AclFixture>;
+using AclClusterArchive = RedisArchiveFixture<AclClusterFixture>;
+ARCHIVE_CONTRACT(AclArchive);
+ARCHIVE_CONTRACT(AclClusterArchive);
 
 TEST_CASE_TEMPLATE("under the access rules of the example redis answers any random trace as the plain arithmetic does",
                    Fixture, AclFixture, AclSentinelFixture, AclClusterFixture) {

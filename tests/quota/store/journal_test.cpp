@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "quota/store/tab_text.hpp"
+#include "quota/tab_text.hpp"
 #include "tests/support/full_disk.hpp"
 #include "tests/support/temporary_folder.hpp"
 

@@ -1,4 +1,4 @@
-#include "quota/store/tab_text.hpp"
+#include "quota/tab_text.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,0 +1,117 @@
+#include "milter/history_json.hpp"
+
+#include <algorithm>
+
+#include "milter/api_json.hpp"
+#include "quota/text.hpp"
+#include "quota/time_text.hpp"
+
+namespace milter {
+namespace {
+
+namespace json = boost::json;
+using quota::Fate;
+using quota::Tally;
+using quota::Timestamp;
+
+/// Texts of senders are bytes; JSON is UTF-8.
+json::string shown(const std::string& text) { return json::string(quota::valid_utf8(text)); }
+
+json::object tally_json(Timestamp at, const Tally& tally) {
+  const auto of = [](const auto& numbers, Fate fate) { return numbers[static_cast<std::size_t>(fate)]; };
+  return {{"at", quota::format_moment(at)},
+          {"sent", of(tally.messages, Fate::sent)},
+          {"refused", of(tally.messages, Fate::refused)},
+          {"held", of(tally.messages, Fate::held)},
+          {"recipients_sent", of(tally.recipients, Fate::sent)},
+          {"recipients_refused", of(tally.recipients, Fate::refused)},
+          {"recipients_held", of(tally.recipients, Fate::held)}};
+}
+
+json::array last_hours_json(const quota::History& history, Timestamp now) {
+  const auto last = quota::five_of(now) / quota::fives_of_hour;
+  json::array hours;
+  for (auto hour = last - quota::hours_of_day + 1; hour <= last; ++hour) {
+    const auto found = history.hours.find(hour);
+    hours.push_back(tally_json(Timestamp{std::chrono::hours{hour}}, found == history.hours.end() ? Tally{} : found->second));
+  }
+  return hours;
+}
+
+json::array networks_json(const quota::History& history) {
+  json::array networks;
+  for (const auto& one : history.networks)
+    networks.push_back(json::object{{"network", one.network}, {"last", quota::format_moment(one.last)}, {"messages", one.messages}});
+  return networks;
+}
+
+/// Of the messages that are kept, the latest first.
+json::array scripts_json(const quota::Chronicle& chronicle) {
+  json::array scripts;
+  for (const auto& message : chronicle.messages) {
+    const bool is_known = std::any_of(scripts.begin(), scripts.end(), [&](const json::value& one) { return one.as_string() == message.script; });
+    if (!message.script.empty() && !is_known) scripts.push_back(shown(message.script));
+  }
+  return scripts;
+}
+
+json::object message_json(const quota::PastMessage& message) {
+  json::array recipients;
+  for (const auto& recipient : message.first_recipients) recipients.push_back(shown(recipient));
+  json::object headers;
+  for (const auto& [name, value] : message.headers) headers[shown(name)] = shown(value);
+  return {{"at", quota::format_moment(message.at)},
+          {"verdict", name(message.action)},
+          {"cause", name(message.cause)},
+          {"quota", text_json(message.quota)},
+          {"queue_id", text_json(quota::valid_utf8(message.queue_id))},
+          {"host", shown(message.host)},
+          {"client", text_json(message.client)},
+          {"from", shown(message.mail_from)},
+          {"script", text_json(message.script)},
+          {"recipients", message.recipients},
+          {"first_recipients", std::move(recipients)},
+          {"subject", shown(message.subject)},
+          {"headers", std::move(headers)}};
+}
+
+json::array messages_json(const quota::Chronicle& chronicle, std::size_t most) {
+  json::array messages;
+  for (std::size_t i = 0; i < std::min(most, chronicle.messages.size()); ++i) messages.push_back(message_json(chronicle.messages[i]));
+  return messages;
+}
+
+json::array tallies_json(const std::map<std::int64_t, Tally>& all, std::chrono::minutes each) {
+  json::array tallies;
+  for (const auto& [number, tally] : all) tallies.push_back(tally_json(Timestamp{each * number}, tally));
+  return tallies;
+}
+
+}  // namespace
+
+json::object history_json(const quota::Chronicle& chronicle, std::size_t most_messages, Timestamp now) {
+  return {{"first", moment_json(chronicle.history.first)},
+          {"last_hours", last_hours_json(chronicle.history, now)},
+          {"networks", networks_json(chronicle.history)},
+          {"scripts", scripts_json(chronicle)},
+          {"messages", messages_json(chronicle, most_messages)}};
+}
+
+json::object whole_history_json(const quota::Identity& identity, const quota::Chronicle& chronicle, Timestamp now) {
+  auto all = history_json(chronicle, chronicle.messages.size(), now);
+  all["identity"] = identity.text();
+  all["hours"] = tallies_json(chronicle.history.hours, std::chrono::hours{1});
+  all["five_minutes"] = tallies_json(chronicle.history.fives, std::chrono::minutes{5});
+  return all;
+}
+
+json::object top_json(const quota::TopQuestion& question, const std::vector<quota::Ranked>& ranked) {
+  json::array rows;
+  for (const auto& [identity, amount] : ranked) rows.push_back(json::object{{"identity", shown(identity)}, {"amount", amount}});
+  return {{"by", name(question.measure)},
+          {"per", name(question.kind)},
+          {"since", quota::format_moment(Timestamp{std::chrono::hours{question.first_hour}})},
+          {"top", std::move(rows)}};
+}
+
+}  // namespace milter

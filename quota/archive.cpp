@@ -1,0 +1,43 @@
+#include "quota/archive.hpp"
+
+#include <algorithm>
+
+namespace quota {
+
+std::string_view name(Measure measure) {
+  constexpr std::array<std::string_view, 4> names{"messages", "recipients", "refused", "networks"};
+  return names[static_cast<std::size_t>(measure)];
+}
+
+std::optional<Measure> measure_called(std::string_view text) {
+  for (const auto measure : all_measures)
+    if (name(measure) == text) return measure;
+  return std::nullopt;
+}
+
+std::int64_t measured(const Tally& tally, std::int64_t networks, Measure measure) {
+  switch (measure) {
+    case Measure::messages: return tally.messages[static_cast<std::size_t>(Fate::sent)];
+    case Measure::recipients: return tally.recipients[static_cast<std::size_t>(Fate::sent)];
+    case Measure::refused: return tally.messages[static_cast<std::size_t>(Fate::refused)];
+    case Measure::networks: break;
+  }
+  return networks;
+}
+
+std::vector<Ranked> merged(const std::vector<std::vector<Ranked>>& hours, Measure measure, std::size_t count) {
+  std::map<std::string, std::int64_t> amounts;
+  for (const auto& hour : hours)
+    for (const auto& [identity, amount] : hour) {
+      auto& sum = amounts[identity];
+      sum = measure == Measure::networks ? std::max(sum, amount) : sum + amount;
+    }
+  std::vector<Ranked> all;
+  for (const auto& [identity, amount] : amounts)
+    if (amount > 0) all.push_back({identity, amount});
+  std::stable_sort(all.begin(), all.end(), [](const Ranked& one, const Ranked& other) { return one.amount > other.amount; });
+  if (all.size() > count) all.resize(count);
+  return all;
+}
+
+}  // namespace quota

@@ -1,0 +1,70 @@
+// The port to where histories live: written by one background thread, read by administrators' commands. No message waits for it.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "quota/history.hpp"
+#include "quota/result.hpp"
+#include "quota/store_error.hpp"
+
+namespace quota {
+
+/// All that is kept of one identity.
+struct Chronicle {
+  History history{};
+  std::vector<PastMessage> messages{};  ///< the newest first
+};
+
+/// By what senders are ranked.
+enum class Measure : std::uint8_t { messages, recipients, refused, networks };
+inline constexpr std::array all_measures{Measure::messages, Measure::recipients, Measure::refused, Measure::networks};
+[[nodiscard]] std::string_view name(Measure measure);
+[[nodiscard]] std::optional<Measure> measure_called(std::string_view name);
+
+/// What a tally counts by one measure; networks are not in it: `networks`.
+[[nodiscard]] std::int64_t measured(const Tally& tally, std::int64_t networks, Measure measure);
+
+/// The hours since 1970 of which the top is asked, both included.
+struct TopQuestion {
+  Kind kind = Kind::user;
+  Measure measure = Measure::messages;
+  std::int64_t first_hour = 0;
+  std::int64_t last_hour = 0;
+  std::size_t count = 20;
+};
+/// Of several hours: the sum, of networks the most in one of them. An hour remembers Archive::ranked_of_hour of a kind, so
+/// who was never among these may be missing.
+struct Ranked {
+  std::string identity{};  ///< `kind:value`
+  std::int64_t amount = 0;
+  bool operator==(const Ranked&) const = default;
+};
+/// The greatest first; of equal ones by name.
+[[nodiscard]] std::vector<Ranked> merged(const std::vector<std::vector<Ranked>>& hours, Measure measure, std::size_t count);
+
+/// Threads: any.
+class Archive {
+ public:
+  static constexpr std::size_t ranked_of_hour = 100;
+
+  Archive() = default;
+  Archive(const Archive&) = delete;
+  Archive& operator=(const Archive&) = delete;
+  virtual ~Archive() = default;
+
+  /// Returns how many notes were surely not written, and why the first of them; empty where all were.
+  struct Unwritten {
+    std::size_t notes;
+    StoreError why;
+  };
+  [[nodiscard]] virtual std::optional<Unwritten> write(std::span<const Note> notes) = 0;
+
+  /// An identity that nothing is kept of has an empty one.
+  [[nodiscard]] virtual Result<Chronicle, StoreError> read(const Identity& identity) = 0;
+
+  [[nodiscard]] virtual Result<std::vector<Ranked>, StoreError> top(const TopQuestion& question) = 0;
+};
+
+}  // namespace quota

@@ -1,0 +1,125 @@
+// History: what one identity has sent: counts by time, the networks it came from, its last messages. Evidence for people; no
+// message is ever judged by it. Values and their texts, one format for Redis, files and people:
+//
+//   hours      20780 a12 h3,1,,4,2 20781 a1    of each day since 1970 (UTC) its hours, a to x: how much was sent
+//   fives      498734 d12                      of each hour since 1970 its five minutes, a to l: likewise
+//   networks   192.0.2.0/24=1763790000000,37   where its messages came from: last seen, how often; the newest first
+//   first      1763790000000                   when it was first seen
+//
+// How much: messages sent,refused,held, and recipients likewise where there are not as many of them. What is 0 is empty and left out
+// at the end; three messages without any recipient are `,3,,0`. So 30 days of a usual sender take 2 kB.
+// A network is what one customer of a provider usually has: an IPv4 /24, an IPv6 /48. Pure.
+#pragma once
+
+#include <array>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "quota/identity.hpp"
+#include "quota/units.hpp"
+#include "quota/verdict.hpp"
+
+namespace quota {
+
+/// What became of a message: it was let through, it was tempfailed or rejected, or it is held.
+enum class Fate : std::uint8_t { sent, refused, held };
+inline constexpr std::size_t fates = 3;
+[[nodiscard]] Fate fate_of(Action action);
+
+/// How much was sent, refused and held.
+struct Tally {
+  std::array<std::int64_t, fates> messages{};    ///< by Fate
+  std::array<std::int64_t, fates> recipients{};  ///< likewise
+
+  void add(Fate fate, std::int64_t recipients_of_it);
+  Tally& operator+=(const Tally& more);
+  bool operator==(const Tally&) const = default;
+};
+
+/// `3,1,,4,2`. A number stops at 2^53 - 1.
+[[nodiscard]] std::string format(const Tally& tally);
+[[nodiscard]] std::optional<Tally> parse_tally(std::string_view text);
+
+/// Which five minutes, and which hour, since 1970.
+[[nodiscard]] std::int64_t five_of(Timestamp at);
+inline constexpr std::int64_t fives_of_hour = 12;
+inline constexpr std::int64_t hours_of_day = 24;
+
+/// A network that messages came from.
+struct NetworkSeen {
+  std::string network{};
+  Timestamp last{};
+  std::int64_t messages = 0;
+  bool operator==(const NetworkSeen&) const = default;
+};
+/// The network of a client's address, as text.
+[[nodiscard]] std::string network_of(const IpAddress& client);
+
+/// How much is kept of one identity, and how long.
+struct HistoryBounds {
+  Milliseconds hours_for = std::chrono::days{30};
+  Milliseconds fives_for = std::chrono::days{1};
+  Milliseconds messages_for = std::chrono::days{1};  ///< each
+  std::size_t messages = 300;
+  std::size_t networks = 64;
+  bool operator==(const HistoryBounds&) const = default;
+};
+
+struct History {
+  std::optional<Timestamp> first{};
+  std::map<std::int64_t, Tally> hours{};  ///< by hours since 1970
+  std::map<std::int64_t, Tally> fives{};  ///< by five minutes since 1970
+  std::vector<NetworkSeen> networks{};    ///< the newest first
+
+  bool operator==(const History&) const = default;
+};
+
+using HistoryText = std::vector<std::pair<std::string, std::string>>;
+[[nodiscard]] HistoryText format(const History& history);
+/// Reads what format() wrote; what cannot be understood is left out.
+[[nodiscard]] History parse_history(const HistoryText& fields);
+
+/// One message as evidence. Texts are as they came, but for `client` and `script`, which are parts of identities.
+struct PastMessage {
+  Timestamp at{};           ///< only whole seconds are kept
+  Action action = Action::accept;
+  Cause cause = Cause::within;
+  std::string quota{};      ///< that decided; empty where none did
+  std::string queue_id{};   ///< empty where it was refused before it had one
+  std::string host{};
+  std::string client{};     ///< address; empty for local submission
+  std::string mail_from{};
+  std::string script{};     ///< as in its identity; empty without one
+  std::int64_t recipients = 0;
+  std::vector<std::string> first_recipients{};
+  std::string subject{};    ///< decoded
+  std::vector<std::pair<std::string, std::string>> headers{};  ///< evidence
+
+  bool operator==(const PastMessage&) const = default;
+};
+/// Words with tabs between (quota/tab_text.hpp), the time first. What is usual is written short, for there are many: an accepted message
+/// has no verdict and no cause, and an envelope sender that is `own` is a `=`.
+[[nodiscard]] std::string format(const PastMessage& message, std::string_view own);
+[[nodiscard]] std::optional<PastMessage> parse_past_message(std::string_view text, std::string_view own);
+/// When it was; the beginning of time where it is no message.
+[[nodiscard]] Timestamp moment_of_message(std::string_view text);
+
+/// What is new of one identity.
+struct Note {
+  Identity identity;
+  std::map<std::int64_t, Tally> fives{};  ///< by five minutes since 1970
+  std::vector<NetworkSeen> networks{};    ///< each once, the newest first
+  std::vector<PastMessage> messages{};    ///< the oldest first
+};
+
+/// What `history` becomes.
+void add(History& history, const Note& note, const HistoryBounds& bounds, Timestamp now);
+/// Drops what is not kept any longer.
+void forget_passed(History& history, const HistoryBounds& bounds, Timestamp now);
+/// How many networks were seen since that hour began.
+[[nodiscard]] std::int64_t networks_since(const History& history, std::int64_t hour);
+
+}  // namespace quota

@@ -1,0 +1,42 @@
+// RedisArchive: histories in Redis, for all daemons of a cluster together. Two keys of an identity, and one of each hour, kind and measure:
+//
+//   sendquota:history:{user:alice@example.com}      a hash (quota/history.hpp)
+//   sendquota:messages:{user:alice@example.com}     a list, the oldest first
+//   sendquota:top:user:messages:498734              a sorted set: who sent the most in that hour since 1970
+//
+// All expire by themselves. A write is a few small scripts at a time, so that no message waits long behind it.
+#pragma once
+
+#include <atomic>
+
+#include "quota/archive.hpp"
+#include "quota/store/redis_store.hpp"
+
+namespace quota {
+
+class RedisArchive final : public Archive {
+ public:
+  RedisArchive(RedisContext& context, HistoryBounds bounds) : context_(context), bounds_(bounds) {}
+
+  [[nodiscard]] std::optional<Unwritten> write(std::span<const Note> notes) override;
+  [[nodiscard]] Result<Chronicle, StoreError> read(const Identity& identity) override;
+  [[nodiscard]] Result<std::vector<Ranked>, StoreError> top(const TopQuestion& question) override;
+
+ private:
+  /// Who has how much in one hour, by kind and measure.
+  using Rankings = std::map<std::tuple<std::int64_t, Kind, Measure>, std::vector<Ranked>>;
+  using Answers = std::vector<Result<RedisReply, StoreError>>;
+
+  [[nodiscard]] std::string history_key(const Identity& identity) const;
+  [[nodiscard]] std::string messages_key(const Identity& identity) const;
+  [[nodiscard]] std::string top_key(Kind kind, Measure measure, std::int64_t hour) const;
+  [[nodiscard]] Answers write_some(std::span<const Note> notes, Rankings& rankings);
+  void rank(const Note& note, const RedisReply& hours, Rankings& rankings);
+  void write(const Rankings& rankings);
+
+  RedisContext& context_;
+  const HistoryBounds bounds_;
+  std::map<std::tuple<std::int64_t, Kind, Measure>, std::int64_t> least_{};  // of the writer: who has less is not sent
+};
+
+}  // namespace quota

@@ -1,0 +1,127 @@
+"""What is kept of who sent what, as an administrator sees it: on the embedded store and on Redis, with real MTAs' messages."""
+
+import json
+import re
+
+import pytest
+
+from rig import Client, Daemon, Postfix, Redis, wait_for
+
+ALICE, BOB = "alice@example.test", "bob@example.test"
+QUOTA = [{"name": "mailbox", "per": "user", "limits": ["3 messages / 1h"]}]
+
+
+@pytest.fixture(params=["memory", "redis"])
+def daemon(request, running):
+    store = running(Redis()).url if request.param == "redis" else "memory:"
+    return running(Daemon({"quota": QUOTA}, store=store))
+
+
+def history(daemon, identity):
+    return daemon.cli("show", identity)["history"]
+
+
+def sums(daemon, identity):
+    """Sent, refused, held, and the recipients of what was sent, of the last 24 hours."""
+    hours = history(daemon, identity)["last_hours"]
+    return tuple(sum(hour[what] for hour in hours) for what in ("sent", "refused", "held", "recipients_sent"))
+
+
+def test_what_a_login_sent_and_was_refused_is_shown_at_once(daemon):
+    daemon.play(4, user=ALICE)
+    assert sums(daemon, ALICE) == (3, 1, 0, 3)
+    assert sums(daemon, "user_domain:example.test") == (3, 1, 0, 3)
+    assert sums(daemon, BOB) == (0, 0, 0, 0)
+    kept = history(daemon, ALICE)
+    assert [one["verdict"] for one in kept["messages"]] == ["tempfail", "accept", "accept", "accept"]
+    assert kept["messages"][0]["quota"] == "mailbox"
+    assert len(kept["networks"]) == 1 and kept["first"]
+
+
+def test_top_ranks_senders(daemon):
+    daemon.play(3, user=ALICE)
+    daemon.play(5, user=BOB)
+    def top(*words):
+        return [(row["identity"], row["amount"]) for row in daemon.cli("top", *words)["top"]]
+    assert top() == [(f"user:{ALICE}", 3), (f"user:{BOB}", 3)]
+    assert top("--by", "refused") == [(f"user:{BOB}", 2)]
+    assert top("--per", "user_domain") == [("user_domain:example.test", 6)]
+    assert top("--per", "script") == []
+    assert top("--by", "networks", "--count", 1) == [(f"user:{ALICE}", 1)]
+
+
+@pytest.mark.parametrize("words, wrong", [(["--by", "size"], "nothing to rank by"), (["--per", "everyone"], "no kind of sender"),
+                                          (["--since", "yesterday"], "yesterday"), (["--since", "999d"], "at most 366d"),
+                                          (["--count", "0"], "1 to 1000"), (["--by", "a\tb"], "cannot be read")])
+def test_a_ranking_that_cannot_be_understood_says_what_to_write(running, words, wrong):
+    done = running(Daemon({"quota": QUOTA})).command("top", *words)
+    assert done.returncode == 64 and wrong in done.stderr, done.stderr
+
+
+def test_two_daemons_record_into_one_history(running):
+    redis = running(Redis())
+    one, other = (running(Daemon({"quota": QUOTA}, store=redis.url, name=name)) for name in ("one", "other"))
+    one.play(2, user=ALICE)
+    other.play(2, user=ALICE)
+    sums(one, ALICE)  # writes what it has
+    wait_for(lambda: sums(other, ALICE) == (3, 1, 0, 3), "both have written")
+
+
+def test_a_record_of_its_own_is_elsewhere_than_the_quotas(running):
+    quotas, record = running(Redis()), running(Redis())
+    daemon = running(Daemon({"quota": QUOTA, "record": {"url": record.url}}, store=quotas.url))
+    daemon.play(1, user=ALICE)
+    assert sums(daemon, ALICE) == (1, 0, 0, 1)
+    assert [key for key in quotas.cli("KEYS", "sendquota:history:*").split()] == []
+    assert f"sendquota:history:{{user:{ALICE}}}" in record.cli("KEYS", "*").split()
+
+
+def test_mail_goes_on_while_the_record_is_away_and_what_is_missing_is_said(running):
+    quotas, record = running(Redis()), Redis()
+    daemon = running(Daemon({"quota": [{**QUOTA[0], "limits": ["1000 messages / 1h"]}], "record": {"url": record.url, "write_every": "100ms"}},
+                            store=quotas.url))
+    record.close()
+    assert {one.verdict for one in daemon.play(20, user=ALICE)} == {"accept"}
+    wait_for(lambda: daemon.cli("status")["record"]["dropped"] > 0, "what could not be written is counted")
+    status = daemon.cli("status")
+    assert any("record of who sent what cannot be written" in warning for warning in status["warnings"]), status
+    shown = daemon.cli("show", ALICE)
+    assert shown["history"] is None and shown["history_error"] and shown["limits"][0]["used"] == 20
+    done = daemon.command("top")
+    assert done.returncode == 69 and "mail goes on" in done.stderr, done.stderr
+
+
+def test_nothing_is_kept_where_it_is_off(running):
+    redis = running(Redis())
+    daemon = running(Daemon({"quota": QUOTA, "record": {"url": "off"}}, store=redis.url))
+    daemon.play(1, user=ALICE)
+    assert history(daemon, ALICE) is None
+    done = daemon.command("top")
+    assert done.returncode == 1 and "record.url" in done.stderr
+    assert all("history" not in key and "top" not in key for key in redis.cli("KEYS", "*").split())
+
+
+def test_a_real_message_is_listed_with_its_evidence(running):
+    daemon = running(Daemon({"quota": QUOTA, "record": {"evidence_headers": ["User-Agent"], "recipients": 1}}))
+    mx = running(Postfix(milters=[daemon.milter]))
+    mx.add_user("alice")
+    text = (f"From: {ALICE}\r\nSubject: =?UTF-8?B?R3LDvMOfZQ==?=\r\n =?UTF-8?Q?_und_mehr?=\r\nUser-Agent: SpamTool 1.0\r\n\r\nHello\r\n")
+    with Client(mx.ports["xclient"], xclient="alice ADDR=203.0.113.9") as client:
+        outcome = client.send(sender=ALICE, recipients=["one@remote.test", "two@remote.test"], text=text)
+    assert outcome.code == 250
+    message, = history(daemon, ALICE)["messages"]
+    assert message["subject"] == "Grüße und mehr"
+    assert message["headers"] == {"user-agent": "SpamTool 1.0"}
+    assert (message["from"], message["recipients"], message["first_recipients"]) == (ALICE, 2, ["one@remote.test"])
+    assert message["client"] == "203.0.113.9" and message["queue_id"] in outcome.text
+
+
+def test_a_person_reads_it_in_eighty_columns(daemon):
+    daemon.play(4, user=ALICE)
+    done = daemon.command("show", ALICE)
+    text = done.stdout
+    assert done.returncode == 0 and "24 HOURS" in text and "█" in text, text
+    assert re.search(r"^sent +·+█ +3 ", text, re.M), text
+    assert "FROM 1 NETWORK" in text and "LAST MESSAGES" in text
+    assert max(len(line) for line in text.splitlines()) <= 80
+    assert json.loads(daemon.command("--json", "show", ALICE).stdout)["history"]["messages"]

@@ -1,0 +1,149 @@
+// The contract of every Archive: what was noted is read, by whichever daemon. An archive's test says ARCHIVE_CONTRACT(ItsFixture):
+// a class with archive(bounds), which gives the same one each time, and set_now(), which begins at `start`.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <random>
+
+#include "quota/archive.hpp"
+#include "tests/quota/store/fixture.hpp"
+
+namespace quota::test {
+
+using namespace std::chrono_literals;
+
+inline Identity sender(int number) { return {Kind::user, "u" + std::to_string(number) + "@example.com"}; }
+
+inline Note note_of(const Identity& identity, Timestamp at, Fate fate, std::int64_t recipients, std::vector<NetworkSeen> networks = {}) {
+  Note note{identity};
+  note.fives[five_of(at)].add(fate, recipients);
+  note.networks = std::move(networks);
+  return note;
+}
+
+inline void write(Archive& archive, std::vector<Note> notes) {
+  const auto unwritten = archive.write(notes);
+  if (unwritten) FAIL("not written: " << unwritten->why.text);
+}
+
+inline Chronicle read(Archive& archive, const Identity& identity) {
+  auto chronicle = archive.read(identity);
+  if (!chronicle) FAIL("not read: " << chronicle.error().text);
+  return std::move(*chronicle);
+}
+
+inline std::vector<Ranked> top(Archive& archive, const TopQuestion& question) {
+  auto ranked = archive.top(question);
+  if (!ranked) FAIL("no ranking: " << ranked.error().text);
+  return std::move(*ranked);
+}
+
+TEST_CASE_TEMPLATE_DEFINE("an archive tells what was noted, and of an unknown sender nothing", Fixture, archive_tells) {
+  Fixture fixture;
+  auto& archive = fixture.archive({});
+  auto note = note_of(sender(1), start, Fate::sent, 3, {{"192.0.2.0/24", start, 1}});
+  note.messages.push_back({.at = start, .action = Action::accept, .queue_id = "4Xy1", .mail_from = "u1@example.com", .subject = "grüße"});
+  note.messages.push_back({.at = start + 1s, .action = Action::tempfail, .quota = "mailbox", .mail_from = "\t", .recipients = 1});
+  write(archive, {note});
+  const auto chronicle = read(archive, sender(1));
+  History want;
+  add(want, note, {}, start);
+  CHECK(chronicle.history == want);
+  REQUIRE(chronicle.messages.size() == 2);
+  CHECK(chronicle.messages[0] == note.messages[1]);
+  CHECK(chronicle.messages[1] == note.messages[0]);
+  CHECK(read(archive, sender(2)).history == History{});
+}
+
+TEST_CASE_TEMPLATE_DEFINE("an archive keeps the last messages only, and the newest networks", Fixture, archive_bounds) {
+  Fixture fixture;
+  auto& archive = fixture.archive({.messages = 3, .networks = 2});
+  for (int i = 1; i <= 5; ++i) {
+    auto note = note_of(sender(1), start, Fate::sent, 1, {{std::to_string(i) + "/24", start + i * 1s, 1}});
+    note.messages.push_back({.at = start + i * 1s});
+    write(archive, {note});
+  }
+  const auto chronicle = read(archive, sender(1));
+  REQUIRE(chronicle.messages.size() == 3);
+  CHECK(chronicle.messages.front().at == start + 5s);
+  REQUIRE(chronicle.history.networks.size() == 2);
+  CHECK(chronicle.history.networks.front().network == "5/24");
+  CHECK(chronicle.history.hours.begin()->second.messages[0] == 5);
+}
+
+TEST_CASE_TEMPLATE_DEFINE("an archive counts any notes as the plain arithmetic does", Fixture, archive_counts) {
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    Fixture fixture;
+    const HistoryBounds bounds{.hours_for = std::chrono::days{2}, .fives_for = 3h, .networks = 4};
+    auto& archive = fixture.archive(bounds);
+    std::mt19937_64 random(seed);
+    const auto upto = [&](std::uint64_t most) { return static_cast<std::int64_t>(random() % (most + 1)); };
+    std::map<int, History> want;
+    auto now = start;
+    for (int step = 0; step < 60; ++step) {
+      now += std::chrono::minutes{upto(90)};
+      fixture.set_now(now);
+      const auto who = static_cast<int>(upto(2));
+      auto note = note_of(sender(who), now, static_cast<Fate>(upto(2)), upto(50), {{std::to_string(upto(6)) + "/24", now, 1 + upto(3)}});
+      if (upto(3) == 0) note.fives[five_of(now) - 1].add(Fate::sent, upto(9));
+      write(archive, {note});
+      add(want[who], note, bounds, now);
+    }
+    for (auto& [who, history] : want) {
+      forget_passed(history, bounds, now);
+      CAPTURE(seed);
+      CAPTURE(who);
+      CHECK(format(read(archive, sender(who)).history) == format(history));
+    }
+  }
+}
+
+TEST_CASE_TEMPLATE_DEFINE("an archive ranks the senders of an hour by each measure, and adds hours up", Fixture, archive_ranks) {
+  Fixture fixture;
+  auto& archive = fixture.archive({});
+  const auto hour = five_of(start) / fives_of_hour;
+  const auto later = start + 1h;
+  write(archive, {note_of(sender(1), start, Fate::sent, 1, {{"a/24", start, 1}}), note_of(sender(2), start, Fate::refused, 7, {{"a/24", start, 1}, {"b/24", start, 1}})});
+  write(archive, {note_of(sender(1), start, Fate::sent, 5), note_of(sender(3), start, Fate::sent, 90)});
+  write(archive, {note_of(sender(3), later, Fate::sent, 1), note_of({Kind::client, "192.0.2.7"}, start, Fate::sent, 1)});
+  const auto u = [](int number) { return sender(number).text(); };
+  using Rows = std::vector<Ranked>;
+  CHECK(top(archive, {Kind::user, Measure::messages, hour, hour, 10}) == Rows{{u(1), 2}, {u(3), 1}});
+  CHECK(top(archive, {Kind::user, Measure::messages, hour, hour + 1, 10}) == Rows{{u(1), 2}, {u(3), 2}});
+  CHECK(top(archive, {Kind::user, Measure::messages, hour + 1, hour + 1, 10}) == Rows{{u(3), 1}});
+  CHECK(top(archive, {Kind::user, Measure::recipients, hour, hour, 1}) == Rows{{u(3), 90}});
+  CHECK(top(archive, {Kind::user, Measure::refused, hour, hour, 10}) == Rows{{u(2), 1}});
+  CHECK(top(archive, {Kind::user, Measure::networks, hour, hour, 10}) == Rows{{u(2), 2}, {u(1), 1}});
+  CHECK(top(archive, {Kind::client, Measure::messages, hour, hour, 10}) == Rows{{"client:192.0.2.7", 1}});
+  CHECK(top(archive, {Kind::script, Measure::messages, hour, hour, 10}).empty());
+}
+
+TEST_CASE_TEMPLATE_DEFINE("an archive ranks the greatest hundred of an hour, whenever they grew", Fixture, archive_ranks_many) {
+  Fixture fixture;
+  auto& archive = fixture.archive({});
+  const auto hour = five_of(start) / fives_of_hour;
+  const auto grow = [&](int who, int by) {
+    auto note = note_of(sender(who), start, Fate::sent, 1);
+    note.fives.begin()->second.messages[0] = by;
+    return note;
+  };
+  std::vector<Note> notes;
+  for (int who = 0; who < 250; ++who) notes.push_back(grow(who, who + 1));
+  write(archive, notes);
+  write(archive, {grow(0, 1000)});  // who was among the last grows
+  const auto ranked = top(archive, {Kind::user, Measure::messages, hour, hour, 1000});
+  REQUIRE(ranked.size() == Archive::ranked_of_hour);
+  CHECK(ranked[0] == Ranked{sender(0).text(), 1001});
+  CHECK(ranked[1] == Ranked{sender(249).text(), 250});
+  CHECK(ranked.back() == Ranked{sender(151).text(), 152});
+}
+
+#define ARCHIVE_CONTRACT(Fixture)                               \
+  TEST_CASE_TEMPLATE_INVOKE(archive_tells, Fixture);            \
+  TEST_CASE_TEMPLATE_INVOKE(archive_bounds, Fixture);           \
+  TEST_CASE_TEMPLATE_INVOKE(archive_counts, Fixture);           \
+  TEST_CASE_TEMPLATE_INVOKE(archive_ranks, Fixture);            \
+  TEST_CASE_TEMPLATE_INVOKE(archive_ranks_many, Fixture)
+
+}  // namespace quota::test

@@ -1,0 +1,93 @@
+#include "quota/store/chronicler.hpp"
+
+#include <doctest/doctest.h>
+
+#include "quota/store/memory_archive.hpp"
+#include "tests/support/manual_clock.hpp"
+
+using namespace quota;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr Timestamp start{1'763'790'000'000ms};
+const Identity alice{Kind::user, "alice@example.com"};
+const Identity domain{Kind::user_domain, "example.com"};
+const Identity client{Kind::client, "192.0.2.7"};
+
+PastMessage message_at(Timestamp at, Action action = Action::accept, std::string from = "192.0.2.7") {
+  return {.at = at, .action = action, .client = std::move(from), .recipients = 2};
+}
+
+/// An archive that answers what a test told it to.
+class ScriptedArchive final : public Archive {
+ public:
+  std::optional<Unwritten> next{};
+  std::vector<std::vector<Note>> written{};
+
+  std::optional<Unwritten> write(std::span<const Note> notes) override {
+    written.emplace_back(notes.begin(), notes.end());
+    return next;
+  }
+  Result<Chronicle, StoreError> read(const Identity&) override { return Chronicle{}; }
+  Result<std::vector<Ranked>, StoreError> top(const TopQuestion&) override { return std::vector<Ranked>{}; }
+};
+
+}  // namespace
+
+TEST_CASE("messages are put together by identity; each is counted under all, and listed under one") {
+  const auto notes = notes_of({{{alice, domain, client}, message_at(start)},
+                               {{alice, domain, client}, message_at(start + 1s, Action::reject, "198.51.100.9")},
+                               {{client}, message_at(start + 2s, Action::quarantine)}}, 300);
+  REQUIRE(notes.size() == 3);
+  CHECK(notes[0].identity == alice);
+  CHECK(format(notes[0].fives.at(five_of(start))) == "1,1,,2,2");
+  CHECK(notes[0].networks == std::vector<NetworkSeen>{{"198.51.100.0/24", start + 1s, 1}, {"192.0.2.0/24", start, 1}});
+  CHECK(notes[0].messages.size() == 2);
+  CHECK(format(notes[1].fives.at(five_of(start))) == "1,1,,2,2");
+  CHECK(notes[1].messages.empty());
+  CHECK(format(notes[2].fives.at(five_of(start))) == "1,1,1,2,2,2");
+  CHECK(notes[2].messages.size() == 1);
+}
+
+TEST_CASE("of many messages the last are listed") {
+  std::vector<Happening> many;
+  for (int i = 0; i < 10; ++i) many.push_back({{alice}, message_at(start + i * 1s)});
+  const auto notes = notes_of(many, 3);
+  REQUIRE(notes[0].messages.size() == 3);
+  CHECK(notes[0].messages.front().at == start + 7s);
+  CHECK(notes_of(many, 0)[0].messages.empty());
+}
+
+TEST_CASE("what was added is in the archive after a flush, and after the end") {
+  ManualClock clock{start};
+  MemoryArchive archive(clock, {});
+  Chronicler chronicler(archive, {.write_every = 1h, .prepare = [](PastMessage& message) { message.subject = "read"; }});
+  chronicler.add({{alice}, message_at(start)});
+  chronicler.flush(10s);
+  CHECK(archive.read(alice)->messages.at(0).subject == "read");
+  chronicler.add({{alice}, message_at(start)});
+  chronicler.stop();
+  CHECK(archive.read(alice)->messages.size() == 2);
+  chronicler.add({{alice}, message_at(start)});
+  CHECK(chronicler.dropped() == 1);
+}
+
+TEST_CASE("what finds no room or no answer is dropped and counted, and said once") {
+  ScriptedArchive archive;
+  std::vector<std::string> said;
+  Chronicler chronicler(archive, {.write_every = 1h, .most_queued = 2, .report = [&](const std::string& problem) { said.push_back(problem); }});
+  for (int i = 0; i < 3; ++i) chronicler.add({{alice}, message_at(start)});
+  CHECK(chronicler.dropped() == 1);
+  archive.next = Archive::Unwritten{1, {StoreErrorKind::unreachable, Executed::no, "away"}};
+  chronicler.flush(10s);
+  CHECK(chronicler.dropped() == 3);
+  chronicler.add({{alice}, message_at(start)});
+  chronicler.flush(10s);
+  CHECK(chronicler.dropped() == 4);
+  archive.next.reset();
+  chronicler.add({{alice}, message_at(start)});
+  chronicler.flush(10s);
+  CHECK(chronicler.dropped() == 4);
+  CHECK(said == std::vector<std::string>{"away", ""});
+}
