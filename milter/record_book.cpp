@@ -25,14 +25,12 @@ Result<std::unique_ptr<RecordBook>, std::string> RecordBook::open(const Config& 
   const auto& settings = config.record;
   std::unique_ptr<RecordBook> book(new RecordBook);
   if (!settings.is_on()) return book;
-  if (settings.url != "store") {
-    if (const auto opened = book->open_redis(config); !opened) return opened.error();
-  }
-  auto* context = book->context_ ? book->context_.get() : setup.redis();
-  if (context)
-    book->archive_ = std::make_unique<quota::RedisArchive>(*context, settings.bounds);
-  else
+  if (settings.url == "store" && config.store.url == "memory:") {
     book->archive_ = std::make_unique<quota::MemoryArchive>(setup.clock(), settings.bounds);
+  } else {
+    if (const auto opened = book->open_redis(config); !opened) return opened.error();
+    book->archive_ = std::make_unique<quota::RedisArchive>(*book->context_, settings.bounds, [&setup] { return setup.store().now(); });
+  }
   quota::ChroniclerOptions options{.bounds = settings.bounds, .write_every = settings.write_every, .prepare = make_readable};
   options.report = [self = book.get()](const std::string& problem) { self->note(problem); };
   book->chronicler_ = std::make_unique<quota::Chronicler>(*book->archive_, std::move(options));
@@ -40,7 +38,7 @@ Result<std::unique_ptr<RecordBook>, std::string> RecordBook::open(const Config& 
 }
 
 Result<void, std::string> RecordBook::open_redis(const Config& config) {
-  auto address = quota::RedisAddress::parse(config.record.url);
+  auto address = config.record.url == "store" ? store_address(config.store) : quota::RedisAddress::parse(config.record.url);
   if (!address) return {boost::system::in_place_error, "record.url: " + address.error()};
   quota::RedisTopologyOptions options{.prefix = config.store.prefix, .timeout = config.store.timeout};
   if (address->is_tls) {

@@ -40,7 +40,8 @@ class RecordBook {
   mutable std::mutex mutex_;
   std::string problem_;  // guarded by mutex_
 
-  std::unique_ptr<quota::Resolver> resolver_;        // these three: of a Redis of its own
+  // Connections of its own, to the store too: no message waits behind what is recorded, and no failure there is one of the store.
+  std::unique_ptr<quota::Resolver> resolver_;        // these three: null in memory
   std::unique_ptr<quota::RedisTopology> topology_;
   std::unique_ptr<quota::RedisContext> context_;
   std::unique_ptr<quota::Archive> archive_;          // null: off

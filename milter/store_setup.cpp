@@ -12,16 +12,15 @@ namespace {
 using quota::Result;
 constexpr std::chrono::seconds name_lookup{2};
 
-/// The address with the passwords that stand in files.
-Result<quota::RedisAddress, std::string> address_of(const StoreSettings& settings) {
+}  // namespace
+
+Result<quota::RedisAddress, std::string> store_address(const StoreSettings& settings) {
   auto address = quota::RedisAddress::parse(settings.url);
   if (!address) return {boost::system::in_place_error, "store.url: " + address.error()};
   if (!settings.password.empty()) address->login.password = settings.password;
   if (!settings.sentinel_password.empty()) address->sentinel_login.password = settings.sentinel_password;
   return {boost::system::in_place_value, std::move(*address)};
 }
-
-}  // namespace
 
 Result<std::unique_ptr<StoreSetup>, std::string> StoreSetup::open(const Config& config) {
   std::unique_ptr<StoreSetup> setup(new StoreSetup);
@@ -45,7 +44,7 @@ Result<void, std::string> StoreSetup::open_memory(const StoreSettings& settings)
 }
 
 Result<void, std::string> StoreSetup::open_redis(const StoreSettings& settings) {
-  const auto address = address_of(settings);
+  const auto address = store_address(settings);
   if (!address) return {boost::system::in_place_error, address.error()};
   if (auto opened = open_tls(*address, settings.tls); !opened) return opened;
   url_ = address->printable();

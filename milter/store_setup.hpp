@@ -76,8 +76,6 @@ class StoreSetup {
   /// Where what must outlive the daemon is kept; null for `memory:`, which keeps it by itself.
   [[nodiscard]] const std::shared_ptr<quota::StateFolder>& state_folder() const { return state_folder_; }
 
-  /// Null where the store is no Redis.
-  [[nodiscard]] quota::RedisContext* redis() { return context_.get(); }
   [[nodiscard]] const quota::Clock& clock() const { return clock_; }
 
   /// Keeps what must survive the process. What is judged after it is not kept; the store goes on to serve.
@@ -121,6 +119,9 @@ class StoreSetup {
   quota::Store* store_ = nullptr;
   std::unique_ptr<EventLog> ledger_;
 };
+
+/// The address in `store.url`, with the passwords that stand in files. Errors: a sentence.
+[[nodiscard]] quota::Result<quota::RedisAddress, std::string> store_address(const StoreSettings& settings);
 
 /// What a restart would forget, and why.
 [[nodiscard]] std::string about_state(const std::string& what, const std::string& error);

@@ -93,7 +93,9 @@ void Chronicler::run() {
     changed_.wait_for(lock, options_.write_every, [this] { return stopping_ || written_ < asked_; });
     is_last = stopping_;
     const auto asked = asked_;
-    auto happenings = std::exchange(queue_, {});
+    std::vector<Happening> next;
+    next.reserve(queue_.size());  // as many come again
+    auto happenings = std::exchange(queue_, std::move(next));
     lock.unlock();
     if (!happenings.empty()) write(std::move(happenings));
     lock.lock();

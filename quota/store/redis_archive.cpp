@@ -57,7 +57,7 @@ RedisArchive::Answers RedisArchive::write_some(std::span<const Note> notes, Rank
   std::vector<std::string> keys;
   keys.reserve(2 * notes.size());
   std::vector<RedisQuestion> questions;
-  const auto now = milliseconds(context_.now());
+  const auto now = milliseconds(now_());
   for (const auto& note : notes) {
     auto& words = questions.emplace_back(run_of(scripts::note(), keys.emplace_back(history_key(note.identity)))).words;
     for (const auto number : {now, milliseconds(bounds_.hours_for), milliseconds(bounds_.fives_for), static_cast<std::int64_t>(bounds_.networks),
@@ -125,7 +125,7 @@ void RedisArchive::write(const Rankings& rankings) {
   for (const auto& [place, all] : rankings)
     if (const auto& answer = answers[next++])
       if (const auto least = answer->integer()) least_[place] = *least;
-  const auto oldest = five_of(context_.now() - std::chrono::hours{2}) / fives_of_hour;
+  const auto oldest = five_of(now_() - std::chrono::hours{2}) / fives_of_hour;
   std::erase_if(least_, [oldest](const auto& one) { return std::get<0>(one.first) < oldest; });
 }
 
@@ -146,9 +146,9 @@ Result<Chronicle, StoreError> RedisArchive::read(const Identity& identity) {
     text.emplace_back(*field, *value);
   }
   Chronicle chronicle{parse_history(text), {}};
-  forget_passed(chronicle.history, bounds_, context_.now());
+  forget_passed(chronicle.history, bounds_, now_());
   for (auto i = answers[1]->size(); i > 0; --i)
-    if (auto message = parse_past_message((*answers[1])[i - 1].text().value_or(""), identity.value); message && message->at >= context_.now() - bounds_.messages_for)
+    if (auto message = parse_past_message((*answers[1])[i - 1].text().value_or(""), identity.value); message && message->at >= now_() - bounds_.messages_for)
       chronicle.messages.push_back(std::move(*message));
   return chronicle;
 }

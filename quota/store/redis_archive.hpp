@@ -7,7 +7,7 @@
 // All expire by themselves. A write is a few small scripts at a time, so that no message waits long behind it.
 #pragma once
 
-#include <atomic>
+#include <functional>
 
 #include "quota/archive.hpp"
 #include "quota/store/redis_store.hpp"
@@ -16,7 +16,9 @@ namespace quota {
 
 class RedisArchive final : public Archive {
  public:
-  RedisArchive(RedisContext& context, HistoryBounds bounds) : context_(context), bounds_(bounds) {}
+  /// `now` is the clock of what is noted; without one it is the context's. Requires: `context` outlives it.
+  RedisArchive(RedisContext& context, HistoryBounds bounds, std::function<Timestamp()> now = {})
+      : context_(context), bounds_(bounds), now_(now ? std::move(now) : [&context] { return context.now(); }) {}
 
   [[nodiscard]] std::optional<Unwritten> write(std::span<const Note> notes) override;
   [[nodiscard]] Result<Chronicle, StoreError> read(const Identity& identity) override;
@@ -36,6 +38,7 @@ class RedisArchive final : public Archive {
 
   RedisContext& context_;
   const HistoryBounds bounds_;
+  const std::function<Timestamp()> now_;
   std::map<std::tuple<std::int64_t, Kind, Measure>, std::int64_t> least_{};  // of the writer: who has less is not sent
 };
 

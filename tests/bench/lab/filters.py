@@ -59,7 +59,8 @@ class Noop(Candidate):
 class Sendquota(Candidate):
     """`store` is "memory", "redis" (of its own, on a unix socket) or a Redis. `headers`: as where a PHP header may be believed.
 
-    `quotas` are tables of the configuration; by default one with one limit. `config` holds further tables.
+    `quotas` are tables of the configuration; by default one with one limit. `config` holds further tables. Nothing is recorded unless
+    they say so: what that adds has a part of its own.
     """
 
     def __init__(self, name=None, store="redis", headers=True, quotas=None, daemons=1, config=None):
@@ -70,7 +71,7 @@ class Sendquota(Candidate):
         quotas = quotas or [{"name": "mailbox", "per": "user", "limits": [GENEROUS], "warn_at": "off"}]
         if headers:  # a quota that may look at the PHP header is what makes the daemon negotiate headers
             quotas = [*quotas, {"name": "scripts", "per": ["script"], "when": "local", "limits": [GENEROUS], "action": "quarantine"}]
-        config = {"record": {"subject": headers}, **(config or {})}
+        config = {"record": {"url": "off"}, **(config or {})}
         self.daemons = [Daemon({"quota": quotas, **config}, store=url, name=f"bench{index}").start() for index in range(daemons)]
         self.targets = [daemon.milter for daemon in self.daemons]
 

@@ -1,8 +1,8 @@
 """What the benchmark says: tables on standard output, goals at the end, figures as JSON, plots as SVG."""
 
 import json
-import statistics
 from dataclasses import asdict, dataclass
+from itertools import zip_longest
 
 from rig.room import BUILD
 
@@ -26,12 +26,23 @@ class Goal:
         return f"{'met    ' if self.is_met else 'NOT MET'}  {self.what}: {self.reached:.3g} (goal {'≥' if self.at_least else '≤'} {self.wanted:g})"
 
 
+@dataclass
+class Panel:
+    """`lines` by name: (xs, ys). The x axis is logarithmic, the y axis begins at 0."""
+
+    title: str
+    x_label: str
+    y_label: str
+    lines: dict
+
+
 class Report:
     """Collects what the parts find; tables are printed as they come."""
 
     def __init__(self):
         self.goals = []
         self.tables = {}
+        self.panels = {}
 
     def table(self, title, columns, rows):
         """`rows` by name: values in the order of `columns`."""
@@ -52,8 +63,17 @@ class Report:
         self.goals.append(Goal(*words, **options))
         print(self.goals[-1].line(), flush=True)
 
-    def finish(self):
+    def plot(self, name, *words):
+        """One panel of a plot: title, axes, and `lines` by name: (xs, ys). Written as BUILD/bench/NAME.svg."""
+        self.panels[name] = Panel(*words)
         FOLDER.mkdir(parents=True, exist_ok=True)
+        draw([self.panels[name]], name)
+
+    def finish(self):
+        """Says which goals were met; writes figures.json, and of all panels growth.svg."""
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        if self.panels:
+            draw(list(self.panels.values()), "growth")
         (FOLDER / "figures.json").write_text(json.dumps({"goals": [asdict(goal) for goal in self.goals], "tables": self.tables}, indent=1))
         print("\nGoals")
         for goal in self.goals:
@@ -69,23 +89,27 @@ def shown(value):
     return f"{value:.3g}"
 
 
-def plot(name, title, x_label, y_label, lines, log_x=True):
-    """`lines` by name: (xs, ys). Writes BUILD/bench/NAME.svg."""
+def draw(panels, name):
+    """Writes BUILD/bench/NAME.svg: the panels, two in a row."""
     import matplotlib  # takes half a second that the other parts do not need
     matplotlib.use("svg")
+    matplotlib.rcParams |= {"svg.fonttype": "none", "svg.hashsalt": "sendquota", "font.size": 9}
     from matplotlib import pyplot
-    figure, axes = pyplot.subplots(figsize=(7, 4))
-    for label, (xs, ys) in lines.items():
-        axes.plot(xs, ys, marker="o", label=label)
-    axes.set(title=title, xlabel=x_label, ylabel=y_label, ylim=(0, None))
-    if log_x:
-        axes.set_xscale("log")
-    axes.grid(alpha=0.3)
-    axes.legend()
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    figure.savefig(FOLDER / f"{name}.svg", bbox_inches="tight")
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    figure, axes = pyplot.subplots(rows, columns, figsize=(5.4 * columns, 3.2 * rows), squeeze=False)
+    for axis, panel in zip_longest(axes.flat, panels):
+        if panel is None:
+            axis.set_axis_off()
+            continue
+        for label, (xs, ys) in panel.lines.items():
+            axis.plot(xs, ys, marker="o", markersize=4, label=label)
+        axis.set(title=panel.title, xlabel=panel.x_label, ylabel=panel.y_label, ylim=(0, None), xscale="log")
+        axis.set_xticks(next(iter(panel.lines.values()))[0])
+        axis.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        axis.minorticks_off()
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=7)
+    figure.tight_layout()
+    figure.savefig(FOLDER / f"{name}.svg", metadata={"Date": None})
     pyplot.close(figure)
-
-
-def median(values):
-    return statistics.median(values)

@@ -16,6 +16,7 @@ class Summary(NamedTuple):
     cpu: float
     other: float       # share of the machine that neither it nor the load used
     spread: float      # (most - least) / median of the speeds
+    by_process: dict   # CPU by process, as `cpu`
 
 
 def rounds(candidates, count, take):
@@ -37,4 +38,5 @@ def summary(figures):
     return Summary(middle, median(lambda one: one.whole["p50"]), median(lambda one: one.whole["p99"]), median(lambda one: one.whole["max"]),
                    median(lambda one: one.answer["p50"]), median(lambda one: one.answer["p99"]), median(lambda one: one.cpu_per_thousand),
                    median(lambda one: one.other_cpu / (one.other_cpu + one.own_cpu + sum(one.cpu.values()) + 1e-9)),
-                   (max(speeds) - min(speeds)) / middle if middle else 0.0)
+                   (max(speeds) - min(speeds)) / middle if middle else 0.0,
+                   {name: median(lambda one, name=name: 1000 * one.cpu.get(name, 0.0) / one.messages) for name in figures[0].cpu})

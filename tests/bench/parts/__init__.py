@@ -10,6 +10,7 @@ PARTS = {
     "script": script.script,
     "refused": refused.refused,
     "quotas": growth.quotas,
+    "record": growth.record,
     "senders": growth.senders,
     "memory": growth.memory,
     "postfix": postfix.postfix,

@@ -4,10 +4,11 @@ import subprocess
 import time
 from contextlib import ExitStack
 
-from lab import report as reports
 from lab.filters import GENEROUS, Sendquota, resident_bytes
 from lab.load import measure
 from lab.rounds import rounds
+from rig import Redis
+from rig.room import BUILD
 
 SENDERS = (10**3, 10**4, 10**5, 10**6)
 # A bucket that is full again is no longer kept: these are not for hours.
@@ -24,13 +25,13 @@ def quotas(report, count, seconds):
         found = rounds(list(candidates.values()), count, lambda one: measure(one, seconds=seconds))
     report.speeds("quotas on a message, 64 kept connections", found, "redis, 1")
     speeds = {store: [found[f"{store}, {number}"].per_second for number in numbers] for store in ("redis", "memory")}
-    reports.plot("quotas", "Messages a second by quotas on a message", "quotas", "messages/s", {store: (numbers, ys) for store, ys in speeds.items()})
+    report.plot("quotas", "Messages a second by quotas on a message", "quotas", "messages/s", {store: (numbers, ys) for store, ys in speeds.items()})
     report.goal("16 quotas ÷ 1 quota, messages/s", speeds["redis"][-1] / speeds["redis"][0], 0.6)
 
 
 def senders(report, count, seconds):
     """1,000 to 1,000,000 senders, both stores: messages a second."""
-    speeds = {}
+    speeds, costs = {}, {}
     for store in ("redis", "memory"):
         with ExitStack() as stack:
             candidates = []
@@ -42,8 +43,38 @@ def senders(report, count, seconds):
             found = rounds(candidates, count, lambda one: measure(one, senders=one.senders, seconds=seconds))
         report.speeds(f"senders, {store}", found, candidates[0].name)
         speeds[store] = [one.per_second for one in found.values()]
+        costs[store] = [1000 * one.cpu for one in found.values()]
         report.goal(f"10⁶ senders ÷ 10³ senders, messages/s, {store}", speeds[store][-1] / speeds[store][0], 0.85)
-    reports.plot("senders", "Messages a second by senders", "senders", "messages/s", {store: (SENDERS, ys) for store, ys in speeds.items()})
+    report.plot("senders", "Messages a second by senders", "senders", "messages/s", {store: (SENDERS, ys) for store, ys in speeds.items()})
+    report.plot("cost", "CPU of a message by senders, the store's included", "senders", "µs", {store: (SENDERS, ys) for store, ys in costs.items()})
+
+
+def record(report, count, seconds):
+    """What it costs to keep who sent what: messages a second, and Redis' memory."""
+    with ExitStack() as stack:
+        candidates = [stack.enter_context(Sendquota(f"{store}, record {where}", store=store, config={"record": {"url": where}}))
+                      for store in ("redis", "memory") for where in ("off", "store")]
+        found = rounds(candidates, count, lambda one: measure(one, seconds=seconds))
+    report.speeds("with the record of 1,000 senders and without", found, "redis, record off")
+    for store in ("redis", "memory"):
+        report.goal(f"messages/s with the record ÷ without, {store}", found[f"{store}, record store"].per_second / found[f"{store}, record off"].per_second, 0.95)
+    sizes = {name: archived_bytes(number, *words) for name, number, words in (("20 messages a day for 30 days", 500, ("20", "30")), ("everything full", 300, ("full",)))}
+    table = {name: [size, ranks / 1e6, size / 10 + ranks / 1e6] for name, (size, ranks) in sizes.items()}
+    report.table("Redis' memory for the record", ["B/sender", "MB rankings", "MB/100,000"], table)
+    report.goal("MB for 100,000 senders with 20 messages a day for 30 days", table["20 messages a day for 30 days"][2], 500, at_least=False)
+    report.goal("bytes of a sender with everything full", table["everything full"][0], 40_000, at_least=False)
+
+
+def archived_bytes(senders, *words):
+    """What one sender takes in Redis, and all rankings, after bench_archive has written what so many senders would leave there."""
+    with Redis() as redis:
+        def used():
+            return int(next(line for line in redis.cli("INFO", "memory").splitlines() if line.startswith("used_memory:")).split(":")[1])
+        before = used()
+        subprocess.run([str(BUILD / "bin" / "bench_archive"), redis.url, str(senders), *words], check=True, timeout=900)
+        after = used()
+        ranks = sum(int(redis.cli("MEMORY", "USAGE", key, "SAMPLES", "0")) for key in redis.cli("--scan", "--pattern", "sendquota:top:*").split())
+        return (after - before - ranks) / senders, ranks
 
 
 def fill(candidate, number):
@@ -62,9 +93,10 @@ def memory(report, _rounds, _seconds):
     most = rows[f"{SENDERS[-1]:,}"]
     report.goal("Redis bytes per active sender", most[0], 220, at_least=False)
     report.goal("daemon bytes per sender, memory store", most[2], 160, at_least=False)
-    for column, name in ((0, "redis"), (2, "memory")):
-        reports.plot(f"bytes-{name}", f"Bytes per sender, {name}", "senders", "bytes", {name: (SENDERS, [row[column] for row in rows.values()])})
-    reports.plot("snapshot", "A stop with its snapshot, and the start after it", "senders", "seconds",
+    report.plot("bytes", "Bytes per sender", "senders", "bytes", {name: (SENDERS, [row[column] for row in rows.values()])
+                                                                  for column, name in ((0, "in Redis"), (2, "in the memory store"))})
+    report.plot("resident", "The daemon's memory, with Redis", "senders", "MB", {"sendquotad": (SENDERS, [row[1] for row in rows.values()])})
+    report.plot("snapshot", "A stop with its snapshot, and the start after it", "senders", "seconds",
                  {"stop": (SENDERS, [row[3] for row in rows.values()]), "start": (SENDERS, [row[5] for row in rows.values()])})
 
 

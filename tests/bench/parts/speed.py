@@ -2,8 +2,7 @@
 
 from contextlib import ExitStack
 
-from lab import report as reports
-from lab.filters import Noop, Rspamd, Sendquota
+from lab.filters import Noop, Rspamd, Sendquota, core_count
 from lab.load import measure
 from lab.policies import PolicydRateLimit, Postfwd
 from lab.rounds import rounds
@@ -18,6 +17,7 @@ def closed_loop(report, count, seconds):
         found = rounds(candidates, count, lambda one: measure(one, seconds=seconds))
     report.speeds("closed loop, 64 kept connections, 1,000 senders", found, "no-op")
     ours, memory, noop, rspamd = found["sendquota, redis"], found["sendquota, memory"], found["no-op"], found["rspamd"]
+    floor(report, ours, memory, noop, rspamd)
     report.goal("messages/s ÷ no-op, Redis", ours.per_second / noop.per_second, 0.80)
     report.goal("messages/s ÷ no-op, memory store", memory.per_second / noop.per_second, 0.95)
     for name, wanted in (("rspamd", 10), ("policyd-rate-limit", 15), ("postfwd", 7)):
@@ -25,6 +25,21 @@ def closed_loop(report, count, seconds):
     report.goal("messages/s without headers ÷ with", found["sendquota, redis, no headers"].per_second / ours.per_second, 1.6)
     report.goal("CPU per message, Redis included, ÷ rspamd", ours.cpu / rspamd.cpu, 0.15, at_least=False)
     report.goal("CPU per message, Redis included, ÷ no-op", ours.cpu / noop.cpu, 1.4, at_least=False)
+
+
+def floor(report, ours, memory, noop, rspamd):
+    """What a message's CPU time is made of, and what would be left of each goal if our own code cost nothing at all."""
+    redis = ours.by_process["redis"]
+    own = ours.cpu - noop.cpu - redis
+    report.table("CPU µs of a message", ["µs", "of all"], {name: [1000 * value, f"{value / ours.cpu:.0%}"] for name, value in (
+        ("libmilter (the no-op filter)", noop.cpu), ("Redis", redis), ("sendquotad itself, waiting included", own), ("all", ours.cpu))})
+    load = core_count() * 1000 / noop.per_second - noop.cpu
+    report.table("with a daemon that costs nothing beside libmilter and Redis", ["ratio"], {
+        "messages/s ÷ no-op": [(noop.cpu + load) / (noop.cpu + load + redis)],
+        "messages/s ÷ rspamd": [core_count() * 1000 / (noop.cpu + load + redis) / rspamd.per_second],
+        "CPU ÷ no-op": [(noop.cpu + redis) / noop.cpu],
+        "CPU ÷ rspamd": [(noop.cpu + redis) / rspamd.cpu],
+        "memory store: sendquotad itself, of all": [1 - noop.cpu / memory.cpu]})
 
 
 def open_loop(report, count, seconds):
@@ -63,4 +78,4 @@ def connections(report, count, seconds):
                     table.setdefault(name, []).append(one.per_second)
             report.table(f"messages/s by connections, {'new for each message' if new else 'kept'}", numbers, table)
             lines |= {f"{name}, {'new' if new else 'kept'}": (numbers, speeds) for name, speeds in table.items()}
-    reports.plot("connections", "Messages a second by connections", "connections", "messages/s", lines)
+    report.plot("connections", "Messages a second by connections", "connections", "messages/s", lines)
