@@ -1,4 +1,4 @@
-"""Runs one file of tests with pytest: `failed NODE` for each that failed, and "PASSED FAILED" as the last line.
+"""Runs one file of tests with pytest: `failed NODE<tab>WHY` for each that failed, and "PASSED FAILED" as the last line.
 
     pytest_file.py FILTER FILE[::TEST]
 
@@ -16,14 +16,23 @@ class Count:
 
     def __init__(self):
         self.outcomes = {}
+        self.reasons = {}
 
     def pytest_runtest_logreport(self, report):
         good = self.outcomes.get(report.nodeid, True) and report.passed
         self.outcomes[report.nodeid] = good
+        self._explain(report)
 
     def pytest_collectreport(self, report):
         if report.failed or report.skipped:
             self.outcomes[report.nodeid] = False
+            self._explain(report)
+
+    def _explain(self, report):
+        if not report.passed:
+            crash = getattr(report.longrepr, "reprcrash", None)
+            text = crash.message if crash else str(report.longrepr)
+            self.reasons.setdefault(report.nodeid, " ".join(text.split())[:500])
 
 
 def main(wanted, chosen):
@@ -37,7 +46,7 @@ def main(wanted, chosen):
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED) and not failed:
         failed.append(chosen)
     for node in failed:
-        print("failed", node)
+        print(f"failed {node}\t{count.reasons.get(node, code)}")
     print(len(count.outcomes) - sum(not good for good in count.outcomes.values()), len(failed))
 
 

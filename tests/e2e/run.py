@@ -13,7 +13,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from noise import Noise  # noqa: E402
-from pytest_files import run_file, run_files  # noqa: E402
+from pytest_files import explain, run_file, run_files  # noqa: E402
 
 AT_ONCE = int(os.environ.get("SENDQUOTA_E2E_AT_ONCE", "3"))
 
@@ -25,9 +25,10 @@ def main(wanted=""):
         passed, failed = run_files(files, AT_ONCE, wanted)
     if failed and noise.is_much:
         print(f"-- once more, alone: {len(failed)} tests, because {noise}", file=sys.stderr)
-        again = [run_file(path, test=node.split("::", 1)[-1]) for path, node in failed]
+        again = [run_file(failure.path, test=failure.node.split("::", 1)[-1]) for failure in failed]
         passed += sum(one.passed for one in again)
         failed = [each for one in again for each in one.failed]
+    explain(failed)
     print(passed, len(failed))
 
 

@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import random
 import shutil
 import socket
 import tempfile
@@ -23,11 +24,40 @@ def wait_for(fact, what, deadline=DEADLINE, pause=0.02):
         time.sleep(pause)
 
 
+_reserved = []   # sockets that hold the ports this process was given
+
+
 def free_port(address="127.0.0.1"):
-    """A TCP port that was free a moment ago. Another process may still take it first: users of it retry."""
+    """A free TCP port that no other process of these tests gets while this one lives.
+
+    It lies below those that the kernel gives to outgoing connections, which otherwise take it before its server starts.
+    """
+    first_ephemeral = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
+    for port in random.sample(range(first_ephemeral // 2, first_ephemeral), 1000):
+        if _is_reserved(port) and _can_be_bound(address, port):
+            return port
+    raise RuntimeError("1,000 ports tried, and none of them is free")
+
+
+def _is_reserved(port):
+    """By a unix socket without a file, whose name is the kernel's to give and to take back."""
+    holder = socket.socket(socket.AF_UNIX)
+    try:
+        holder.bind(f"\0sendquota-test-port-{port}")
+    except OSError:
+        holder.close()
+        return False
+    _reserved.append(holder)
+    return True
+
+
+def _can_be_bound(address, port):
     with socket.socket() as probe:
-        probe.bind((address, 0))
-        return probe.getsockname()[1]
+        try:
+            probe.bind((address, port))
+            return True
+        except OSError:
+            return False
 
 
 def answers(port, address="127.0.0.1"):
