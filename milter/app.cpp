@@ -248,11 +248,11 @@ int Daemon::serve_until_stopped() {
   accounts_.stop();
   refusal_watch_.stop();
   backstage_.stop();
-  book_->stop();
   blocker_.stop();
   keeper_.stop();
   nodes_.stop();
   setup_->save();
+  book_->stop();
   spdlog::info("stopped");
   // libmilter may still run callbacks on its own threads: nothing they use is destroyed, the logger included.
   std::fflush(nullptr);
@@ -273,6 +273,8 @@ Reloaded Daemon::reload(const std::string& by) {
   // Last, because it takes effect at once.
   if (complaints.empty())
     if (const auto renewed = setup_->renew_tls(); !renewed) complaints.push_back(renewed.error());
+  if (complaints.empty())
+    if (const auto renewed = book_->renew_tls(); !renewed) complaints.push_back(renewed.error());
   if (!complaints.empty()) {
     spdlog::error("reload refused (asked by {}); the old configuration goes on", readable(by));
     for (const auto& complaint : complaints) spdlog::error("{}", complaint);

@@ -40,14 +40,14 @@ void read_all(Section& root, Config& config) {
   quota::Policy::Parts parts;
   root.word("mode", config.mode, mode_words);
   read_section(root, "milter", [&](Section& one) { read_milter(one, config.milter); });
-  read_section(root, "store", [&](Section& one) { read_store(one, config.store); });
+  read_section(root, "record", [&](Section& one) { read_record(one, config.record); });
+  read_section(root, "store", [&](Section& one) { read_store(one, config.store, config.record); });
   read_section(root, "identity", [&](Section& one) { read_identity(one, config, parts); });
   read_section(root, "exempt", [&](Section& one) { read_exempt(one, parts.exempt, parts.identity.spelling()); });
   read_section(root, "reply", [&](Section& one) { config.reply = read_reply(one); });
   read_section(root, "hold", [&](Section& one) { read_hold(one, config.hold); });
   read_section(root, "admin", [&](Section& one) { read_admin(one, config.admin); });
   read_section(root, "log", [&](Section& one) { read_log(one, config.log); });
-  read_section(root, "record", [&](Section& one) { read_record(one, config.record); });
   read_section(root, "notify", [&](Section& one) { read_notify(one, config.notify); });
   parts.quotas = read_quotas(root, parts.identity.spelling());
   parts.mode = config.mode;

@@ -1,4 +1,6 @@
 // `[record]`: a part of config.cpp in a file of its own.
+#include <fmt/format.h>
+
 #include "milter/config_sections.hpp"
 #include "quota/store/redis_address.hpp"
 #include "quota/text.hpp"
@@ -17,10 +19,13 @@ constexpr Bounds<Milliseconds> write_bounds{100ms, 60s};
 constexpr Bounds<std::int64_t> message_bounds{0, 1000};
 constexpr Bounds<std::int64_t> network_bounds{1, 256};
 constexpr Bounds<std::int64_t> recipient_bounds{0, 20};
+constexpr std::size_t most_evidence_headers = 8;
 
 std::string url_problem(std::string_view text) {
   if (text == "store" || text == "off") return "";
   const auto address = quota::RedisAddress::parse(text);
+  if (address && !address->login.user.empty() && address->login.password.empty())  // without naming the user: who forgot a colon wrote the password there
+    return "it names a user and no password; write user:password before the @ (:password for a server without users)";
   if (address) return "";
   if (text.find("://") != std::string_view::npos || text.starts_with("unix:")) return address.error();
   return in_quotes(text) + " is no place for the record; write \"store\", \"off\", or a Redis of its own as in \"redis://host:6379/0\"";
@@ -60,6 +65,8 @@ void read_record(Section& section, RecordSettings& into) {
   into.write_every = section.duration("write_every", write_bounds).value_or(into.write_every);
   into.subject = section.truth("subject").value_or(into.subject);
   if (auto headers = section.list<std::string>("evidence_headers", parse_header_name)) into.evidence_headers = std::move(*headers);
+  if (into.evidence_headers.size() > most_evidence_headers)
+    section.problem("evidence_headers", fmt::format("{} headers", into.evidence_headers.size()), fmt::format("write at most {}", most_evidence_headers));
 }
 
 }  // namespace milter

@@ -7,7 +7,8 @@
 namespace milter {
 
 void read_milter(Section& section, MilterSettings& into);
-void read_store(Section& section, StoreSettings& into);
+/// `record` may speak TLS, too, with the same files.
+void read_store(Section& section, StoreSettings& into, const RecordSettings& record);
 void read_identity(Section& section, Config& into, quota::Policy::Parts& parts);
 void read_exempt(Section& section, quota::Exemptions& into, const quota::Spelling& spelling);
 void read_hold(Section& section, HoldSettings& into);

@@ -94,7 +94,7 @@ void refuse_tls_files(Section& section, const quota::TlsFiles& files) {
   for (const auto& key : tls_keys)
     if (!(files.*key.file).empty())
       section.problem(key.name, "no TLS is spoken with this store.url",
-                      "write \"\", or a store.url that begins with rediss");
+                      "write \"\", or a store.url (or record.url) that begins with rediss");
 }
 
 void check_tls_files(Section& section, const quota::TlsFiles& files) {
@@ -111,28 +111,30 @@ void check_tls_files(Section& section, const quota::TlsFiles& files) {
   section.problem(key->name, opened.error().text);
 }
 
-void read_tls(Section& section, StoreSettings& into, const Address& address) {
+void read_tls(Section& section, StoreSettings& into, const Address& address, const RecordSettings& record) {
   for (const auto& key : tls_keys) {
     auto& file = into.tls.*key.file;
     read_text(section, key.name, file, any_text);
     if (!file.empty()) file = resolved(file, section.findings().file_name());
   }
-  if (into.url == "memory:" || (address && !address->is_tls))
+  const auto of_record = RedisAddress::parse(record.url);  // none: "store", "off", or reported
+  const bool is_used_by_record = of_record && of_record->is_tls;
+  if ((into.url == "memory:" || (address && !address->is_tls)) && !is_used_by_record)
     refuse_tls_files(section, into.tls);
-  else if (into.tls != quota::TlsFiles{} || (address && address->is_tls))
+  else if (into.tls != quota::TlsFiles{} || (address && address->is_tls) || is_used_by_record)
     check_tls_files(section, into.tls);
 }
 
 }  // namespace
 
-void read_store(Section& section, StoreSettings& into) {
+void read_store(Section& section, StoreSettings& into, const RecordSettings& record) {
   read_text(section, "url", into.url, store_url_problem);
   const auto address = RedisAddress::parse(into.url);  // none: "memory:", or reported
   read_text(section, "password_file", into.password_file, any_text);
   read_text(section, "sentinel_password_file", into.sentinel_password_file, any_text);
   read_data_password(section, into, address);
   read_sentinel_password(section, into, address);
-  read_tls(section, into, address);
+  read_tls(section, into, address, record);
   read_text(section, "prefix", into.prefix, prefix_problem);
   into.timeout = section.duration("timeout", timeout_bounds).value_or(into.timeout);
   section.word("on_failure", into.on_failure, on_failure_words);

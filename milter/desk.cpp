@@ -142,8 +142,8 @@ json::array warnings_json(const Config& config, const Counters& counters, const 
   return warnings;
 }
 
-json::object record_json(const RecordBook::Health& health) {
-  return {{"on", health.is_on}, {"error", text_json(health.error)}, {"dropped", health.dropped}};
+json::object record_json(const RecordBook::Health& health, const Counters& counters) {
+  return {{"on", health.is_on}, {"error", text_json(health.error)}, {"dropped", health.dropped + read(counters.unrecorded)}};
 }
 
 json::object store_json(const StoreSetup::Health& health) {
@@ -217,7 +217,7 @@ Desk::Answer Desk::status() {
                       {"store", store_json(health)},
                       {"nodes", summary_of_nodes()},
                       {"mail", mail_json(tools_.counters)},
-                      {"record", record_json(tools_.book.health())},
+                      {"record", record_json(tools_.book.health(), tools_.counters)},
                       {"signals", signals_json(tools_.counters)},
                       {"blocked", tables->count_blocks(at)},
                       {"live_limits", tables->count_overrides(at)},

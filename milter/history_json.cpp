@@ -61,7 +61,7 @@ json::object message_json(const quota::PastMessage& message) {
   json::object headers;
   for (const auto& [name, value] : message.headers) headers[shown(name)] = shown(value);
   return {{"at", quota::format_moment(message.at)},
-          {"verdict", name(message.action)},
+          {"verdict", message.is_discarded ? "discard" : name(message.action)},
           {"cause", name(message.cause)},
           {"quota", text_json(message.quota)},
           {"queue_id", text_json(quota::valid_utf8(message.queue_id))},

@@ -14,6 +14,9 @@ using quota::Result;
 constexpr std::chrono::milliseconds fresh_within{500};
 constexpr std::size_t most_characters = 80;
 
+/// What ends by it is lost for ever: a clock that has jumped ahead is not believed.
+quota::Timestamp earlier_clock(StoreSetup& setup) { return std::min(setup.store().now(), quota::SystemClock().now()); }
+
 void make_readable(quota::PastMessage& message) {
   message.subject = readable_header(message.subject, most_characters);
   for (auto& [name, value] : message.headers) value = readable_header(value, most_characters);
@@ -29,7 +32,7 @@ Result<std::unique_ptr<RecordBook>, std::string> RecordBook::open(const Config& 
     book->archive_ = std::make_unique<quota::MemoryArchive>(setup.clock(), settings.bounds);
   } else {
     if (const auto opened = book->open_redis(config); !opened) return opened.error();
-    book->archive_ = std::make_unique<quota::RedisArchive>(*book->context_, settings.bounds, [&setup] { return setup.store().now(); });
+    book->archive_ = std::make_unique<quota::RedisArchive>(*book->context_, settings.bounds, [&setup] { return earlier_clock(setup); });
   }
   quota::ChroniclerOptions options{.bounds = settings.bounds, .write_every = settings.write_every, .prepare = make_readable};
   options.report = [self = book.get()](const std::string& problem) { self->note(problem); };
@@ -44,11 +47,17 @@ Result<void, std::string> RecordBook::open_redis(const Config& config) {
   if (address->is_tls) {
     auto tls = quota::TlsContext::open(config.store.tls);
     if (!tls) return {boost::system::in_place_error, "record.url: " + tls.error().text};
-    options.tls = std::move(*tls);
+    options.tls = tls_ = std::move(*tls);
   }
   resolver_ = std::make_unique<quota::Resolver>();
   topology_ = std::make_unique<quota::RedisTopology>(*address, *resolver_, std::move(options));
   context_ = std::make_unique<quota::RedisContext>(*topology_, quota::RedisStoreOptions{config.store.prefix, config.store.timeout});
+  return {};
+}
+
+Result<void, std::string> RecordBook::renew_tls() {
+  if (!tls_) return {};
+  if (const auto renewed = tls_->renew(); !renewed) return {boost::system::in_place_error, "store.tls, of the record: " + renewed.error().text};
   return {};
 }
 

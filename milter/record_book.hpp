@@ -29,7 +29,10 @@ class RecordBook {
   };
   [[nodiscard]] Health health() const;
 
-  /// Writes what is left and ends the thread. May be called twice.
+  /// Reads the files of its TLS anew. Errors: a sentence; the old ones go on. Threads: any.
+  [[nodiscard]] quota::Result<void, std::string> renew_tls();
+
+  /// Writes what is left, for some seconds at most, and ends the thread. May be called twice.
   void stop();
 
  private:
@@ -41,6 +44,7 @@ class RecordBook {
   std::string problem_;  // guarded by mutex_
 
   // Connections of its own, to the store too: no message waits behind what is recorded, and no failure there is one of the store.
+  std::shared_ptr<quota::TlsContext> tls_;           // null: without
   std::unique_ptr<quota::Resolver> resolver_;        // these three: null in memory
   std::unique_ptr<quota::RedisTopology> topology_;
   std::unique_ptr<quota::RedisContext> context_;

@@ -29,6 +29,9 @@ std::string_view without_brackets(std::string_view address) {
   return address.size() >= 2 && address.front() == '<' && address.back() == '>' ? address.substr(1, address.size() - 2) : address;
 }
 
+/// As much of an address as is kept of it, and one byte more where it is cut.
+std::string_view evidence(std::string_view text) { return text.substr(0, quota::PastMessage::longest_text + 1); }
+
 void count(Counters::Counter& counter) { counter.fetch_add(1, std::memory_order_relaxed); }
 
 Answer refusal(Action action, SmtpReply reply) {
@@ -378,33 +381,44 @@ void Session::log(const Verdict& verdict, const Answer& answer, std::string_view
   facts.now = now;
   const auto line = log_line(facts, mail_->envelope, verdict);
   spdlog::default_logger_raw()->log(spdlog::level::info, spdlog::string_view_t(line));
-  record(verdict, queue_id, now);
+  record(verdict, answer, queue_id, now);
 }
 
-void Session::record(const Verdict& verdict, std::string_view queue_id, quota::Timestamp now) {
+/// Whatever happens here, the verdict stays.
+void Session::record(const Verdict& verdict, const Answer& answer, std::string_view queue_id, quota::Timestamp now) noexcept {
   const auto& settings = mail_->config->record;
   if (!settings.is_on()) return;
+  try {
+    auto happening = happening_of(verdict, answer, queue_id, now);
+    if (!happening.identities.empty()) services_.aftermath.judged(std::move(happening));
+  } catch (const std::exception&) {
+    count(services_.counters.unrecorded);
+  }
+}
+
+quota::Happening Session::happening_of(const Verdict& verdict, const Answer& answer, std::string_view queue_id, quota::Timestamp now) {
+  const auto& settings = mail_->config->record;
   const auto& envelope = mail_->envelope;
   quota::Happening happening;
   for (const auto& identity : mail_->message.sender.identities)
     if (std::find(settings.per.begin(), settings.per.end(), identity.kind) != settings.per.end()) happening.identities.push_back(identity);
-  if (happening.identities.empty()) return;
   auto& message = happening.message;
   message.at = now;
-  message.action = verdict.action;
+  message.is_discarded = answer.what == Answer::What::discard;
+  message.action = message.is_discarded ? Action::reject : verdict.action;
   message.cause = verdict.cause;
   if (verdict.decider) message.quota = verdict.decider->quota;
   message.queue_id = queue_id;
   message.host = envelope.client.host;
   if (mail_->message.sender.address) message.client = mail_->message.sender.address->text();
-  message.mail_from = without_brackets(envelope.mail_from);
+  message.mail_from = evidence(without_brackets(envelope.mail_from));
   if (const auto* script = mail_->message.sender.find(quota::Kind::script)) message.script = script->value;
   message.recipients = static_cast<std::int64_t>(envelope.recipients.size());
   for (std::size_t i = 0; i < std::min(settings.recipients, envelope.recipients.size()); ++i)
-    message.first_recipients.emplace_back(without_brackets(envelope.recipients[i]));
+    message.first_recipients.emplace_back(evidence(without_brackets(envelope.recipients[i])));
   message.subject = std::move(mail_->subject);
   message.headers = std::move(mail_->evidence);
-  services_.aftermath.judged(std::move(happening));
+  return happening;
 }
 
 }  // namespace milter

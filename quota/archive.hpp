@@ -17,6 +17,8 @@ struct Chronicle {
   std::vector<PastMessage> messages{};  ///< the newest first
 };
 
+using SteadyMoment = std::chrono::steady_clock::time_point;
+
 /// By what senders are ranked.
 enum class Measure : std::uint8_t { messages, recipients, refused, networks };
 inline constexpr std::array all_measures{Measure::messages, Measure::recipients, Measure::refused, Measure::networks};
@@ -26,7 +28,7 @@ inline constexpr std::array all_measures{Measure::messages, Measure::recipients,
 /// What a tally counts by one measure; networks are not in it: `networks`.
 [[nodiscard]] std::int64_t measured(const Tally& tally, std::int64_t networks, Measure measure);
 
-/// The hours since 1970 of which the top is asked, both included.
+/// The hours since 1970 of which the top is asked, both included; what is not kept any longer is left out.
 struct TopQuestion {
   Kind kind = Kind::user;
   Measure measure = Measure::messages;
@@ -34,8 +36,8 @@ struct TopQuestion {
   std::int64_t last_hour = 0;
   std::size_t count = 20;
 };
-/// Of several hours: the sum, of networks the most in one of them. An hour remembers Archive::ranked_of_hour of a kind, so
-/// who was never among these may be missing.
+/// Of several hours: the sum, of networks the most in one of them. An hour may remember only Archive::ranked_of_hour of a kind, so
+/// who was never among these may be missing. Networks are counted up to HistoryBounds::networks.
 struct Ranked {
   std::string identity{};  ///< `kind:value`
   std::int64_t amount = 0;
@@ -54,12 +56,13 @@ class Archive {
   Archive& operator=(const Archive&) = delete;
   virtual ~Archive() = default;
 
-  /// Returns how many notes were surely not written, and why the first of them; empty where all were.
+  /// Returns how many notes were surely not written, and what went wrong first; empty where nothing did. Begins nothing more
+  /// after `until`.
   struct Unwritten {
     std::size_t notes;
     StoreError why;
   };
-  [[nodiscard]] virtual std::optional<Unwritten> write(std::span<const Note> notes) = 0;
+  [[nodiscard]] virtual std::optional<Unwritten> write(std::span<const Note> notes, SteadyMoment until) = 0;
 
   /// An identity that nothing is kept of has an empty one.
   [[nodiscard]] virtual Result<Chronicle, StoreError> read(const Identity& identity) = 0;

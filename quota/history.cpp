@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::int64_t most = exact_bound - 1;
 constexpr std::string_view same_sender = "=";
+constexpr std::string_view discarded = "discard";
 
 constexpr std::int64_t bounded_sum(std::int64_t one, std::int64_t other) { return one > most - other ? most : one + other; }
 
@@ -34,14 +35,14 @@ std::string blocks_text(const std::map<std::int64_t, Tally>& all, std::int64_t p
   return text;
 }
 
-std::map<std::int64_t, Tally> parse_blocks(std::string_view text, std::int64_t parts) {
+std::map<std::int64_t, Tally> parse_blocks(std::string_view text, std::int64_t parts, Milliseconds each) {
   std::map<std::int64_t, Tally> all;
   std::optional<std::int64_t> open;
   while (!text.empty()) {
     const auto word = next_word(text);
     if (word.front() >= '0' && word.front() <= '9') {
       open = parse_number(word);
-      if (open && *open > most / parts) open.reset();
+      if (open && *open >= most / parts / each.count()) open.reset();  // a moment is within what is exact
       continue;
     }
     const auto part = std::int64_t{word.front()} - 'a';
@@ -155,9 +156,9 @@ History parse_history(const HistoryText& fields) {
     if (field == "first")
       history.first = moment(text);
     else if (field == "hours")
-      history.hours = parse_blocks(text, hours_of_day);
+      history.hours = parse_blocks(text, hours_of_day, std::chrono::hours{1});
     else if (field == "fives")
-      history.fives = parse_blocks(text, fives_of_hour);
+      history.fives = parse_blocks(text, fives_of_hour, std::chrono::minutes{5});
     else if (field == "networks")
       history.networks = parse_networks(text);
   }
@@ -169,13 +170,18 @@ std::string format(const PastMessage& message, std::string_view own) {
   line.reserve(256);
   const auto add = [&line](std::string_view word) {
     line += '\t';
-    append_escaped(line, word);
+    append_escaped(line, word, PastMessage::longest_text);
   };
   const bool is_usual = message.action == Action::accept && message.cause == Cause::within;
-  add(is_usual ? "" : name(message.action));
+  add(is_usual ? "" : message.is_discarded ? discarded : name(message.action));
   add(is_usual ? "" : name(message.cause));
   for (const auto* const word : {&message.quota, &message.queue_id, &message.host, &message.client}) add(*word);
-  add(!own.empty() && message.mail_from == own ? same_sender : std::string_view(message.mail_from));
+  if (!own.empty() && message.mail_from == own)
+    add(same_sender);
+  else if (message.mail_from.starts_with(same_sender))
+    add(std::string(same_sender) + message.mail_from);
+  else
+    add(message.mail_from);
   add(message.script);
   add(std::to_string(message.recipients));
   add(std::to_string(message.first_recipients.size()));
@@ -199,15 +205,19 @@ std::optional<PastMessage> parse_past_message(std::string_view text, std::string
   if (words.size() <= head) return std::nullopt;
   const auto at = moment_of_message(text);
   const bool is_usual = words[1].empty() && words[2].empty();
-  const auto action = is_usual ? Action::accept : action_called(words[1]);
+  const bool is_discarded = words[1] == discarded;
+  const auto action = is_usual ? Action::accept : is_discarded ? Action::reject : action_called(words[1]);
   const auto cause = is_usual ? Cause::within : cause_called(words[2]);
   const auto recipients = parse_number(words[9]);
   const auto listed = parse_number<std::size_t>(words[10]);
   if (at == Timestamp{} || !action || !cause || !recipients || !listed || *listed >= words.size() - head) return std::nullopt;
   const auto subject = head + *listed;
   if ((words.size() - subject - 1) % 2 != 0) return std::nullopt;
-  if (words[7] == same_sender) words[7] = own;
-  PastMessage message{at,       *action,  *cause,   words[3], words[4], words[5], words[6], words[7], words[8], *recipients,
+  if (words[7] == same_sender)
+    words[7] = own;
+  else if (words[7].starts_with(same_sender))
+    words[7].erase(0, same_sender.size());
+  PastMessage message{at,       *action,  is_discarded, *cause,   words[3], words[4], words[5], words[6], words[7], words[8], *recipients,
                       {words.begin() + head, words.begin() + static_cast<std::ptrdiff_t>(subject)}, words[subject], {}};
   for (auto i = subject + 1; i < words.size(); i += 2) message.headers.emplace_back(std::move(words[i]), std::move(words[i + 1]));
   return message;
@@ -224,9 +234,14 @@ void add(History& history, const Note& note, const HistoryBounds& bounds, Timest
 }
 
 void forget_passed(History& history, const HistoryBounds& bounds, Timestamp now) {
-  const auto oldest = [now](Milliseconds kept) { return five_of(now - kept) / fives_of_hour; };
-  std::erase_if(history.hours, [day = oldest(bounds.hours_for) / hours_of_day](const auto& one) { return one.first / hours_of_day < day; });
-  std::erase_if(history.fives, [hour = oldest(bounds.fives_for)](const auto& one) { return one.first / fives_of_hour < hour; });
+  const auto first_hour = first_hour_kept(bounds, now);
+  const auto first_five = five_of(now - bounds.fives_for) / fives_of_hour * fives_of_hour;
+  history.hours.erase(history.hours.begin(), history.hours.lower_bound(first_hour));
+  history.fives.erase(history.fives.begin(), history.fives.lower_bound(first_five));
+}
+
+std::int64_t first_hour_kept(const HistoryBounds& bounds, Timestamp now) {
+  return five_of(now - bounds.hours_for) / fives_of_hour / hours_of_day * hours_of_day;
 }
 
 std::int64_t networks_since(const History& history, std::int64_t hour) {

@@ -82,10 +82,14 @@ using HistoryText = std::vector<std::pair<std::string, std::string>>;
 /// Reads what format() wrote; what cannot be understood is left out.
 [[nodiscard]] History parse_history(const HistoryText& fields);
 
-/// One message as evidence. Texts are as they came, but for `client` and `script`, which are parts of identities.
+/// One message as evidence. Texts are as they came, but for `client` and `script`, which are parts of identities; each is kept
+/// up to `longest_text` bytes.
 struct PastMessage {
+  static constexpr std::size_t longest_text = 256;
+
   Timestamp at{};           ///< only whole seconds are kept
   Action action = Action::accept;
+  bool is_discarded = false;  ///< the MTA was told to throw it away: `action` is reject
   Cause cause = Cause::within;
   std::string quota{};      ///< that decided; empty where none did
   std::string queue_id{};   ///< empty where it was refused before it had one
@@ -101,7 +105,7 @@ struct PastMessage {
   bool operator==(const PastMessage&) const = default;
 };
 /// Words with tabs between (quota/tab_text.hpp), the time first. What is usual is written short, for there are many: an accepted message
-/// has no verdict and no cause, and an envelope sender that is `own` is a `=`.
+/// has no verdict and no cause, and an envelope sender that is `own` is a `=` (one that begins with it has one more).
 [[nodiscard]] std::string format(const PastMessage& message, std::string_view own);
 [[nodiscard]] std::optional<PastMessage> parse_past_message(std::string_view text, std::string_view own);
 /// When it was; the beginning of time where it is no message.
@@ -119,6 +123,8 @@ struct Note {
 void add(History& history, const Note& note, const HistoryBounds& bounds, Timestamp now);
 /// Drops what is not kept any longer.
 void forget_passed(History& history, const HistoryBounds& bounds, Timestamp now);
+/// The first hour, since 1970, of which anything is kept.
+[[nodiscard]] std::int64_t first_hour_kept(const HistoryBounds& bounds, Timestamp now);
 /// How many networks were seen since that hour began.
 [[nodiscard]] std::int64_t networks_since(const History& history, std::int64_t hour);
 

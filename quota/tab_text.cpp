@@ -64,15 +64,27 @@ std::string unescaped(std::string_view word) {
   return plain;
 }
 
+/// Down to so many bytes, or up to 3 less: no character of UTF-8 is divided.
+void cut(std::string& line, std::size_t size) {
+  const auto is_continued = [&line](std::size_t at) { return at < line.size() && (static_cast<unsigned char>(line[at]) & 0xc0U) == 0x80; };
+  for (int back = 0; back < 3 && is_continued(size); ++back) --size;
+  line.resize(size);
+  line += "…";
+}
+
 }  // namespace
 
-void append_escaped(std::string& line, std::string_view word) {
+void append_escaped(std::string& line, std::string_view word, std::size_t most) {
+  const auto longest = most == std::string::npos ? most : line.size() + most;
   while (!word.empty()) {
     const auto end = std::find_if_not(word.begin(), word.end(), is_plain);
     const auto plain = static_cast<std::size_t>(end - word.begin());
     line += word.substr(0, plain);
+    if (line.size() > longest) return cut(line, longest);
     if (plain == word.size()) return;
+    const auto before = line.size();
     append_escape(line, word[plain]);
+    if (line.size() > longest) return cut(line, before);
     word.remove_prefix(plain + 1);
   }
 }

@@ -11,8 +11,8 @@
 
 namespace quota {
 
-/// Adds `word`, escaped.
-void append_escaped(std::string& line, std::string_view word);
+/// Adds `word`, escaped. What takes more than `most` bytes is cut, between characters, and ends with an ellipsis (3 bytes).
+void append_escaped(std::string& line, std::string_view word, std::size_t most = std::string::npos);
 
 /// The words of one line, without its end.
 [[nodiscard]] std::string joined_words(std::span<const std::string> words);

@@ -12,7 +12,7 @@ struct HashOfIdentity {
   std::size_t operator()(const Identity& identity) const { return std::hash<std::string>()(identity.value) ^ static_cast<std::size_t>(identity.kind); }
 };
 
-void add_network(std::vector<NetworkSeen>& networks, const std::string& network, Timestamp at) {
+void add_network(std::vector<NetworkSeen>& networks, const std::string& network, Timestamp at, std::size_t most) {
   if (!networks.empty() && networks.front().network == network) {
     networks.front().last = at;
     ++networks.front().messages;
@@ -24,14 +24,32 @@ void add_network(std::vector<NetworkSeen>& networks, const std::string& network,
     seen.messages += known->messages;
     networks.erase(known);
   }
+  if (networks.size() >= most) networks.pop_back();
   networks.insert(networks.begin(), std::move(seen));
+}
+
+/// Of its texts, nearly.
+std::size_t bytes_of(const Happening& happening) {
+  std::size_t bytes = 0;
+  for (const auto& identity : happening.identities) bytes += identity.value.size();
+  const auto& message = happening.message;
+  for (const auto* const text : {&message.quota, &message.queue_id, &message.host, &message.client, &message.mail_from, &message.script, &message.subject})
+    bytes += text->size();
+  for (const auto& recipient : message.first_recipients) bytes += recipient.size();
+  for (const auto& [name, value] : message.headers) bytes += name.size() + value.size();
+  return bytes;
+}
+
+/// How long a write may take: so long that all that comes meanwhile can be written as well, and never for longer than a stop can wait.
+Milliseconds longest_write(Milliseconds write_every) {
+  return std::clamp<Milliseconds>(write_every, std::chrono::seconds{1}, std::chrono::seconds{10});
 }
 
 }  // namespace
 
 bool lists_messages(Kind kind) { return kind == Kind::user || kind == Kind::script || kind == Kind::sender || kind == Kind::client; }
 
-std::vector<Note> notes_of(std::vector<Happening> happenings, std::size_t most) {
+std::vector<Note> notes_of(std::vector<Happening> happenings, const HistoryBounds& bounds) {
   std::vector<Note> notes;
   std::unordered_map<Identity, std::size_t, HashOfIdentity> places;
   std::vector<std::vector<PastMessage*>> listed;
@@ -47,13 +65,13 @@ std::vector<Note> notes_of(std::vector<Happening> happenings, std::size_t most) 
       }
       auto& note = notes[place->second];
       note.fives[five_of(message.at)].add(fate_of(message.action), message.recipients);
-      if (client) add_network(note.networks, network, message.at);
+      if (client) add_network(note.networks, network, message.at, bounds.networks);
       if (static_cast<std::ptrdiff_t>(i) == lister) listed[place->second].push_back(&message);
     }
   }
   for (std::size_t i = 0; i < notes.size(); ++i) {
     const auto& all = listed[i];
-    for (auto n = all.size() - std::min(all.size(), most); n < all.size(); ++n) notes[i].messages.push_back(std::move(*all[n]));
+    for (auto n = all.size() - std::min(all.size(), bounds.messages); n < all.size(); ++n) notes[i].messages.push_back(std::move(*all[n]));
   }
   return notes;
 }
@@ -63,12 +81,18 @@ Chronicler::Chronicler(Archive& archive, ChroniclerOptions options)
 
 Chronicler::~Chronicler() { stop(); }
 
-void Chronicler::add(Happening happening) {
-  const std::lock_guard lock(mutex_);
-  if (queue_.size() >= options_.most_queued || stopping_)
-    dropped_.fetch_add(1, std::memory_order_relaxed);
-  else
-    queue_.push_back(std::move(happening));
+void Chronicler::add(Happening happening) noexcept {
+  const auto bytes = bytes_of(happening);
+  try {
+    const std::lock_guard lock(mutex_);
+    if (queue_.size() < options_.most_queued && queued_bytes_ + bytes <= options_.most_queued_bytes && !stopping_) {
+      queue_.push_back(std::move(happening));
+      queued_bytes_ += bytes;
+      return;
+    }
+  } catch (const std::exception&) {  // no memory
+  }
+  drop(1);
 }
 
 void Chronicler::flush(Milliseconds at_most) {
@@ -78,9 +102,10 @@ void Chronicler::flush(Milliseconds at_most) {
   changed_.wait_for(lock, at_most, [&] { return written_ >= mine || stopping_; });
 }
 
-void Chronicler::stop() {
+void Chronicler::stop(Milliseconds at_most) {
   {
     const std::lock_guard lock(mutex_);
+    last_write_ = at_most;
     stopping_ = true;
     changed_.notify_all();
   }
@@ -96,27 +121,30 @@ void Chronicler::run() {
     std::vector<Happening> next;
     next.reserve(queue_.size());  // as many come again
     auto happenings = std::exchange(queue_, std::move(next));
+    queued_bytes_ = 0;
+    const auto until = std::chrono::steady_clock::now() + (is_last ? last_write_ : longest_write(options_.write_every));
     lock.unlock();
-    if (!happenings.empty()) write(std::move(happenings));
+    if (!happenings.empty()) write(std::move(happenings), until);
     lock.lock();
     written_ = asked;
     changed_.notify_all();
   }
 }
 
-void Chronicler::write(std::vector<Happening> happenings) {
+void Chronicler::write(std::vector<Happening> happenings, SteadyMoment until) {
   const auto count = happenings.size();
   try {
-    auto notes = notes_of(std::move(happenings), options_.bounds.messages);
+    auto notes = notes_of(std::move(happenings), options_.bounds);
     if (options_.prepare)
       for (auto& note : notes)
         for (auto& message : note.messages) options_.prepare(message);
-    const auto unwritten = archive_.write(notes);
+    const auto unwritten = archive_.write(notes, until);
     // How many messages each note was made of is not known any more: as many as there are on the average.
-    if (unwritten) dropped_.fetch_add(std::max<std::size_t>(1, unwritten->notes * count / notes.size()), std::memory_order_relaxed);
+    if (unwritten && unwritten->notes > 0) drop(std::max<std::size_t>(1, unwritten->notes * count / notes.size()));
     say(unwritten ? unwritten->why.text : "");
-  } catch (const std::exception&) {
-    dropped_.fetch_add(count, std::memory_order_relaxed);
+  } catch (const std::exception& error) {
+    drop(count);
+    say(error.what());
   }
 }
 

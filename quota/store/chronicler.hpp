@@ -21,7 +21,8 @@ struct Happening {
 struct ChroniclerOptions {
   HistoryBounds bounds{};
   Milliseconds write_every = std::chrono::seconds{5};
-  std::size_t most_queued = 50'000;                       ///< messages between two writes, about 500 bytes each
+  std::size_t most_queued = 50'000;                       ///< messages between two writes
+  std::size_t most_queued_bytes = std::size_t{64} << 20;     ///< of their texts
   std::function<void(PastMessage&)> prepare{};               ///< each message, before it is written; our thread
   std::function<void(const std::string& problem)> report{};  ///< when writing begins to fail, and (empty) works again; our thread
 };
@@ -35,7 +36,7 @@ class Chronicler {
   ~Chronicler();
 
   /// Threads: any; never waits for I/O.
-  void add(Happening happening);
+  void add(Happening happening) noexcept;
 
   /// Writes what was added until now, and waits for that, this long at most. Threads: any.
   void flush(Milliseconds at_most);
@@ -43,12 +44,13 @@ class Chronicler {
   /// Messages that are in no history, or not in all that they belong to.
   [[nodiscard]] std::uint64_t dropped() const { return dropped_.load(std::memory_order_relaxed); }
 
-  /// Writes once more and ends the thread. May be called twice.
-  void stop();
+  /// Writes once more, for this long at most beyond the write that is under way, and ends the thread. May be called twice.
+  void stop(Milliseconds at_most = std::chrono::seconds{3});
 
  private:
   void run();
-  void write(std::vector<Happening> happenings);
+  void write(std::vector<Happening> happenings, SteadyMoment until);
+  void drop(std::size_t count) noexcept { dropped_.fetch_add(count, std::memory_order_relaxed); }
   void say(const std::string& problem);
 
   // Constant after construction.
@@ -62,9 +64,11 @@ class Chronicler {
   // Guarded by mutex_.
   std::condition_variable changed_;
   std::vector<Happening> queue_;
+  std::size_t queued_bytes_ = 0;  // of their texts
   std::uint64_t asked_ = 0;    // flushes
   std::uint64_t written_ = 0;  // of them, done
   bool stopping_ = false;
+  Milliseconds last_write_{};  // how long it may take
 
   std::thread thread_;
 };
@@ -72,7 +76,7 @@ class Chronicler {
 /// The identities that a message is listed under: its login, or else its script, or else who sent it.
 [[nodiscard]] bool lists_messages(Kind kind);
 
-/// What happenings add to each identity; of its messages the last `most` only.
-[[nodiscard]] std::vector<Note> notes_of(std::vector<Happening> happenings, std::size_t most);
+/// What happenings add to each identity: no more messages and networks than are kept, the last ones.
+[[nodiscard]] std::vector<Note> notes_of(std::vector<Happening> happenings, const HistoryBounds& bounds);
 
 }  // namespace quota

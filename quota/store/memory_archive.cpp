@@ -3,39 +3,66 @@
 #include <algorithm>
 
 namespace quota {
-std::optional<Archive::Unwritten> MemoryArchive::write(std::span<const Note> notes) {
+namespace {
+
+constexpr std::size_t bytes_of_identity = 300;  // lists, pointers, and what the allocator adds
+
+std::size_t bytes_of_text(const std::string& text) { return sizeof text + text.capacity(); }
+
+}  // namespace
+
+std::optional<Archive::Unwritten> MemoryArchive::write(std::span<const Note> notes, SteadyMoment) {
   const auto now = clock_.now();
   const std::lock_guard lock(mutex_);
-  for (const auto& note : notes) {
-    auto& kept = kept_of(note.identity);
-    add(kept.history, note, bounds_, now);
-    for (const auto& [five, tally] : note.fives) {
-      const auto hour = five / fives_of_hour;
-      kept.networks_of_hour[hour] = networks_since(kept.history, hour);
-    }
-    std::erase_if(kept.networks_of_hour, [&](const auto& one) { return !kept.history.hours.contains(one.first); });
-    for (const auto& message : note.messages) kept.messages.push_back(format(message, note.identity.value));
-    while (kept.messages.size() > bounds_.messages || (!kept.messages.empty() && moment_of_message(kept.messages.front()) < now - bounds_.messages_for))
-      kept.messages.pop_front();
-    kept.written = now;
-  }
+  for (const auto& note : notes) add_to(kept_of(note.identity), note, now);
+  make_room(now);
   return std::nullopt;
 }
 
 /// Requires: mutex_.
+void MemoryArchive::add_to(Kept& kept, const Note& note, Timestamp now) {
+  auto history = parse_history(kept.history);
+  add(history, note, bounds_, now);
+  kept.history = format(history);
+  for (const auto& [five, tally] : note.fives) {
+    const auto hour = static_cast<std::int32_t>(five / fives_of_hour);
+    auto place = std::lower_bound(kept.networks.begin(), kept.networks.end(), hour, [](const auto& one, std::int32_t at) { return one.hour < at; });
+    if (place == kept.networks.end() || place->hour != hour) place = kept.networks.insert(place, {hour, 0});
+    place->networks = static_cast<std::uint32_t>(networks_since(history, hour));
+  }
+  std::erase_if(kept.networks, [oldest = first_hour_kept(bounds_, now)](const auto& one) { return one.hour < oldest; });
+  for (const auto& message : note.messages) kept.messages.push_back(format(message, note.identity.value));
+  while (kept.messages.size() > bounds_.messages || (!kept.messages.empty() && moment_of_message(kept.messages.front()) < now - bounds_.messages_for))
+    kept.messages.pop_front();
+  kept.written = note.fives.empty() ? now : std::max(now, Timestamp{std::chrono::minutes{5} * note.fives.rbegin()->first});
+
+  auto bytes = bytes_of_identity + 2 * bytes_of_text(kept.identity) + kept.networks.capacity() * sizeof(NetworksOfHour);
+  for (const auto& message : kept.messages) bytes += bytes_of_text(message);
+  for (const auto& [field, text] : kept.history) bytes += bytes_of_text(field) + bytes_of_text(text);
+  bytes_ = bytes_ - kept.bytes + bytes;
+  kept.bytes = bytes;
+}
+
+/// Requires: mutex_.
 MemoryArchive::Kept& MemoryArchive::kept_of(const Identity& identity) {
-  const auto text = identity.text();
+  auto text = identity.text();
   if (const auto known = by_identity_.find(text); known != by_identity_.end()) {
     kept_.splice(kept_.begin(), kept_, known->second);
     return kept_.front();
   }
-  if (kept_.size() >= most_identities_) {
+  kept_.push_front({identity.kind, text});
+  by_identity_.emplace(std::move(text), kept_.begin());
+  return kept_.front();
+}
+
+/// Forgets who was not seen for as long as anything is kept, and then as many more as needed. Requires: mutex_.
+void MemoryArchive::make_room(Timestamp now) {
+  const auto oldest = now - std::max(bounds_.hours_for, bounds_.messages_for);
+  while (!kept_.empty() && (kept_.size() > room_.identities || bytes_ > room_.bytes || kept_.back().written < oldest)) {
+    bytes_ -= kept_.back().bytes;
     by_identity_.erase(kept_.back().identity);
     kept_.pop_back();
   }
-  kept_.push_front({identity.kind, text});
-  by_identity_.emplace(text, kept_.begin());
-  return kept_.front();
 }
 
 Result<Chronicle, StoreError> MemoryArchive::read(const Identity& identity) {
@@ -44,7 +71,7 @@ Result<Chronicle, StoreError> MemoryArchive::read(const Identity& identity) {
   const auto found = by_identity_.find(identity.text());
   if (found == by_identity_.end() || now - found->second->written > bounds_.hours_for) return Chronicle{};
   const auto& kept = *found->second;
-  Chronicle chronicle{kept.history, {}};
+  Chronicle chronicle{parse_history(kept.history), {}};
   forget_passed(chronicle.history, bounds_, now);
   for (auto text = kept.messages.rbegin(); text != kept.messages.rend(); ++text)
     if (auto message = parse_past_message(*text, identity.value); message && message->at >= now - bounds_.messages_for) chronicle.messages.push_back(std::move(*message));
@@ -53,27 +80,19 @@ Result<Chronicle, StoreError> MemoryArchive::read(const Identity& identity) {
 
 Result<std::vector<Ranked>, StoreError> MemoryArchive::top(const TopQuestion& question) {
   const std::lock_guard lock(mutex_);
-  std::vector<std::vector<Ranked>> hours;
-  for (auto hour = question.first_hour; hour <= question.last_hour; ++hour) hours.push_back(top_of_hour(question, hour));
-  return merged(hours, question.measure, question.count);
-}
-
-std::vector<Ranked> MemoryArchive::top_of_hour(const TopQuestion& question, std::int64_t hour) const {
+  const auto first = std::max(question.first_hour, first_hour_kept(bounds_, clock_.now()));
   std::vector<Ranked> all;
   for (const auto& kept : kept_) {
-    if (kept.kind != question.kind) continue;
-    const auto tally = kept.history.hours.find(hour);
-    if (tally == kept.history.hours.end()) continue;
-    const auto networks = kept.networks_of_hour.find(hour);
-    const auto amount = measured(tally->second, networks == kept.networks_of_hour.end() ? 0 : networks->second, question.measure);
-    if (amount > 0) all.push_back({kept.identity, amount});
+    if (kept.kind != question.kind || kept.written < Timestamp{std::chrono::hours{first}}) continue;
+    const auto history = parse_history(kept.history);
+    Tally sum;
+    for (auto hour = history.hours.lower_bound(first); hour != history.hours.end() && hour->first <= question.last_hour; ++hour) sum += hour->second;
+    std::int64_t networks = 0;
+    for (const auto& one : kept.networks)
+      if (one.hour >= first && one.hour <= question.last_hour) networks = std::max<std::int64_t>(networks, one.networks);
+    all.push_back({kept.identity, measured(sum, networks, question.measure)});
   }
-  const auto most = std::min(all.size(), ranked_of_hour);
-  std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(most), all.end(), [](const Ranked& one, const Ranked& other) {
-    return std::pair(other.amount, one.identity) < std::pair(one.amount, other.identity);
-  });
-  all.resize(most);
-  return all;
+  return merged({std::move(all)}, question.measure, question.count);
 }
 
 }  // namespace quota

@@ -14,36 +14,49 @@ namespace quota {
 
 class MemoryArchive final : public Archive {
  public:
-  /// Requires: `clock` outlives it. An identity with all that is kept of it takes some 40 kB, a usual one 4.
-  MemoryArchive(const Clock& clock, HistoryBounds bounds, std::size_t most_identities = 20'000)
-      : clock_(clock), bounds_(bounds), most_identities_(most_identities) {}
+  struct Room {
+    std::size_t identities = 20'000;
+    std::size_t bytes = std::size_t{256} << 20;  ///< of texts, and 300 of each identity; one with all that is kept of it has some 50 kB
+  };
+  /// Requires: `clock` outlives it.
+  MemoryArchive(const Clock& clock, HistoryBounds bounds, Room room) : clock_(clock), bounds_(bounds), room_(room) {}
+  MemoryArchive(const Clock& clock, HistoryBounds bounds) : MemoryArchive(clock, bounds, Room{}) {}
 
-  [[nodiscard]] std::optional<Unwritten> write(std::span<const Note> notes) override;
+  /// Takes no time to speak of: all of it, whatever `until` is.
+  [[nodiscard]] std::optional<Unwritten> write(std::span<const Note> notes, SteadyMoment until) override;
   [[nodiscard]] Result<Chronicle, StoreError> read(const Identity& identity) override;
   [[nodiscard]] Result<std::vector<Ranked>, StoreError> top(const TopQuestion& question) override;
 
  private:
+  struct NetworksOfHour {
+    std::int32_t hour;
+    std::uint32_t networks;
+  };
+  /// Of one identity. As texts, which take a tenth of what the values do.
   struct Kept {
     Kind kind;
     std::string identity;
-    History history{};
-    std::deque<std::string> messages{};  // as texts: they take less
+    HistoryText history{};
+    std::deque<std::string> messages{};
+    std::vector<NetworksOfHour> networks{};  ///< by hour
     Timestamp written{};
-    std::map<std::int64_t, std::int64_t> networks_of_hour{};
+    std::size_t bytes = 0;  ///< as room_ counts them
   };
   using Place = std::list<Kept>::iterator;
 
   [[nodiscard]] Kept& kept_of(const Identity& identity);
-  [[nodiscard]] std::vector<Ranked> top_of_hour(const TopQuestion& question, std::int64_t hour) const;
+  void add_to(Kept& kept, const Note& note, Timestamp now);
+  void make_room(Timestamp now);
 
   const Clock& clock_;
   const HistoryBounds bounds_;
-  const std::size_t most_identities_;
+  const Room room_;
 
   mutable std::mutex mutex_{};
   // Guarded by mutex_.
   std::list<Kept> kept_{};  // the latest first
   std::unordered_map<std::string, Place> by_identity_{};
+  std::size_t bytes_ = 0;   // of all
 };
 
 }  // namespace quota

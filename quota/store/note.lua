@@ -61,8 +61,9 @@ local function blocks_of(field, from)
     if part and block then
       block[part:byte() - 97] = numbers(tally)
     elseif not part then
-      block = {}
-      blocks[word + 0] = block
+      local number = tonumber(word:match('^%d+$'))
+      block = number and number <= most and {}
+      if block then blocks[number] = block end
     end
   end
   return blocks, text:sub(1, before)

@@ -9,7 +9,12 @@ namespace {
 
 /// Scripts in one piece: what a message of another connection waits for at most, about a millisecond of Redis.
 constexpr std::size_t scripts_at_once = 32;
-constexpr ReplyLimits chronicle_limits{.bytes = std::size_t{4} << 20, .elements = 4096};
+constexpr std::size_t rankings_at_once = 8;  // of a hundred each
+constexpr std::size_t messages_at_once = 500;
+constexpr std::chrono::seconds read_at_most{1};
+constexpr std::chrono::minutes least_for{1};
+/// Of a sender with all that the greatest settings keep; one with the usual ones has 100 kB.
+constexpr ReplyLimits chronicle_limits{.bytes = std::size_t{32} << 20, .elements = 4096};
 
 std::int64_t milliseconds(Milliseconds duration) { return duration.count(); }
 std::int64_t milliseconds(Timestamp at) { return at.time_since_epoch().count(); }
@@ -20,6 +25,18 @@ RedisQuestion run_of(const RedisScript& script, std::string_view key) {
   question.words.add(key);
   return question;
 }
+
+/// As many of the first as go into one piece.
+std::span<const Note> some_of(std::span<const Note> notes) {
+  std::size_t count = 0;
+  for (std::size_t messages = 0; count < std::min(notes.size(), scripts_at_once / 2); ++count) {
+    messages += notes[count].messages.size();
+    if (count > 0 && messages > messages_at_once) break;
+  }
+  return notes.first(count);
+}
+
+StoreError too_slow() { return {StoreErrorKind::timed_out, Executed::no, "the store takes less than there is to write"}; }
 
 StoreError unexpected(std::string_view what) {
   return {StoreErrorKind::nonsense, Executed::possibly, "the store answered something else than " + std::string(what)};
@@ -33,23 +50,30 @@ std::string RedisArchive::top_key(Kind kind, Measure measure, std::int64_t hour)
   return context_.key("top:" + std::string(quota::name(kind)) + ":" + std::string(quota::name(measure)) + ":" + std::to_string(hour));
 }
 
-std::optional<Archive::Unwritten> RedisArchive::write(std::span<const Note> notes) {
+std::optional<Archive::Unwritten> RedisArchive::write(std::span<const Note> notes, SteadyMoment until) {
   std::optional<Unwritten> unwritten;
+  const auto note_error = [&](std::size_t count, const StoreError& why) {
+    if (!unwritten) unwritten = {0, why};
+    unwritten->notes += count;
+  };
   Rankings rankings;
   while (!notes.empty()) {
-    const auto some = notes.first(std::min(notes.size(), scripts_at_once / 2));
+    if (std::chrono::steady_clock::now() >= until) {
+      note_error(notes.size(), too_slow());
+      break;
+    }
+    const auto some = some_of(notes);
     notes = notes.subspan(some.size());
     const auto answers = write_some(some, rankings);
     const auto failed = static_cast<std::size_t>(std::count_if(answers.begin(), answers.end(), [](const auto& one) { return one.has_error(); }));
     if (failed == 0) continue;
-    if (!unwritten) unwritten = {0, std::find_if(answers.begin(), answers.end(), [](const auto& one) { return one.has_error(); })->error()};
-    unwritten->notes += std::min(failed, some.size());
+    const auto why = std::find_if(answers.begin(), answers.end(), [](const auto& one) { return one.has_error(); })->error();
+    note_error(std::min(failed, some.size()), why);
     if (failed < answers.size()) continue;
-    // Where nothing is answered, the rest would only wait for it as well.
-    unwritten->notes += notes.size();
+    note_error(notes.size(), why);  // where nothing is answered, the rest would only wait for it as well
     break;
   }
-  write(rankings);
+  if (const auto problem = write(rankings, until)) note_error(0, *problem);
   return unwritten;
 }
 
@@ -103,30 +127,47 @@ void RedisArchive::rank(const Note& note, const RedisReply& hours, Rankings& ran
   }
 }
 
-void RedisArchive::write(const Rankings& rankings) {
+std::optional<StoreError> RedisArchive::write(const Rankings& rankings, SteadyMoment until) {
+  forget_least();
   std::vector<std::string> keys;
-  keys.reserve(rankings.size());
-  std::vector<RedisQuestion> questions;
-  for (const auto& [place, all] : rankings) {
-    auto greatest = all;
-    std::sort(greatest.begin(), greatest.end(), [](const Ranked& one, const Ranked& other) { return one.amount > other.amount; });
-    if (greatest.size() > ranked_of_hour) greatest.resize(ranked_of_hour);
-    const auto& [hour, kind, measure] = place;
-    auto& words = questions.emplace_back(run_of(scripts::rank(), keys.emplace_back(top_key(kind, measure, hour)))).words;
-    words.add(static_cast<std::int64_t>(ranked_of_hour));
-    words.add(milliseconds(bounds_.hours_for));
-    for (const auto& [identity, amount] : greatest) {
-      words.add(amount);
-      words.add(identity);
+  keys.reserve(rankings.size());  // what questions refer to
+  std::optional<StoreError> problem;
+  for (auto next = rankings.begin(); next != rankings.end();) {
+    if (std::chrono::steady_clock::now() >= until) return problem ? problem : too_slow();
+    const auto first = next;
+    std::vector<RedisQuestion> questions;
+    for (; next != rankings.end() && questions.size() < rankings_at_once; ++next) {
+      auto greatest = next->second;
+      std::sort(greatest.begin(), greatest.end(), [](const Ranked& one, const Ranked& other) { return one.amount > other.amount; });
+      if (greatest.size() > ranked_of_hour) greatest.resize(ranked_of_hour);
+      const auto& [hour, kind, measure] = next->first;
+      auto& words = questions.emplace_back(run_of(scripts::rank(), keys.emplace_back(top_key(kind, measure, hour)))).words;
+      words.add(static_cast<std::int64_t>(ranked_of_hour));
+      words.add(milliseconds(bounds_.hours_for));
+      for (const auto& [identity, amount] : greatest) {
+        words.add(amount);
+        words.add(identity);
+      }
+    }
+    auto place = first;
+    for (const auto& answer : context_.topology().ask_each(questions, context_.deadline())) {
+      const auto least = answer ? answer->integer() : std::nullopt;
+      if (least)
+        least_[place->first] = *least;
+      else
+        least_.erase(place->first);  // what it has by now is not known: everything is sent
+      if (!answer && !problem) problem = answer.error();
+      ++place;
     }
   }
-  const auto answers = context_.topology().ask_each(questions, context_.deadline());
-  std::size_t next = 0;
-  for (const auto& [place, all] : rankings)
-    if (const auto& answer = answers[next++])
-      if (const auto least = answer->integer()) least_[place] = *least;
-  const auto oldest = five_of(now_() - std::chrono::hours{2}) / fives_of_hour;
-  std::erase_if(least_, [oldest](const auto& one) { return std::get<0>(one.first) < oldest; });
+  return problem;
+}
+
+void RedisArchive::forget_least() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now < least_until_) return;
+  least_until_ = now + least_for;
+  least_.clear();
 }
 
 Result<Chronicle, StoreError> RedisArchive::read(const Identity& identity) {
@@ -134,8 +175,11 @@ Result<Chronicle, StoreError> RedisArchive::read(const Identity& identity) {
   const auto messages = messages_key(identity);
   std::vector<RedisQuestion> questions{{history, {}}, {messages, {}}};
   for (const std::string_view word : {"HGETALL", history.c_str()}) questions[0].words.add(word);
-  for (const std::string_view word : {"LRANGE", messages.c_str(), "0", "-1"}) questions[1].words.add(word);
-  const auto answers = context_.topology().ask_each(questions, context_.deadline(), chronicle_limits);
+  // As many as are kept here: another daemon's bound may be greater.
+  const auto first = "-" + std::to_string(std::max<std::size_t>(1, bounds_.messages));
+  for (const std::string_view word : {"LRANGE", messages.c_str(), first.c_str(), "-1"}) questions[1].words.add(word);
+  if (bounds_.messages == 0) questions.pop_back();
+  const auto answers = context_.topology().ask_each(questions, Patience::begin() + read_at_most, chronicle_limits);
   for (const auto& answer : answers)
     if (!answer) return answer.error();
   HistoryText text;
@@ -147,6 +191,7 @@ Result<Chronicle, StoreError> RedisArchive::read(const Identity& identity) {
   }
   Chronicle chronicle{parse_history(text), {}};
   forget_passed(chronicle.history, bounds_, now_());
+  if (answers.size() < 2) return chronicle;
   for (auto i = answers[1]->size(); i > 0; --i)
     if (auto message = parse_past_message((*answers[1])[i - 1].text().value_or(""), identity.value); message && message->at >= now_() - bounds_.messages_for)
       chronicle.messages.push_back(std::move(*message));
@@ -154,8 +199,10 @@ Result<Chronicle, StoreError> RedisArchive::read(const Identity& identity) {
 }
 
 Result<std::vector<Ranked>, StoreError> RedisArchive::top(const TopQuestion& question) {
+  const auto deadline = Patience::begin() + read_at_most;
+  const auto first_hour = std::max(question.first_hour, first_hour_kept(bounds_, now_()));
   std::vector<std::vector<Ranked>> hours;
-  for (auto first = question.first_hour; first <= question.last_hour; first += static_cast<std::int64_t>(scripts_at_once)) {
+  for (auto first = first_hour; first <= question.last_hour; first += static_cast<std::int64_t>(scripts_at_once)) {
     const auto last = std::min(question.last_hour, first + static_cast<std::int64_t>(scripts_at_once) - 1);
     std::vector<std::string> keys;
     std::vector<RedisQuestion> questions;
@@ -164,7 +211,7 @@ Result<std::vector<Ranked>, StoreError> RedisArchive::top(const TopQuestion& que
       auto& words = questions.emplace_back(RedisQuestion{key, {}}).words;
       for (const std::string_view word : {"ZREVRANGE", key.c_str(), "0", "-1", "WITHSCORES"}) words.add(word);
     }
-    for (const auto& answer : context_.topology().ask_each(questions, context_.deadline())) {
+    for (const auto& answer : context_.topology().ask_each(questions, deadline)) {
       if (!answer) return answer.error();
       auto& ranked = hours.emplace_back();
       for (std::size_t i = 0; i + 1 < answer->size(); i += 2) {

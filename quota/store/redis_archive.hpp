@@ -4,7 +4,7 @@
 //   sendquota:messages:{user:alice@example.com}     a list, the oldest first
 //   sendquota:top:user:messages:498734              a sorted set: who sent the most in that hour since 1970
 //
-// All expire by themselves. A write is a few small scripts at a time, so that no message waits long behind it.
+// All expire by themselves. A write is a few small scripts at a time, so that no message waits long behind it. Who reads waits for a second.
 #pragma once
 
 #include <functional>
@@ -20,7 +20,7 @@ class RedisArchive final : public Archive {
   RedisArchive(RedisContext& context, HistoryBounds bounds, std::function<Timestamp()> now = {})
       : context_(context), bounds_(bounds), now_(now ? std::move(now) : [&context] { return context.now(); }) {}
 
-  [[nodiscard]] std::optional<Unwritten> write(std::span<const Note> notes) override;
+  [[nodiscard]] std::optional<Unwritten> write(std::span<const Note> notes, SteadyMoment until) override;
   [[nodiscard]] Result<Chronicle, StoreError> read(const Identity& identity) override;
   [[nodiscard]] Result<std::vector<Ranked>, StoreError> top(const TopQuestion& question) override;
 
@@ -34,12 +34,16 @@ class RedisArchive final : public Archive {
   [[nodiscard]] std::string top_key(Kind kind, Measure measure, std::int64_t hour) const;
   [[nodiscard]] Answers write_some(std::span<const Note> notes, Rankings& rankings);
   void rank(const Note& note, const RedisReply& hours, Rankings& rankings);
-  void write(const Rankings& rankings);
+  /// Empty, or why it was not written.
+  [[nodiscard]] std::optional<StoreError> write(const Rankings& rankings, SteadyMoment until);
+  void forget_least();
 
   RedisContext& context_;
   const HistoryBounds bounds_;
   const std::function<Timestamp()> now_;
-  std::map<std::tuple<std::int64_t, Kind, Measure>, std::int64_t> least_{};  // of the writer: who has less is not sent
+  // Of the writer: who has less than the least of a ranking is not sent to it. Forgotten each minute, for the ranking may be lost.
+  std::map<std::tuple<std::int64_t, Kind, Measure>, std::int64_t> least_{};
+  SteadyMoment least_until_{};
 };
 
 }  // namespace quota

@@ -81,6 +81,24 @@ def test_a_reload_takes_renewed_files(running, authority, tmp_path):
     wait_for(lambda: state(daemon) == "ok", "the store is used again")
 
 
+def test_a_record_elsewhere_is_written_over_tls_too_and_takes_renewed_files(running, authority, tmp_path):
+    """The quotas are in memory, so these files are the record's alone."""
+    successor = running(Certificates("Its successor"))
+    shutil.copy(authority.ca, tmp_path / "ca")
+    redis = running(Redis({"tls-auth-clients": "no"}, tls=successor.issue(NAMES)))
+    daemon = running(Daemon({"quota": QUOTAS, "store": {"url": "memory:", "tls_ca": str(tmp_path / "ca")},
+                             "record": {"url": f"rediss://localhost:{redis.tls_port}/0", "write_every": "100ms"}}))
+    daemon.play(1, user="alice@example.test")
+    daemon.wait_for_log("the record of who sent what cannot be written.*whom store.tls_ca does not trust")
+    shutil.copy(successor.ca, tmp_path / "ca")
+    daemon.reload()
+
+    def is_written():
+        daemon.play(1, user="alice@example.test")
+        return "sendquota:history" in redis.cli("KEYS", "*")
+    wait_for(is_written, "the record is written", pause=0.2)
+
+
 @pytest.mark.parametrize("change, told", [
     ({"tls_ca": "none.crt"}, "store.tls_ca: DIR/none.crt cannot be read: No such file or directory"),
     ({"tls_cert": "mail.key"}, "store.tls_cert: DIR/mail.key holds no certificate in PEM format"),

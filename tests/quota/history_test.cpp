@@ -112,12 +112,21 @@ TEST_CASE("a network is what one customer of a provider usually has") {
 }
 
 TEST_CASE("a message is read as it was written, whatever stands in it") {
-  PastMessage message{noon, Action::reject, Cause::blocked, "mailbox", "4XyZ", "mx1", "192.0.2.7", "a\tb\n@x", "mx1/1000:mail.php", 40,
+  PastMessage message{noon, Action::reject, false, Cause::blocked, "mailbox", "4XyZ", "mx1", "192.0.2.7", "a\tb\n@x", "mx1/1000:mail.php", 40,
                       {"bob@\\remote.example", ""}, "tabs\tand \x01 others", {{"user-agent", "x\r\ny"}}};
   CHECK(parse_past_message(format(message, "alice@example.com"), "alice@example.com") == message);
   CHECK(format(message, "").find('\n') == std::string::npos);
   message = {.at = noon + 999ms};
   CHECK(parse_past_message(format(message, ""), "") == PastMessage{.at = noon});
+}
+
+TEST_CASE("a message that was thrown away, and a sender that looks like a sign, are read as they were written") {
+  for (const auto* const from : {"=", "==", "=alice@example.com", ""}) {
+    CAPTURE(from);
+    const PastMessage message{.at = noon, .action = Action::reject, .is_discarded = true, .cause = Cause::over, .mail_from = from};
+    CHECK(parse_past_message(format(message, "alice@example.com"), "alice@example.com") == message);
+    CHECK(parse_past_message(format(message, ""), "") == message);
+  }
 }
 
 TEST_CASE("what is usual of a message is written short") {

@@ -25,7 +25,7 @@ class ScriptedArchive final : public Archive {
   std::optional<Unwritten> next{};
   std::vector<std::vector<Note>> written{};
 
-  std::optional<Unwritten> write(std::span<const Note> notes) override {
+  std::optional<Unwritten> write(std::span<const Note> notes, SteadyMoment) override {
     written.emplace_back(notes.begin(), notes.end());
     return next;
   }
@@ -38,7 +38,7 @@ class ScriptedArchive final : public Archive {
 TEST_CASE("messages are put together by identity; each is counted under all, and listed under one") {
   const auto notes = notes_of({{{alice, domain, client}, message_at(start)},
                                {{alice, domain, client}, message_at(start + 1s, Action::reject, "198.51.100.9")},
-                               {{client}, message_at(start + 2s, Action::quarantine)}}, 300);
+                               {{client}, message_at(start + 2s, Action::quarantine)}}, {});
   REQUIRE(notes.size() == 3);
   CHECK(notes[0].identity == alice);
   CHECK(format(notes[0].fives.at(five_of(start))) == "1,1,,2,2");
@@ -53,10 +53,31 @@ TEST_CASE("messages are put together by identity; each is counted under all, and
 TEST_CASE("of many messages the last are listed") {
   std::vector<Happening> many;
   for (int i = 0; i < 10; ++i) many.push_back({{alice}, message_at(start + i * 1s)});
-  const auto notes = notes_of(many, 3);
+  const auto notes = notes_of(many, {.messages = 3});
   REQUIRE(notes[0].messages.size() == 3);
   CHECK(notes[0].messages.front().at == start + 7s);
-  CHECK(notes_of(many, 0)[0].messages.empty());
+  CHECK(notes_of(many, {.messages = 0})[0].messages.empty());
+}
+
+TEST_CASE("of very many networks the last are noted") {
+  std::vector<Happening> many;
+  for (int i = 0; i < 100; ++i) many.push_back({{alice}, message_at(start, Action::accept, "192.0." + std::to_string(i) + ".1")});
+  const auto networks = notes_of(many, {.networks = 64})[0].networks;
+  REQUIRE(networks.size() == 64);
+  CHECK(networks.front().network == "192.0.99.0/24");
+  CHECK(networks.back().network == "192.0.36.0/24");
+}
+
+TEST_CASE("the texts of what waits are bounded") {
+  ScriptedArchive archive;
+  Chronicler chronicler(archive, {.write_every = 1h, .most_queued_bytes = 1000});
+  Happening happening{{alice}, message_at(start)};
+  happening.message.subject.assign(400, 's');
+  for (int i = 0; i < 3; ++i) chronicler.add(happening);
+  CHECK(chronicler.dropped() == 1);
+  chronicler.flush(10s);
+  chronicler.add(happening);
+  CHECK(chronicler.dropped() == 1);
 }
 
 TEST_CASE("what was added is in the archive after a flush, and after the end") {
