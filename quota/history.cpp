@@ -14,25 +14,43 @@ constexpr std::string_view discarded = "discard";
 
 constexpr std::int64_t bounded_sum(std::int64_t one, std::int64_t other) { return one > most - other ? most : one + other; }
 
-std::int64_t milliseconds(Timestamp at) { return at.time_since_epoch().count(); }
+std::int64_t seconds(Timestamp at) { return std::chrono::floor<std::chrono::seconds>(at.time_since_epoch()).count(); }
 
 std::optional<Timestamp> moment(std::string_view text) {
   const auto number = parse_number(text);
-  if (!number || *number > most) return std::nullopt;
-  return Timestamp{Milliseconds{*number}};
+  if (!number || *number > most / 1000) return std::nullopt;
+  return Timestamp{std::chrono::seconds{*number}};
 }
 
-/// `NUMBER aTALLY bTALLY NUMBER …`, where `all` is by NUMBER * parts + the place of the letter.
+/// What most hours of most senders are.
+const Tally one_message{{1, 0, 0}, {1, 0, 0}};
+
+/// `NUMBER aTALLYbTALLY NUMBER …`, where `all` is by NUMBER * parts + the place of the letter.
 std::string blocks_text(const std::map<std::int64_t, Tally>& all, std::int64_t parts) {
   std::string text;
   std::optional<std::int64_t> open;
   for (const auto& [at, tally] : all) {
-    if (!text.empty()) text += ' ';
-    if (open != at / parts) text += std::to_string(*(open = at / parts)) + ' ';
+    if (tally == Tally{}) continue;
+    if (open != at / parts) {
+      if (!text.empty()) text += ' ';
+      text += std::to_string(*(open = at / parts)) + ' ';
+    }
     text += static_cast<char>('a' + at % parts);
-    text += format(tally);
+    if (tally != one_message) text += format(tally);
   }
   return text;
+}
+
+/// Of `aTALLYbTALLY…`; `first` is what a is.
+void add_parts(std::map<std::int64_t, Tally>& all, std::string_view word, std::int64_t first, std::int64_t parts) {
+  while (!word.empty()) {
+    const auto part = std::int64_t{word.front()} - 'a';
+    word.remove_prefix(1);
+    const auto text = word.substr(0, word.find_first_not_of("0123456789,"));
+    word.remove_prefix(text.size());
+    const auto tally = text.empty() ? one_message : parse_tally(text);
+    if (part >= 0 && part < parts && tally) all[first + part] += *tally;
+  }
 }
 
 std::map<std::int64_t, Tally> parse_blocks(std::string_view text, std::int64_t parts, Milliseconds each) {
@@ -45,9 +63,7 @@ std::map<std::int64_t, Tally> parse_blocks(std::string_view text, std::int64_t p
       if (open && *open >= most / parts / each.count()) open.reset();  // a moment is within what is exact
       continue;
     }
-    const auto part = std::int64_t{word.front()} - 'a';
-    const auto tally = parse_tally(word.substr(1));
-    if (open && part >= 0 && part < parts && tally) all[*open * parts + part] += *tally;
+    if (open) add_parts(all, word, *open * parts, parts);
   }
   return all;
 }
@@ -56,7 +72,7 @@ std::string networks_text(const std::vector<NetworkSeen>& networks) {
   std::string text;
   for (const auto& one : networks) {
     if (!text.empty()) text += ' ';
-    text += one.network + "=" + std::to_string(milliseconds(one.last)) + "," + std::to_string(one.messages);
+    text += one.network + "=" + std::to_string(seconds(one.last)) + "," + std::to_string(one.messages);
   }
   return text;
 }
@@ -143,7 +159,7 @@ std::string network_of(const IpAddress& client) { return client.masked(client.is
 
 HistoryText format(const History& history) {
   HistoryText fields;
-  if (history.first) fields.emplace_back("first", std::to_string(milliseconds(*history.first)));
+  if (history.first) fields.emplace_back("first", std::to_string(seconds(*history.first)));
   if (!history.hours.empty()) fields.emplace_back("hours", blocks_text(history.hours, hours_of_day));
   if (!history.fives.empty()) fields.emplace_back("fives", blocks_text(history.fives, fives_of_hour));
   if (!history.networks.empty()) fields.emplace_back("networks", networks_text(history.networks));
@@ -166,7 +182,7 @@ History parse_history(const HistoryText& fields) {
 }
 
 std::string format(const PastMessage& message, std::string_view own) {
-  std::string line = std::to_string(std::chrono::floor<std::chrono::seconds>(message.at.time_since_epoch()).count());
+  std::string line = std::to_string(seconds(message.at));
   line.reserve(256);
   const auto add = [&line](std::string_view word) {
     line += '\t';

@@ -1,13 +1,14 @@
 // History: what one identity has sent: counts by time, the networks it came from, its last messages. Evidence for people; no
 // message is ever judged by it. Values and their texts, one format for Redis, files and people:
 //
-//   hours      20780 a12 h3,1,,4,2 20781 a1    of each day since 1970 (UTC) its hours, a to x: how much was sent
+//   hours      20780 a12h3,1,,4,2 20781 ac2    of each day since 1970 (UTC) its hours, a to x: how much was sent
 //   fives      498734 d12                      of each hour since 1970 its five minutes, a to l: likewise
-//   networks   192.0.2.0/24=1763790000000,37   where its messages came from: last seen, how often; the newest first
-//   first      1763790000000                   when it was first seen
+//   networks   192.0.2.0/24=1763790000,37      where its messages came from: last seen, how often; the newest first
+//   first      1763790000                      when it was first seen
 //
 // How much: messages sent,refused,held, and recipients likewise where there are not as many of them. What is 0 is empty and left out
-// at the end; three messages without any recipient are `,3,,0`. So 30 days of a usual sender take 2 kB.
+// at the end; three messages without any recipient are `,3,,0`, and a letter alone is one message, sent to one recipient. Moments are in
+// seconds since 1970. So 30 days of a usual sender take 1 kB.
 // A network is what one customer of a provider usually has: an IPv4 /24, an IPv6 /48. Pure.
 #pragma once
 
@@ -51,7 +52,7 @@ inline constexpr std::int64_t hours_of_day = 24;
 /// A network that messages came from.
 struct NetworkSeen {
   std::string network{};
-  Timestamp last{};
+  Timestamp last{};  ///< only whole seconds are kept
   std::int64_t messages = 0;
   bool operator==(const NetworkSeen&) const = default;
 };
@@ -69,7 +70,7 @@ struct HistoryBounds {
 };
 
 struct History {
-  std::optional<Timestamp> first{};
+  std::optional<Timestamp> first{};       ///< only whole seconds are kept
   std::map<std::int64_t, Tally> hours{};  ///< by hours since 1970
   std::map<std::int64_t, Tally> fives{};  ///< by five minutes since 1970
   std::vector<NetworkSeen> networks{};    ///< the newest first

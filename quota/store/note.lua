@@ -9,7 +9,7 @@
 --       5  the number of tallies, by time; for each of them follow
 --          five minutes since 1970, tally
 --       then the number of networks, the newest first; for each of them follow
---          network, last, messages
+--          network, last in s since 1970, messages
 -- Reply: for each hour that was added to: its number, its tally, how many networks were seen since it began.
 
 local call, format = redis.call, string.format
@@ -57,13 +57,12 @@ local function blocks_of(field, from)
   end
   local blocks, block = {}, nil
   for word in text:sub(at):gmatch('%S+') do
-    local part, tally = word:match('^(%l)([%d,]*)$')
-    if part and block then
-      block[part:byte() - 97] = numbers(tally)
-    elseif not part then
+    if word:find('^%d') then
       local number = tonumber(word:match('^%d+$'))
       block = number and number <= most and {}
       if block then blocks[number] = block end
+    elseif block then
+      for part, tally in word:gmatch('(%l)([%d,]*)') do block[part:byte() - 97] = numbers(tally ~= '' and tally or '1') end
     end
   end
   return blocks, text:sub(1, before)
@@ -82,10 +81,13 @@ local function keep(field, blocks, before, parts, oldest)
   end
   table.sort(order)
   for _, number in ipairs(order) do
-    words[#words + 1] = format('%d', number)
+    words[#words + 1] = format('%d ', number)
     for part = 0, parts - 1 do
       local all = blocks[number][part]
-      if all then words[#words + 1] = string.char(97 + part) .. tally_text(all) end
+      local text = all and tally_text(all) or ''
+      if text ~= '' then
+        words[#words] = words[#words] .. string.char(97 + part) .. (text ~= '1' and text or '')
+      end
     end
   end
   before = before:gsub(' $', '')
@@ -123,7 +125,7 @@ if count > 0 then
   end
   keep('fives', fives, fives_before, 12, math.floor((now - ARGV[3]) / 3600000))
   keep('hours', days, days_before, 24, math.floor((now - ARGV[2]) / 86400000))
-  call('HSETNX', key, 'first', format('%d', first * 300000))
+  call('HSETNX', key, 'first', format('%d', first * 300))
 end
 
 -- What is seen now comes to the front, with what was counted of it before.
@@ -156,7 +158,7 @@ end
 
 local reply = {}
 for _, hour in ipairs(hours) do
-  local since, here = hour * 3600000, 0
+  local since, here = hour * 3600, 0
   for _, one in ipairs(networks) do
     if one[2] >= since then here = here + 1 end
   end

@@ -94,7 +94,7 @@ RedisArchive::Answers RedisArchive::write_some(std::span<const Note> notes, Rank
     words.add(static_cast<std::int64_t>(note.networks.size()));
     for (const auto& [network, last, messages] : note.networks) {
       words.add(network);
-      words.add(milliseconds(last));
+      words.add(std::chrono::floor<std::chrono::seconds>(last.time_since_epoch()).count());
       words.add(messages);
     }
   }

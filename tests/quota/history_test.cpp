@@ -62,15 +62,16 @@ TEST_CASE("a history is counted by hour and by five minutes, and read as it was 
   add(history, note_at(noon + 4min, Fate::sent, 1), bounds, noon + 4min);
   add(history, note_at(noon + 5min, Fate::refused, 1), bounds, noon + 5min);
   add(history, note_at(noon + 61min, Fate::held, 3), bounds, noon + 61min);
-  const HistoryText want{{"first", "1763812800000"},
-                         {"hours", "20414 m2,1,,3,1 n,,1,,,3"},
-                         {"fives", "489948 a2,,,3 b,1 489949 a,,1,,,3"}};
+  add(history, note_at(noon + 24h, Fate::sent, 1), bounds, noon + 24h);
+  const HistoryText want{{"first", "1763812800"},
+                         {"hours", "20414 m2,1,,3,1n,,1,,,3 20415 m"},
+                         {"fives", "489948 a2,,,3b,1 489949 a,,1,,,3 489972 a"}};
   CHECK(format(history) == want);
   CHECK(parse_history(want) == history);
 }
 
 TEST_CASE("what cannot be understood in a history is left out") {
-  const auto history = parse_history({{"hours", "a1 x b1 5 y1 =1 c7 dx 99999999999999999999 c1"}, {"first", "soon"}, {"networks", "a b= c=1 192.0.2.0/24=1000,2"}, {"zzz", "1"}});
+  const auto history = parse_history({{"hours", "a1 x b1 5 y1=1c7-3 99999999999999999999 c1 9007199254 c"}, {"first", "soon"}, {"networks", "a b= c=1 192.0.2.0/24=1,2"}, {"zzz", "1"}});
   CHECK_FALSE(history.first.has_value());
   CHECK(history.hours == std::map<std::int64_t, Tally>{{5 * 24 + 2, tally({7, 0, 0}, {7, 0, 0})}});
   CHECK(history.networks == std::vector<NetworkSeen>{{"192.0.2.0/24", Timestamp{1s}, 2}});

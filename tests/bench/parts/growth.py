@@ -66,15 +66,13 @@ def record(report, count, seconds):
 
 
 def archived_bytes(senders, *words):
-    """What one sender takes in Redis, and all rankings, after bench_archive has written what so many senders would leave there."""
+    """What one sender's keys take in Redis, and all rankings, after bench_archive has written what so many senders would leave there."""
     with Redis() as redis:
-        def used():
-            return int(next(line for line in redis.cli("INFO", "memory").splitlines() if line.startswith("used_memory:")).split(":")[1])
-        before = used()
         subprocess.run([str(BUILD / "bin" / "bench_archive"), redis.url, str(senders), *words], check=True, timeout=900)
-        after = used()
-        ranks = sum(int(redis.cli("MEMORY", "USAGE", key, "SAMPLES", "0")) for key in redis.cli("--scan", "--pattern", "sendquota:top:*").split())
-        return (after - before - ranks) / senders, ranks
+
+        def used(pattern):
+            return sum(int(redis.cli("MEMORY", "USAGE", key, "SAMPLES", "0")) for key in redis.cli("--scan", "--pattern", pattern).split())
+        return (used("sendquota:history:*") + used("sendquota:messages:*")) / senders, used("sendquota:top:*")
 
 
 def fill(candidate, number):
