@@ -51,7 +51,7 @@ class Daemon {
         book_(std::move(book)),
         keeper_(setup_->ledger(), keeper_options()),
         blocker_(setup_->ledger(), keeper_, blocker_options()),
-        backstage_(setup_->ledger(), blocker_, counters_, host_, 1s, [this](quota::Happening happening) { book_->add(std::move(happening)); }),
+        backstage_(setup_->ledger(), blocker_, counters_, host_, 1s, [this](quota::Happening&& happening) { book_->add(std::move(happening)); }),
         handles_(setup_->ledger(), host_, quota::random_id, [this](quota::Event event) { backstage_.happened(std::move(event), ""); }),
         nodes_(setup_->ledger(), node_options()),
         desk_(desk_tools()),

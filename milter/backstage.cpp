@@ -8,7 +8,7 @@ constexpr auto once_lasts = std::chrono::hours{1};
 }  // namespace
 
 Backstage::Backstage(quota::Ledger& ledger, quota::Blocker& blocker, Counters& counters, std::string host,
-                     quota::Milliseconds retry_after, std::function<void(quota::Happening)> record)
+                     quota::Milliseconds retry_after, std::function<void(quota::Happening&&)> record)
     : ledger_(ledger),
       blocker_(blocker),
       counters_(counters),

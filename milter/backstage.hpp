@@ -19,14 +19,14 @@ class Backstage final : public Aftermath {
  public:
   /// All outlive the backstage.
   Backstage(quota::Ledger& ledger, quota::Blocker& blocker, Counters& counters, std::string host,
-            quota::Milliseconds retry_after = std::chrono::seconds{1}, std::function<void(quota::Happening)> record = {});
+            quota::Milliseconds retry_after = std::chrono::seconds{1}, std::function<void(quota::Happening&&)> record = {});
   ~Backstage() override;
 
   void block_due(const quota::BlockDue& due) override { blocker_.due(due); }
   void refused(const quota::Identity& identity, const std::string& quota, quota::Milliseconds window) override {
     blocker_.refused(identity, quota, window);
   }
-  void judged(quota::Happening happening) override {
+  void judged(quota::Happening&& happening) override {
     if (record_) record_(std::move(happening));
   }
   void happened(quota::Event event, std::string once_as) override;
@@ -51,7 +51,7 @@ class Backstage final : public Aftermath {
   quota::Blocker& blocker_;
   Counters& counters_;
   const quota::Milliseconds retry_after_;
-  const std::function<void(quota::Happening)> record_;
+  const std::function<void(quota::Happening&&)> record_;
   quota::EventWriter events_;  // of the thread alone
 
   std::mutex mutex_;

@@ -61,7 +61,7 @@ Result<void, std::string> RecordBook::renew_tls() {
   return {};
 }
 
-void RecordBook::add(quota::Happening happening) {
+void RecordBook::add(quota::Happening&& happening) {
   if (chronicler_) chronicler_->add(std::move(happening));
 }
 

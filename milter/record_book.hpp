@@ -16,7 +16,7 @@ class RecordBook {
   [[nodiscard]] static quota::Result<std::unique_ptr<RecordBook>, std::string> open(const Config& config, StoreSetup& setup);
 
   /// Threads: any; never waits for I/O.
-  void add(quota::Happening happening);
+  void add(quota::Happening&& happening);
 
   /// What an administrator asks for, with what happened on this host until now. Empty: nothing is kept.
   [[nodiscard]] std::optional<quota::Result<quota::Chronicle, quota::StoreError>> read(const quota::Identity& identity);

@@ -400,6 +400,7 @@ quota::Happening Session::happening_of(const Verdict& verdict, const Answer& ans
   const auto& settings = mail_->config->record;
   const auto& envelope = mail_->envelope;
   quota::Happening happening;
+  happening.identities.reserve(mail_->message.sender.identities.size());
   for (const auto& identity : mail_->message.sender.identities)
     if (std::find(settings.per.begin(), settings.per.end(), identity.kind) != settings.per.end()) happening.identities.push_back(identity);
   auto& message = happening.message;

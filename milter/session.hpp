@@ -41,7 +41,7 @@ class Aftermath {
   virtual ~Aftermath() = default;
   virtual void block_due(const quota::BlockDue& due) = 0;
   /// A message was judged: for the record.
-  virtual void judged(quota::Happening happening) = 0;
+  virtual void judged(quota::Happening&& happening) = 0;
   virtual void refused(const quota::Identity& identity, const std::string& quota, quota::Milliseconds window) = 0;
   /// `once_as`: log it once in the cluster under this name, for an hour; empty: always.
   virtual void happened(quota::Event event, std::string once_as) = 0;

@@ -11,7 +11,7 @@ namespace {
 constexpr std::string_view hexadecimal = "0123456789abcdef";
 constexpr std::size_t checksum_size = 8;
 
-bool is_plain(char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f && c != '\\'; }
+constexpr auto is_plain = [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f && c != '\\'; };
 
 void append_escape(std::string& line, char c) {
   switch (c) {

@@ -81,7 +81,7 @@ Chronicler::Chronicler(Archive& archive, ChroniclerOptions options)
 
 Chronicler::~Chronicler() { stop(); }
 
-void Chronicler::add(Happening happening) noexcept {
+void Chronicler::add(Happening&& happening) noexcept {
   const auto bytes = bytes_of(happening);
   try {
     const std::lock_guard lock(mutex_);

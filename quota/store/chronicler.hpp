@@ -36,7 +36,7 @@ class Chronicler {
   ~Chronicler();
 
   /// Threads: any; never waits for I/O.
-  void add(Happening happening) noexcept;
+  void add(Happening&& happening) noexcept;
 
   /// Writes what was added until now, and waits for that, this long at most. Threads: any.
   void flush(Milliseconds at_most);

@@ -25,7 +25,7 @@ class RecordingAftermath final : public Aftermath {
   }
   std::vector<quota::Happening> record{};
 
-  void judged(quota::Happening happening) override { record.push_back(std::move(happening)); }
+  void judged(quota::Happening&& happening) override { record.push_back(std::move(happening)); }
   void happened(quota::Event event, std::string once_as) override { events.push_back({std::move(event), std::move(once_as)}); }
 };
 

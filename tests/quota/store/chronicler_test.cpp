@@ -73,10 +73,10 @@ TEST_CASE("the texts of what waits are bounded") {
   Chronicler chronicler(archive, {.write_every = 1h, .most_queued_bytes = 1000});
   Happening happening{{alice}, message_at(start)};
   happening.message.subject.assign(400, 's');
-  for (int i = 0; i < 3; ++i) chronicler.add(happening);
+  for (int i = 0; i < 3; ++i) chronicler.add(Happening(happening));
   CHECK(chronicler.dropped() == 1);
   chronicler.flush(10s);
-  chronicler.add(happening);
+  chronicler.add(Happening(happening));
   CHECK(chronicler.dropped() == 1);
 }
 
