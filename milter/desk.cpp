@@ -8,6 +8,7 @@
 
 #include "milter/api_json.hpp"
 #include "milter/config_report.hpp"
+#include "milter/desk_problems.hpp"
 #include "milter/fingerprint.hpp"
 #include "milter/history_json.hpp"
 #include "quota/text.hpp"
@@ -23,19 +24,9 @@ using namespace std::chrono_literals;
 
 constexpr auto obeyed_soon = 300ms;
 constexpr std::size_t messages_shown = 20;
-constexpr std::size_t most_ranked = 1000;
-constexpr auto longest_since = std::chrono::days{366};
-
-template <class T>
-using OrProblem = quota::Result<T, admin::Problem>;
-
-admin::Problem bad_request(std::string what) { return {admin::Problem::Kind::bad_request, std::move(what), "", {}}; }
-
 admin::Problem store_problem(const std::string& what) {
   return {admin::Problem::Kind::unavailable, "the store has no answer: " + what, "what was ordered may have been done in part; look, and order it again", {}};
 }
-
-admin::Problem refusal(const std::string& what, const char* hint) { return {admin::Problem::Kind::refused, what, hint, {}}; }
 
 admin::Problem handle_problem(const quota::HandleError& error) {
   using Why = quota::HandleError::Kind;
@@ -54,35 +45,6 @@ OrProblem<std::optional<quota::Milliseconds>> duration_of(const std::optional<st
   const auto duration = quota::parse_duration(*typed);
   if (!duration) return bad_request(duration.error());
   return std::optional{*duration};
-}
-
-admin::Problem nothing_recorded() { return refusal("nothing is recorded: record.url is \"off\"", "write record.url = \"store\" into the configuration, and restart the daemon"); }
-
-admin::Problem record_problem(const std::string& what) {
-  return {admin::Problem::Kind::unavailable, "the record has no answer: " + what, "mail goes on; try again when it answers", {}};
-}
-
-OrProblem<quota::TopQuestion> top_question(const admin::TopQuestion& typed, quota::Timestamp now) {
-  quota::TopQuestion question;
-  if (!typed.by.empty()) {
-    const auto measure = quota::measure_called(typed.by);
-    if (!measure) return bad_request("'" + typed.by + "' is nothing to rank by; write messages, recipients, refused or networks");
-    question.measure = *measure;
-  }
-  if (!typed.per.empty()) {
-    const auto kind = quota::kind_called(typed.per);
-    if (!kind || *kind == quota::Kind::everyone) return bad_request("'" + typed.per + "' is no kind of sender; write user, script, uid, client or another one of record.per");
-    question.kind = *kind;
-  }
-  const auto since = quota::parse_duration(typed.since.empty() ? "1h" : typed.since);
-  if (!since) return bad_request(since.error());
-  if (*since > longest_since) return bad_request("'" + typed.since + "' is longer than anything is kept; write at most 366d");
-  const auto count = typed.count.empty() ? std::optional<std::size_t>(question.count) : quota::parse_number<std::size_t>(typed.count);
-  if (!count || *count < 1 || *count > most_ranked) return bad_request("'" + typed.count + "' is no number of senders; write 1 to 1000");
-  question.count = *count;
-  question.last_hour = quota::five_of(now) / quota::fives_of_hour;
-  question.first_hour = quota::five_of(now - *since) / quota::fives_of_hour;
-  return question;
 }
 
 bool shows(const quota::Tables& tables, const quota::OverrideKey& key, const quota::Override& entry) {
@@ -236,24 +198,6 @@ Desk::Answer Desk::show(const std::string& typed) {
   shown["history"] = kept && *kept ? json::value(history_json(**kept, messages_shown, now())) : json::value(nullptr);
   shown["history_error"] = text_json(kept && !*kept ? kept->error().text : "");
   return shown;
-}
-
-Desk::Answer Desk::history(const std::string& typed) {
-  const auto identity = identity_of(typed);
-  if (!identity) return identity.error();
-  const auto kept = tools_.book.read(*identity);
-  if (!kept) return nothing_recorded();
-  if (!*kept) return record_problem(kept->error().text);
-  return whole_history_json(*identity, **kept, now());
-}
-
-Desk::Answer Desk::top(const admin::TopQuestion& typed) {
-  const auto question = top_question(typed, now());
-  if (!question) return question.error();
-  const auto kept = tools_.book.top(*question);
-  if (!kept) return nothing_recorded();
-  if (!*kept) return record_problem(kept->error().text);
-  return top_json(*question, **kept);
 }
 
 Desk::Answer Desk::blocked() {

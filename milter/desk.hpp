@@ -40,6 +40,8 @@ class Desk final : public admin::Operations {
   [[nodiscard]] Answer show(const std::string& identity) override;
   [[nodiscard]] Answer history(const std::string& identity) override;
   [[nodiscard]] Answer top(const admin::TopQuestion& question) override;
+  [[nodiscard]] Answer events(const admin::EventsQuestion& question) override;
+  [[nodiscard]] Answer who(const admin::WhoQuestion& question) override;
   [[nodiscard]] Answer blocked() override;
   [[nodiscard]] Answer limits() override;
   [[nodiscard]] Answer nodes() override;

@@ -34,7 +34,7 @@ class EventLog final : public quota::Ledger {
     return ledger_.replace(table, field, expected, desired);
   }
   [[nodiscard]] OrError<bool> claim(const std::string& name, quota::Milliseconds lasting) override { return ledger_.claim(name, lasting); }
-  [[nodiscard]] OrError<std::vector<quota::Event>> events(std::size_t count) override { return ledger_.events(count); }
+  [[nodiscard]] OrError<std::vector<quota::PastEvent>> events(const quota::EventRange& range) override { return ledger_.events(range); }
   [[nodiscard]] OrError<void> write_node(const std::string& name, const std::optional<std::string>& text) override {
     return ledger_.write_node(name, text);
   }

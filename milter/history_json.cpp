@@ -114,4 +114,14 @@ json::object top_json(const quota::TopQuestion& question, const std::vector<quot
           {"top", std::move(rows)}};
 }
 
+json::object who_json(const std::string& name, const quota::Search& search) {
+  json::array found;
+  for (const auto& [identity, message] : search.found) {
+    auto one = message_json(message);
+    one["identity"] = shown(identity);
+    found.push_back(std::move(one));
+  }
+  return {{"name", shown(name)}, {"found", std::move(found)}, {"senders", search.senders}, {"complete", search.is_complete}};
+}
+
 }  // namespace milter

@@ -15,4 +15,6 @@ namespace milter {
 
 [[nodiscard]] boost::json::object top_json(const quota::TopQuestion& question, const std::vector<quota::Ranked>& ranked);
 
+[[nodiscard]] boost::json::object who_json(const std::string& name, const quota::Search& search);
+
 }  // namespace milter

@@ -12,6 +12,7 @@ namespace {
 
 using quota::Result;
 constexpr std::chrono::milliseconds fresh_within{500};
+constexpr std::chrono::seconds search_at_most{5};
 constexpr std::size_t most_characters = 80;
 
 /// What ends by it is lost for ever: a clock that has jumped ahead is not believed.
@@ -75,6 +76,12 @@ std::optional<Result<std::vector<quota::Ranked>, quota::StoreError>> RecordBook:
   if (!archive_) return std::nullopt;
   chronicler_->flush(fresh_within);
   return archive_->top(question);
+}
+
+std::optional<Result<quota::Search, quota::StoreError>> RecordBook::find(const std::string& text, std::size_t most) {
+  if (!archive_) return std::nullopt;
+  chronicler_->flush(fresh_within);
+  return archive_->find(text, most, std::chrono::steady_clock::now() + search_at_most);
 }
 
 void RecordBook::note(const std::string& problem) {

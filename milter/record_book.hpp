@@ -22,6 +22,8 @@ class RecordBook {
   [[nodiscard]] std::optional<quota::Result<quota::Chronicle, quota::StoreError>> read(const quota::Identity& identity);
   [[nodiscard]] std::optional<quota::Result<std::vector<quota::Ranked>, quota::StoreError>> top(const quota::TopQuestion& question);
 
+  [[nodiscard]] std::optional<quota::Result<quota::Search, quota::StoreError>> find(const std::string& text, std::size_t most);
+
   struct Health {
     bool is_on;
     std::string error;      ///< why it cannot be written; empty: it can

@@ -40,4 +40,11 @@ std::vector<Ranked> merged(const std::vector<std::vector<Ranked>>& hours, Measur
   return all;
 }
 
+std::string_view value_in(std::string_view identity) { return identity.substr(std::min(identity.size(), identity.find(':') + 1)); }
+
+void sort_newest(std::vector<Search::Found>& found, std::size_t most) {
+  std::stable_sort(found.begin(), found.end(), [](const Search::Found& one, const Search::Found& other) { return one.message.at > other.message.at; });
+  if (found.size() > most) found.resize(most);
+}
+
 }  // namespace quota

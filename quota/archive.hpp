@@ -46,6 +46,21 @@ struct Ranked {
 /// The greatest first; of equal ones by name.
 [[nodiscard]] std::vector<Ranked> merged(const std::vector<std::vector<Ranked>>& hours, Measure measure, std::size_t count);
 
+/// Messages that were sought, the newest first.
+struct Search {
+  struct Found {
+    std::string identity{};  ///< `kind:value`
+    PastMessage message{};
+  };
+  std::vector<Found> found{};
+  std::size_t senders = 0;   ///< whose messages were looked at
+  bool is_complete = true;   ///< false: there was no time for all
+};
+/// What is behind the kind of `kind:value`.
+[[nodiscard]] std::string_view value_in(std::string_view identity);
+/// Keeps the newest.
+void sort_newest(std::vector<Search::Found>& found, std::size_t most);
+
 /// Threads: any.
 class Archive {
  public:
@@ -68,6 +83,10 @@ class Archive {
   [[nodiscard]] virtual Result<Chronicle, StoreError> read(const Identity& identity) = 0;
 
   [[nodiscard]] virtual Result<std::vector<Ranked>, StoreError> top(const TopQuestion& question) = 0;
+
+  /// Looks through the last messages of everybody for those that `text` names (bears_name()), the newest `most`. Begins nothing
+  /// more after `until`.
+  [[nodiscard]] virtual Result<Search, StoreError> find(const std::string& text, std::size_t most, SteadyMoment until) = 0;
 };
 
 }  // namespace quota

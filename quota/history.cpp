@@ -210,6 +210,11 @@ std::string format(const PastMessage& message, std::string_view own) {
   return line;
 }
 
+bool bears_name(const PastMessage& message, std::string_view name) {
+  if (message.queue_id == name || message.client == name) return true;
+  return std::any_of(message.headers.begin(), message.headers.end(), [name](const auto& header) { return header.second.find(name) != std::string::npos; });
+}
+
 Timestamp moment_of_message(std::string_view text) {
   const auto seconds = parse_number(text.substr(0, text.find('\t')));
   return seconds && *seconds <= most / 1000 ? Timestamp{std::chrono::seconds{*seconds}} : Timestamp{};

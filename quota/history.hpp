@@ -109,6 +109,8 @@ struct PastMessage {
 /// has no verdict and no cause, and an envelope sender that is `own` is a `=` (one that begins with it has one more).
 [[nodiscard]] std::string format(const PastMessage& message, std::string_view own);
 [[nodiscard]] std::optional<PastMessage> parse_past_message(std::string_view text, std::string_view own);
+/// Whether `name` is its queue id or its client's address, or stands in one of its headers.
+[[nodiscard]] bool bears_name(const PastMessage& message, std::string_view name);
 /// When it was; the beginning of time where it is no message.
 [[nodiscard]] Timestamp moment_of_message(std::string_view text);
 

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "quota/event.hpp"
 #include "quota/identity.hpp"
 #include "quota/record.hpp"
 #include "quota/result.hpp"
@@ -121,16 +122,6 @@ struct BlockMark {
   std::optional<Timestamp> until{};     ///< empty: until released
 };
 
-/// Something that happened, for the stream of events.
-struct Event {
-  std::string what;      ///< blocked, released, limit, mode, error, …
-  std::string severity;  ///< info | warning | error
-  std::string identity;  ///< empty where it is about none
-  std::string text;      ///< one sentence
-  std::string by;        ///< who: a caller, or the daemon
-  std::string host;
-};
-
 /// Everything about buckets and tables that no message waits for.
 /// Threads: any. Time: each call is bounded by the store's timeout, reading the tables by a few of them.
 class Ledger {
@@ -174,8 +165,8 @@ class Ledger {
 
   [[nodiscard]] virtual Result<void, StoreError> append(const Event& event) = 0;
 
-  /// The newest events, newest first, at most `count`.
-  [[nodiscard]] virtual Result<std::vector<Event>, StoreError> events(std::size_t count) = 0;
+  /// Newest first, 1,000 at most.
+  [[nodiscard]] virtual Result<std::vector<PastEvent>, StoreError> events(const EventRange& range) = 0;
 
   /// Writes what the daemon `name` says of itself; without a text it is taken away.
   [[nodiscard]] virtual Result<void, StoreError> write_node(const std::string& name, const std::optional<std::string>& text) = 0;

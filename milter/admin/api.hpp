@@ -11,6 +11,8 @@
 //   GET    /v1/identities/{id}                   → Identity; one that never sent is full, not unknown
 //   GET    /v1/identities/{id}/history           → WholeHistory
 //   GET    /v1/top?by=&per=&since=&count=        → Top: by messages|recipients|refused|networks, per a kind, since a duration ago
+//   GET    /v1/events?identity=&after=&count=    → Events: the newest `count`, of one identity, after the event with that id
+//   GET    /v1/who?name=&count=                  → Who: whose message bears that queue id, client address, or text in a header
 //   GET    /v1/blocked                           → {"blocked": [Block…]}
 //   GET    /v1/limits                            → {"limits": [LiveLimit…]}: the table of overrides
 //   GET    /v1/nodes                             → Nodes: the daemons that share the store
@@ -65,6 +67,10 @@
 //            "headers": {name: text…}}; what senders typed is as they typed it
 // Top       {"by", "per", "since": time (of whole hours), "top": [{"identity", "amount": n}…]}; who was never among the first 100 of
 //           an hour may be missing
+// Events    {"events": [{"id", "at": time, "event", "severity": "info|warning|error", "identity": text|null, "text", "by", "host"}…
+//            the newest first]}
+// Who       {"name", "found": [a Message with "identity"… the newest first], "senders": n (looked at), "complete": bool (false: there
+//            was no time for all of them)}; 404 where there is none
 // Block     {"identity", "id", "since": time|null, "until": time|null (until released), "action": "tempfail|reject|quarantine",
 //            "by_hand": bool, "by": text|null (who ordered it through the command), "quota": text|null, "step": n|null,
 //            "reason": text, "error": text|null (what stands in the table; cannot be understood, and blocks until released)}

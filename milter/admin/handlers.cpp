@@ -1,6 +1,7 @@
 #include "milter/admin/handlers.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -81,17 +82,22 @@ Route look(std::string pattern, Look ask) {
           with_fields({}, [ask](const Request&, const Parameters& at, const Fields&) { return answer(ask(at)); })};
 }
 
-Response top(Operations& to, const Request& request) {
-  static const Names known{"by", "per", "since", "count"};
-  for (const auto& [name, value] : request.query) {
-    if (std::ranges::find(known, std::string_view(name)) == known.end()) return bad_request("unknown parameter \"" + name + "\"", "known here: " + joined(known));
-    if (value.size() > max_reason_bytes || has_control_character(value)) return bad_request("the parameter \"" + name + "\" cannot be read", "");
-  }
-  const auto value = [&](const char* name) {
-    const auto found = request.query.find(name);
-    return found == request.query.end() ? std::string() : found->second;
-  };
-  return answer(to.top({value("by"), value("per"), value("since"), value("count")}));
+using Parameter = std::function<std::string(const char* name)>;
+
+/// A GET whose query has no parameters but `known`; one that is not there is empty.
+template <class Ask>
+Route look_with(std::string pattern, Names known, Ask ask) {
+  return {"GET", std::move(pattern), with_fields({}, [known = std::move(known), ask](const Request& request, const Parameters&, const Fields&) {
+            for (const auto& [name, value] : request.query) {
+              if (std::ranges::find(known, std::string_view(name)) == known.end())
+                return bad_request("unknown parameter \"" + name + "\"", "known here: " + joined(known));
+              if (value.size() > max_reason_bytes || has_control_character(value)) return bad_request("the parameter \"" + name + "\" cannot be read", "");
+            }
+            return answer(ask([&request](const char* name) {
+              const auto found = request.query.find(name);
+              return found == request.query.end() ? std::string() : found->second;
+            }));
+          })};
 }
 
 std::vector<Route> look_routes(Operations& to) {
@@ -99,7 +105,10 @@ std::vector<Route> look_routes(Operations& to) {
       look("/v1/status", [&to](const Parameters&) { return to.status(); }),
       look("/v1/identities/{id}", [&to](const Parameters& at) { return to.show(at.at("id")); }),
       look("/v1/identities/{id}/history", [&to](const Parameters& at) { return to.history(at.at("id")); }),
-      {"GET", "/v1/top", with_fields({}, [&to](const Request& request, const Parameters&, const Fields&) { return top(to, request); })},
+      look_with("/v1/top", {"by", "per", "since", "count"},
+                [&to](const Parameter& at) { return to.top({at("by"), at("per"), at("since"), at("count")}); }),
+      look_with("/v1/events", {"identity", "after", "count"}, [&to](const Parameter& at) { return to.events({at("identity"), at("after"), at("count")}); }),
+      look_with("/v1/who", {"name", "count"}, [&to](const Parameter& at) { return to.who({at("name"), at("count")}); }),
       look("/v1/blocked", [&to](const Parameters&) { return to.blocked(); }),
       look("/v1/limits", [&to](const Parameters&) { return to.limits(); }),
       look("/v1/nodes", [&to](const Parameters&) { return to.nodes(); }),

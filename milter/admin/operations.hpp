@@ -57,6 +57,19 @@ struct TopQuestion {
   std::string count;  // 20
 };
 
+/// Likewise.
+struct EventsQuestion {
+  std::string identity;  // everybody's
+  std::string after;     // an event's id
+  std::string count;     // 20
+};
+
+/// Likewise.
+struct WhoQuestion {
+  std::string name;   // a queue id, a client's address, or what stands in a header that is kept
+  std::string count;  // 20
+};
+
 class Operations {
  public:
   using Answer = quota::Result<boost::json::object, Problem>;
@@ -70,6 +83,8 @@ class Operations {
   [[nodiscard]] virtual Answer show(const std::string& identity) = 0;
   [[nodiscard]] virtual Answer history(const std::string& identity) = 0;
   [[nodiscard]] virtual Answer top(const TopQuestion& question) = 0;
+  [[nodiscard]] virtual Answer events(const EventsQuestion& question) = 0;
+  [[nodiscard]] virtual Answer who(const WhoQuestion& question) = 0;
   [[nodiscard]] virtual Answer blocked() = 0;
   [[nodiscard]] virtual Answer limits() = 0;
   [[nodiscard]] virtual Answer nodes() = 0;

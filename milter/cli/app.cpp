@@ -109,6 +109,7 @@ ExitCode run(int argc, const char* const* argv, Console& console) {
   app.footer(exit_codes);
   add_options(app, session.options);
   add_look_commands(app, session);
+  add_past_commands(app, session);
   add_act_commands(app, session);
   add_mode_command(app, session);
   add_check_config(app, session);

@@ -14,6 +14,10 @@ using Render = std::string (*)(const boost::json::object& answer, const View& vi
 [[nodiscard]] std::string render_mode(const boost::json::object& mode, const View& view);
 [[nodiscard]] std::string render_identity(const boost::json::object& identity, const View& view);
 [[nodiscard]] std::string render_top(const boost::json::object& answer, const View& view);
+[[nodiscard]] std::string render_events(const boost::json::object& answer, const View& view);
+[[nodiscard]] std::string render_who(const boost::json::object& answer, const View& view);
+/// The whole story of one sender: {"identity": Identity, "events": [Event…]}, and the commands that end it.
+[[nodiscard]] std::string render_incident(const boost::json::object& answer, const View& view);
 [[nodiscard]] std::string render_blocked(const boost::json::object& answer, const View& view);
 [[nodiscard]] std::string render_limits(const boost::json::object& answer, const View& view);
 [[nodiscard]] std::string render_nodes(const boost::json::object& answer, const View& view);

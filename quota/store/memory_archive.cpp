@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "quota/tab_text.hpp"
+
 namespace quota {
 namespace {
 
@@ -93,6 +95,26 @@ Result<std::vector<Ranked>, StoreError> MemoryArchive::top(const TopQuestion& qu
     all.push_back({kept.identity, measured(sum, networks, question.measure)});
   }
   return merged({std::move(all)}, question.measure, question.count);
+}
+
+Result<Search, StoreError> MemoryArchive::find(const std::string& text, std::size_t most, SteadyMoment until) {
+  std::string written;
+  append_escaped(written, text);
+  const auto oldest = clock_.now() - bounds_.messages_for;
+  const std::lock_guard lock(mutex_);
+  Search search;
+  for (const auto& kept : kept_) {
+    search.is_complete = std::chrono::steady_clock::now() < until;
+    if (!search.is_complete) break;
+    ++search.senders;
+    for (const auto& line : kept.messages) {
+      if (line.find(written) == std::string::npos) continue;
+      auto message = parse_past_message(line, value_in(kept.identity));
+      if (message && message->at >= oldest && bears_name(*message, text)) search.found.push_back({kept.identity, std::move(*message)});
+    }
+  }
+  sort_newest(search.found, most);
+  return search;
 }
 
 }  // namespace quota

@@ -26,6 +26,7 @@ class MemoryArchive final : public Archive {
   [[nodiscard]] std::optional<Unwritten> write(std::span<const Note> notes, SteadyMoment until) override;
   [[nodiscard]] Result<Chronicle, StoreError> read(const Identity& identity) override;
   [[nodiscard]] Result<std::vector<Ranked>, StoreError> top(const TopQuestion& question) override;
+  [[nodiscard]] Result<Search, StoreError> find(const std::string& text, std::size_t most, SteadyMoment until) override;
 
  private:
   struct NetworksOfHour {

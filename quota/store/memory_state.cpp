@@ -109,8 +109,8 @@ MemoryState::Covered MemoryState::load_snapshot(MemoryRecords& records, EventRin
   auto covered = covered_by(snapshot_.header);
   read_snapshot(snapshot_path_, [&](const std::vector<std::string>& words) {
     if (words[0] == "record") load_record(words, records, now);
-    if (words[0] == "event" && words.size() == 7)
-      events.append({words[1], words[2], words[3], words[4], words[5], words[6]});
+    if (words[0] == "event" && words.size() == 8)
+      if (const auto id = EventId::parse(words[1])) events.restore({*id, {words[2], words[3], words[4], words[5], words[6], words[7]}});
     if (words[0] != "change" || words.size() != 3) return;
     const auto shard = parse_number<std::size_t>(words[1]);
     const auto number = parse_number<std::uint64_t>(words[2]);
@@ -209,11 +209,11 @@ Result<void, std::string> MemoryState::write_snapshot(MemoryRecords& records, co
     file->add(lines);
     lines.clear();
   }
-  auto kept = events.newest(events_kept);
+  auto kept = events.newest({.count = events_kept});
   std::ranges::reverse(kept);
-  for (const auto& event : kept)
+  for (const auto& [id, event] : kept)
     file->add(
-        joined_words(Words{"event", event.what, event.severity, event.identity, event.text, event.by, event.host}) +
+        joined_words(Words{"event", id.text(), event.what, event.severity, event.identity, event.text, event.by, event.host}) +
         '\n');
   return file->commit();
 }

@@ -159,7 +159,7 @@ Result<bool, StoreError> MemoryStore::claim(const std::string& name, Millisecond
 }
 
 Result<void, StoreError> MemoryStore::append(const Event& event) {
-  events_.append(event);
+  events_.append(event, clock_.now());
   return {};
 }
 
@@ -168,6 +168,6 @@ Result<void, StoreError> MemoryStore::write_node(const std::string& name, const 
   return {};
 }
 
-Result<std::vector<Event>, StoreError> MemoryStore::events(std::size_t count) { return events_.newest(count); }
+Result<std::vector<PastEvent>, StoreError> MemoryStore::events(const EventRange& range) { return events_.newest(range); }
 
 }  // namespace quota

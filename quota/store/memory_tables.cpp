@@ -72,16 +72,26 @@ std::vector<std::pair<std::string, std::string>> MemoryNodes::all() const {
   return {nodes_.begin(), nodes_.end()};
 }
 
-void EventRing::append(const Event& event) {
+void EventRing::append(const Event& event, Timestamp now) {
   const std::lock_guard lock(mutex_);
-  events_.push_back(event);
+  EventId id{now.time_since_epoch().count(), 0};
+  if (!events_.empty() && events_.back().id >= id) id = {events_.back().id.ms, events_.back().id.number + 1};
+  events_.push_back({id, event});
   if (events_.size() > most_) events_.pop_front();
 }
 
-std::vector<Event> EventRing::newest(std::size_t count) const {
+void EventRing::restore(PastEvent event) {
   const std::lock_guard lock(mutex_);
-  const auto many = static_cast<std::ptrdiff_t>(std::min(count, events_.size()));
-  return {events_.rbegin(), events_.rbegin() + many};
+  events_.push_back(std::move(event));
+  if (events_.size() > most_) events_.pop_front();
+}
+
+std::vector<PastEvent> EventRing::newest(const EventRange& range) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<PastEvent> newest;
+  for (auto event = events_.rbegin(); event != events_.rend() && newest.size() < range.count; ++event)
+    if (range.contains(event->id)) newest.push_back(*event);
+  return newest;
 }
 
 }  // namespace quota

@@ -64,14 +64,17 @@ class MemoryNodes {
 class EventRing {
  public:
   explicit EventRing(std::size_t most) : most_(most) {}
-  void append(const Event& event);
+  /// Each gets an id that is greater than all before, whatever the clock says.
+  void append(const Event& event, Timestamp now);
+  /// One that was kept on disk; likewise the oldest first.
+  void restore(PastEvent event);
   /// Newest first.
-  [[nodiscard]] std::vector<Event> newest(std::size_t count) const;
+  [[nodiscard]] std::vector<PastEvent> newest(const EventRange& range) const;
 
  private:
   const std::size_t most_;
   mutable std::mutex mutex_{};
-  std::deque<Event> events_{};  // guarded by mutex_, oldest first
+  std::deque<PastEvent> events_{};  // guarded by mutex_, oldest first
 };
 
 }  // namespace quota

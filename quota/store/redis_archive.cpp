@@ -1,7 +1,9 @@
 #include "quota/store/redis_archive.hpp"
 
 #include <algorithm>
+#include <unordered_set>
 
+#include "quota/tab_text.hpp"
 #include "quota/text.hpp"
 
 namespace quota {
@@ -221,6 +223,67 @@ Result<std::vector<Ranked>, StoreError> RedisArchive::top(const TopQuestion& que
     }
   }
   return merged(hours, question.measure, question.count);
+}
+
+Result<Search, StoreError> RedisArchive::find(const std::string& text, std::size_t most, SteadyMoment until) {
+  Search search;
+  std::unordered_set<std::string> seen;  // SCAN may tell of a key more than once
+  for (const auto& key_there : context_.topology().key_on_each_server(context_.key("messages"))) {
+    for (std::string cursor = "0";;) {
+      search.is_complete = std::chrono::steady_clock::now() < until;
+      if (!search.is_complete) break;
+      auto lists = next_lists(key_there, cursor);
+      if (!lists) return lists.error();
+      std::erase_if(*lists, [&seen](const std::string& list) { return !seen.insert(list).second; });
+      if (const auto found = find_in(*lists, text, most, search); !found) return found.error();
+      if (cursor == "0") break;
+    }
+  }
+  if (const auto failure = context_.topology().failure()) return *failure;
+  search.senders = seen.size();
+  sort_newest(search.found, most);
+  return search;
+}
+
+Result<std::vector<std::string>, StoreError> RedisArchive::next_lists(const std::string& key_there, std::string& cursor) {
+  const auto pattern = context_.key("messages:*");
+  const std::string_view words[] = {"SCAN", cursor, "MATCH", pattern, "COUNT", "500", "TYPE", "list"};
+  const auto reply = context_.topology().ask(key_there, Command(words, words + std::size(words)), Patience::begin() + read_at_most, chronicle_limits);
+  if (!reply) return reply.error();
+  const auto next = reply->size() == 2 ? (*reply)[0].text() : std::nullopt;
+  if (!next) return unexpected("SCAN");
+  std::vector<std::string> lists;
+  for (std::size_t i = 0; i < (*reply)[1].size(); ++i) lists.emplace_back((*reply)[1][i].text().value_or(""));
+  cursor = *next;
+  return lists;
+}
+
+Result<void, StoreError> RedisArchive::find_in(std::span<const std::string> lists, const std::string& text, std::size_t most, Search& search) {
+  std::string written;
+  append_escaped(written, text);
+  const auto prefix = context_.key("messages:{");
+  const auto oldest = now_() - bounds_.messages_for;
+  while (!lists.empty()) {
+    const auto some = lists.first(std::min(lists.size(), 2 * scripts_at_once));
+    lists = lists.subspan(some.size());
+    std::vector<RedisQuestion> questions;
+    for (const auto& list : some) {
+      auto& words = questions.emplace_back(run_of(scripts::find(), list)).words;
+      words.add(written);
+      words.add(static_cast<std::int64_t>(most));
+    }
+    const auto answers = context_.topology().ask_each(questions, Patience::begin() + read_at_most, chronicle_limits);
+    for (std::size_t i = 0; i < some.size(); ++i) {
+      if (!answers[i]) return answers[i].error();
+      if (!some[i].starts_with(prefix) || !some[i].ends_with('}')) continue;
+      const auto identity = some[i].substr(prefix.size(), some[i].size() - prefix.size() - 1);
+      for (std::size_t n = 0; n < answers[i]->size(); ++n)
+        if (auto message = parse_past_message((*answers[i])[n].text().value_or(""), value_in(identity)); message && message->at >= oldest && bears_name(*message, text))
+          search.found.push_back({identity, std::move(*message)});
+    }
+    sort_newest(search.found, most);
+  }
+  return {};
 }
 
 }  // namespace quota

@@ -23,12 +23,16 @@ class RedisArchive final : public Archive {
   [[nodiscard]] std::optional<Unwritten> write(std::span<const Note> notes, SteadyMoment until) override;
   [[nodiscard]] Result<Chronicle, StoreError> read(const Identity& identity) override;
   [[nodiscard]] Result<std::vector<Ranked>, StoreError> top(const TopQuestion& question) override;
+  [[nodiscard]] Result<Search, StoreError> find(const std::string& text, std::size_t most, SteadyMoment until) override;
 
  private:
   /// Who has how much in one hour, by kind and measure.
   using Rankings = std::map<std::tuple<std::int64_t, Kind, Measure>, std::vector<Ranked>>;
   using Answers = std::vector<Result<RedisReply, StoreError>>;
 
+  /// The lists of messages that one server holds are handed out by pieces; `cursor` is "0" after the last.
+  [[nodiscard]] Result<std::vector<std::string>, StoreError> next_lists(const std::string& key_there, std::string& cursor);
+  [[nodiscard]] Result<void, StoreError> find_in(std::span<const std::string> lists, const std::string& text, std::size_t most, Search& search);
   [[nodiscard]] std::string history_key(const Identity& identity) const;
   [[nodiscard]] std::string messages_key(const Identity& identity) const;
   [[nodiscard]] std::string top_key(Kind kind, Measure measure, std::int64_t hour) const;

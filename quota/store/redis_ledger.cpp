@@ -17,10 +17,15 @@ Command views(const std::vector<std::string>& words) { return {words.begin(), wo
 
 std::string number(Milliseconds duration) { return std::to_string(duration.count()); }
 
-Event read_event(const ReplyView& fields) {
+constexpr std::size_t most_events_at_once = 1000;
+
+std::optional<PastEvent> read_event(const ReplyView& entry) {
+  const auto id = entry.size() == 2 ? EventId::parse(entry[0].text().value_or("")) : std::nullopt;
+  if (!id) return std::nullopt;
+  const auto fields = entry[1];
   std::map<std::string_view, std::string> values;
   for (std::size_t i = 0; i + 1 < fields.size(); i += 2) values[fields[i].text().value_or("")] = fields[i + 1].text().value_or("");
-  return {values["event"], values["severity"], values["identity"], values["text"], values["by"], values["host"]};
+  return PastEvent{*id, {values["event"], values["severity"], values["identity"], values["text"], values["by"], values["host"]}};
 }
 
 }  // namespace
@@ -131,12 +136,13 @@ Result<void, StoreError> RedisLedger::append(const Event& event) {
   return {};
 }
 
-Result<std::vector<Event>, StoreError> RedisLedger::events(std::size_t count) {
-  const auto reply = ask({"XREVRANGE", context_.key("events"), "+", "-", "COUNT", std::to_string(std::min<std::size_t>(count, 1000))});
+Result<std::vector<PastEvent>, StoreError> RedisLedger::events(const EventRange& range) {
+  const auto reply = ask({"XREVRANGE", context_.key("events"), range.before ? "(" + range.before->text() : "+", range.after ? "(" + range.after->text() : "-",
+                          "COUNT", std::to_string(std::min(range.count, most_events_at_once))});
   if (!reply) return reply.error();
-  std::vector<Event> events;
+  std::vector<PastEvent> events;
   for (std::size_t i = 0; i < reply->size(); ++i)
-    if ((*reply)[i].size() == 2) events.push_back(read_event((*reply)[i][1]));
+    if (auto event = read_event((*reply)[i])) events.push_back(std::move(*event));
   return events;
 }
 

@@ -26,7 +26,7 @@ class RedisLedger final : public Ledger {
                                                  const std::optional<std::string>& desired) override;
   [[nodiscard]] Result<bool, StoreError> claim(const std::string& name, Milliseconds lasting) override;
   [[nodiscard]] Result<void, StoreError> append(const Event& event) override;
-  [[nodiscard]] Result<std::vector<Event>, StoreError> events(std::size_t count) override;
+  [[nodiscard]] Result<std::vector<PastEvent>, StoreError> events(const EventRange& range) override;
   [[nodiscard]] Result<void, StoreError> write_node(const std::string& name, const std::optional<std::string>& text) override;
   [[nodiscard]] Result<NodesText, StoreError> nodes() override;
   bool wait_for_change(Milliseconds at_most) override { return tables_.wait_for_change(at_most); }

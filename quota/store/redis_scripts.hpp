@@ -15,5 +15,6 @@ namespace quota::scripts {
 [[nodiscard]] const RedisScript& note();
 [[nodiscard]] const RedisScript& keep();
 [[nodiscard]] const RedisScript& rank();
+[[nodiscard]] const RedisScript& find();
 
 }  // namespace quota::scripts

@@ -269,6 +269,13 @@ std::vector<RedisWatch::Health> RedisTopology::health_of_servers() const {
   return all;
 }
 
+std::vector<std::string> RedisTopology::key_on_each_server(const std::string& stem) const {
+  std::vector<std::string> keys;
+  for (const auto& pool : servers_.found())
+    if (auto key = servers_.key_of(pool, stem); !key.empty()) keys.push_back(std::move(key));
+  return keys;
+}
+
 std::vector<RedisServerName> RedisTopology::servers() const {
   std::vector<RedisServerName> names;
   for (const auto& pool : servers_.all()) names.push_back(pool->server());

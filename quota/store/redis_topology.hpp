@@ -93,6 +93,9 @@ class RedisTopology {
   /// Every server that holds a part of the store, or was named as one that does. Never waits.
   [[nodiscard]] std::vector<RedisServerName> servers() const;
 
+  /// `stem`, or what completes it, so that a question about it goes to each server that holds a part of the store. Never waits.
+  [[nodiscard]] std::vector<std::string> key_on_each_server(const std::string& stem) const;
+
   /// What was known of who holds what has turned out wrong.
   void look_soon();
 

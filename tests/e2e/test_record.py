@@ -1,11 +1,15 @@
 """What is kept of who sent what, as an administrator sees it: on the embedded store and on Redis, with real MTAs' messages."""
 
+import contextlib
 import json
+import os
 import re
+import subprocess
 
 import pytest
 
 from rig import Client, Daemon, Postfix, Redis, wait_for
+from rig.room import BUILD
 
 ALICE, BOB = "alice@example.test", "bob@example.test"
 QUOTA = [{"name": "mailbox", "per": "user", "limits": ["3 messages / 1h"]}]
@@ -125,3 +129,82 @@ def test_a_person_reads_it_in_eighty_columns(daemon):
     assert "FROM 1 NETWORK" in text and "LAST MESSAGES" in text
     assert max(len(line) for line in text.splitlines()) <= 80
     assert json.loads(daemon.command("--json", "show", ALICE).stdout)["history"]["messages"]
+
+
+def test_events_tell_what_happened_to_everybody_and_to_one(daemon):
+    for who in (ALICE, BOB):
+        assert daemon.command("block", who, "--reason", f"{who} is stolen").returncode == 0
+    assert daemon.command("release", ALICE).returncode == 0
+    wait_for(lambda: len(daemon.cli("events")["events"]) == 3, "all are told")
+    told = daemon.cli("events")["events"]
+    assert [(one["event"], one["identity"]) for one in told] == [("released", f"user:{ALICE}"), ("blocked", f"user:{BOB}"), ("blocked", f"user:{ALICE}")]
+    assert [one["event"] for one in daemon.cli("events", ALICE)["events"]] == ["released", "blocked"]
+    assert [one["event"] for one in daemon.cli("events", ALICE, "--count", 1)["events"]] == ["released"]
+    assert len({one["id"] for one in told}) == 3 and told[0]["at"] > "2020"
+    text = daemon.command("events").stdout
+    assert text.index("blocked") < text.index("released") and "is stolen" in text
+
+
+def test_events_are_followed_while_the_daemon_comes_and_goes(running):
+    redis = running(Redis())
+    daemon = running(Daemon({"quota": QUOTA}, store=redis.url))
+    daemon.command("block", ALICE)
+    following = subprocess.Popen([BUILD / "bin" / "sendquota", "--socket", daemon.admin, "events", "--follow"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    os.set_blocking(following.stdout.fileno(), False)
+    os.set_blocking(following.stderr.fileno(), False)
+    heard = {following.stdout: "", following.stderr: ""}
+
+    def hears(what, where=following.stdout):
+        with contextlib.suppress(BlockingIOError):
+            heard[where] += os.read(where.fileno(), 65536).decode()
+        return re.search(what, heard[where])
+    try:
+        wait_for(lambda: hears(f"blocked +user:{ALICE}"), "what happened is told")
+        daemon.stop()
+        wait_for(lambda: hears("sendquota:", following.stderr), "the daemon's absence is told")
+        daemon.start()
+        daemon.command("block", BOB)
+        wait_for(lambda: hears(f"blocked +user:{BOB}"), "what happens is told")
+        hears("", following.stderr)
+        assert heard[following.stdout].count(f"user:{ALICE}") == 1
+        assert heard[following.stderr].count("sendquota:") == 1
+    finally:
+        following.kill()
+        following.communicate()
+
+
+def test_who_says_whose_a_message_was_by_queue_id_client_and_header(running):
+    daemon = running(Daemon({"quota": QUOTA, "record": {"evidence_headers": ["message-id"]}}))
+    mx = running(Postfix(milters=[daemon.milter]))
+    mx.add_user("alice")
+    with Client(mx.ports["xclient"], xclient="alice ADDR=203.0.113.9") as client:
+        assert client.send(sender=ALICE, text=f"From: {ALICE}\r\nMessage-ID: <4711@remote.test>\r\n\r\nHello\r\n").accepted
+    message = history(daemon, ALICE)["messages"][0]
+    for name in (message["queue_id"], message["client"], "4711@remote.test"):
+        (found,) = daemon.cli("who", name)["found"]
+        assert (found["identity"], found["queue_id"]) == (f"user:{ALICE}", message["queue_id"])
+        assert f"user:{ALICE}" in daemon.command("who", name).stdout
+    nobody = daemon.command("who", "4XyNobody")
+    assert nobody.returncode == 1 and "no message of the last 1d bears" in nobody.stderr, nobody.stderr
+
+
+def test_an_incident_is_one_page_with_the_commands_that_end_it(running, tmp_path):
+    quota = [{"name": "script", "per": "script", "limits": ["2 messages / 1h"], "block": {"after": "1 refusals / 1h", "for": ["1h"]}}]
+    daemon = running(Daemon({"quota": quota}))
+    daemon.play(4, script="1000:it's*.php")
+    (script,) = {row["identity"] for row in daemon.cli("top", "--per", "script")["top"]}
+    wait_for(lambda: daemon.cli("show", script)["blocked"], "it is blocked")
+    wait_for(lambda: len(daemon.cli("events", script)["events"]) >= 1, "it is told")
+    page = daemon.command("incident", script).stdout
+    for name in ("it's*.php", "it's x.php", "other.php"):
+        (tmp_path / name).touch()
+        os.chown(tmp_path / name, 1000, 1000)
+    find = re.search(r"^  (find / .*)$", page, re.M).group(1).replace(" / ", f" {tmp_path} ")
+    assert subprocess.run(["sh", "-c", find], capture_output=True, text=True).stdout == f"{tmp_path}/it's*.php\n", find
+    assert re.search(r"grep -rhE '\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d[^']*' /var/log/apache2", page), page
+    release = re.search(r"^  (sendquota release .*)$", page, re.M).group(1)
+    done = subprocess.run(["sh", "-c", release.replace("sendquota", f"{BUILD}/bin/sendquota --socket {daemon.admin}", 1)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not daemon.cli("show", script)["blocked"]
+    whole = daemon.cli("incident", script)
+    assert whole["identity"]["identity"] == script and any(one["event"] == "released" for one in whole["events"])

@@ -62,9 +62,9 @@ class Office {
   }
   [[nodiscard]] std::vector<std::string> events() {
     std::vector<std::string> names;
-    const auto events = setup->ledger().events(100);
+    const auto events = setup->ledger().events({});
     REQUIRE(events.has_value());
-    for (const auto& event : *events) names.push_back(event.what + " " + event.identity + " by " + event.by);
+    for (const auto& [id, event] : *events) names.push_back(event.what + " " + event.identity + " by " + event.by);
     return names;
   }
 };

@@ -229,10 +229,11 @@ class ScriptedLedger final : public Ledger {
     return {};
   }
 
-  Result<std::vector<Event>, StoreError> events(std::size_t count) override {
+  Result<std::vector<PastEvent>, StoreError> events(const EventRange& range) override {
     const std::lock_guard lock(shared_.mutex);
-    std::vector<Event> newest(shared_.events.rbegin(), shared_.events.rend());
-    if (newest.size() > count) newest.resize(count);
+    std::vector<PastEvent> newest;
+    for (auto number = shared_.events.size(); number > 0 && newest.size() < range.count; --number)
+      if (const EventId id{0, static_cast<std::int64_t>(number)}; range.contains(id)) newest.push_back({id, shared_.events[number - 1]});
     return newest;
   }
 

@@ -17,6 +17,9 @@ TEST_CASE("each request of the API becomes one call of one operation") {
       {"GET", "/v1/status", "", "status"},
       {"GET", "/v1/identities/user%3Abob%40example.com", "", "show user:bob@example.com"},
       {"GET", "/v1/identities/user:bob/history", "", "history user:bob"},
+      {"GET", "/v1/events", "", "events identity= after= count="},
+      {"GET", "/v1/events?identity=user%3Aa%40b.test&after=1-0&count=5", "", "events identity=user:a@b.test after=1-0 count=5"},
+      {"GET", "/v1/who?name=4Xy1&count=5", "", "who name=4Xy1 count=5"},
       {"GET", "/v1/top", "", "top by= per= since= count="},
       {"GET", "/v1/top?by=refused&per=script&since=7d&count=5", "", "top by=refused per=script since=7d count=5"},
       {"GET", "/v1/blocked", "", "blocked"},
@@ -54,6 +57,8 @@ TEST_CASE("what has no meaning is answered 400 and asks nothing of the daemon") 
   struct {
     std::string method, target, body, want_error;
   } const cases[] = {
+      {"GET", "/v1/events?since=1h", "", R"(unknown parameter "since")"},
+      {"GET", "/v1/who?name=a%0Ab", "", R"(the parameter "name" cannot be read)"},
       {"GET", "/v1/top?size=5", "", R"(unknown parameter "size")"},
       {"GET", "/v1/top?by=a%0Ab", "", R"(the parameter "by" cannot be read)"},
       {"GET", "/v1/top?by=" + long_text, "", R"(the parameter "by" cannot be read)"},

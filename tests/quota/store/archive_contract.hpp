@@ -165,6 +165,40 @@ TEST_CASE_TEMPLATE_DEFINE("an archive keeps evidence short, however long the tex
   CHECK(messages[0].mail_from == std::string(PastMessage::longest_text / 4, '\x01') + "…");
 }
 
+TEST_CASE_TEMPLATE_DEFINE("an archive finds whose message bears a queue id, a client's address or a header's text", Fixture, archive_finds) {
+  Fixture fixture;
+  auto& archive = fixture.archive({});
+  std::vector<Note> notes;
+  for (int who = 0; who < 100; ++who) {
+    auto& note = notes.emplace_back(note_of(sender(who), start, Fate::sent, 1));
+    for (int n = 0; n < 3; ++n)
+      note.messages.push_back({.at = start + (3 * who + n) * 1s, .queue_id = "Q" + std::to_string(3 * who + n), .client = "192.0.2." + std::to_string(who % 10),
+                               .mail_from = sender(who).value, .headers = {{"message-id", "<" + std::to_string(who) + "\t" + std::to_string(n) + "@x>"}}});
+  }
+  write(archive, notes);
+  fixture.set_now(start + 1h);
+  const auto found = [&](const std::string& text, std::size_t most = 20) {
+    const auto search = archive.find(text, most, std::chrono::steady_clock::now() + 10s);
+    REQUIRE(search.has_value());
+    CHECK(search->is_complete);
+    CHECK(search->senders == 100);
+    std::string ids;
+    for (const auto& one : search->found) ids += (ids.empty() ? "" : " ") + one.identity + "=" + one.message.queue_id;
+    return ids;
+  };
+  CHECK(found("Q29") == "user:u9@example.com=Q29");
+  CHECK(found("Q") == "");
+  CHECK(found("192.0.2.7", 4) == "user:u97@example.com=Q293 user:u97@example.com=Q292 user:u97@example.com=Q291 user:u87@example.com=Q263");
+  CHECK(found("192.0.2") == "");
+  CHECK(found("<42\t1@x>") == "user:u42@example.com=Q127");
+  CHECK(found("=") == "");
+  fixture.set_now(start + 25h);
+  CHECK(found("Q29") == "");
+  const auto late = archive.find("Q29", 20, std::chrono::steady_clock::now());
+  REQUIRE(late.has_value());
+  CHECK_FALSE(late->is_complete);
+}
+
 #define ARCHIVE_CONTRACT(Fixture)                               \
   TEST_CASE_TEMPLATE_INVOKE(archive_tells, Fixture);            \
   TEST_CASE_TEMPLATE_INVOKE(archive_bounds, Fixture);           \
@@ -172,6 +206,7 @@ TEST_CASE_TEMPLATE_DEFINE("an archive keeps evidence short, however long the tex
   TEST_CASE_TEMPLATE_INVOKE(archive_ranks, Fixture);            \
   TEST_CASE_TEMPLATE_INVOKE(archive_ranks_many, Fixture);       \
   TEST_CASE_TEMPLATE_INVOKE(archive_ranks_kept, Fixture);       \
-  TEST_CASE_TEMPLATE_INVOKE(archive_long_texts, Fixture)
+  TEST_CASE_TEMPLATE_INVOKE(archive_long_texts, Fixture);       \
+  TEST_CASE_TEMPLATE_INVOKE(archive_finds, Fixture)
 
 }  // namespace quota::test

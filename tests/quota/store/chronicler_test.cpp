@@ -31,6 +31,7 @@ class ScriptedArchive final : public Archive {
   }
   Result<Chronicle, StoreError> read(const Identity&) override { return Chronicle{}; }
   Result<std::vector<Ranked>, StoreError> top(const TopQuestion&) override { return std::vector<Ranked>{}; }
+  Result<Search, StoreError> find(const std::string&, std::size_t, SteadyMoment) override { return Search{}; }
 };
 
 }  // namespace

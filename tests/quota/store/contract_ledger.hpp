@@ -166,18 +166,30 @@ TEST_CASE_TEMPLATE_DEFINE("a claim is granted to one", Fixture, ledger_claim) {
 
 TEST_CASE_TEMPLATE_DEFINE("events come back newest first", Fixture, ledger_events) {
   Fixture fixture;
-  CHECK(answered(fixture.ledger().events(5)).empty());
+  CHECK(answered(fixture.ledger().events({})).empty());
   for (const auto* const text : {"one", "two", "three"})
     REQUIRE(fixture.ledger().append({"blocked", "warning", "user:alice@example.com", text, "daemon", "mx1"}).has_value());
-  const auto events = answered(fixture.ledger().events(2));
+  const auto events = answered(fixture.ledger().events({.count = 2}));
   REQUIRE(events.size() == 2);
-  CHECK(events[0].text == "three");
-  CHECK(events[1].text == "two");
-  CHECK(events[0].what == "blocked");
-  CHECK(events[0].severity == "warning");
-  CHECK(events[0].identity == "user:alice@example.com");
-  CHECK(events[0].by == "daemon");
-  CHECK(events[0].host == "mx1");
+  const auto& last = events[0].event;
+  CHECK(last.text == "three");
+  CHECK(events[1].event.text == "two");
+  CHECK(last.what == "blocked");
+  CHECK(last.severity == "warning");
+  CHECK(last.identity == "user:alice@example.com");
+  CHECK(last.by == "daemon");
+  CHECK(last.host == "mx1");
+  CHECK(events[0].id > events[1].id);
+  CHECK(events[0].id.ms > 0);
+  const auto texts = [&](const EventRange& range) {
+    std::vector<std::string> found;
+    for (const auto& one : answered(fixture.ledger().events(range))) found.push_back(one.event.text);
+    return found;
+  };
+  CHECK(texts({.after = events[1].id}) == std::vector<std::string>{"three"});
+  CHECK(texts({.after = events[0].id}).empty());
+  CHECK(texts({.before = events[0].id}) == std::vector<std::string>{"two", "one"});
+  CHECK(texts({.count = 1, .before = events[0].id}) == std::vector<std::string>{"two"});
 }
 
 TEST_CASE_TEMPLATE_DEFINE("each daemon writes itself into the table of nodes, and can be taken away", Fixture, ledger_nodes) {

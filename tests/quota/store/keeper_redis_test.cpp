@@ -38,10 +38,10 @@ struct Daemon {
     return reply ? std::string(reply->text().value_or("")) : "no answer";
   }
   [[nodiscard]] std::size_t count_events(const std::string& what) {
-    const auto events = ledger.events(1000);
+    const auto events = ledger.events({.count = 1000});
     REQUIRE(events.has_value());
     return static_cast<std::size_t>(
-        std::count_if(events->begin(), events->end(), [&](const Event& event) { return event.what == what; }));
+        std::count_if(events->begin(), events->end(), [&](const PastEvent& one) { return one.event.what == what; }));
   }
   [[nodiscard]] std::int64_t used() {
     const auto record = ledger.record(alice_identity);
@@ -171,9 +171,9 @@ TEST_CASE("DEL of a record refills a sender who is not blocked, and a release by
   CHECK(one.used() == 0);
   REQUIRE(eventually([&] { return cluster.none_blocks(); }, 1s));
   REQUIRE(one.count_events("released") == 1);
-  const auto newest = one.ledger.events(1);
-  CHECK(newest->at(0).by == "root");
-  CHECK(newest->at(0).text == "new password");
+  const auto newest = one.ledger.events({.count = 1});
+  CHECK(newest->at(0).event.by == "root");
+  CHECK(newest->at(0).event.text == "new password");
 }
 
 }  // namespace quota

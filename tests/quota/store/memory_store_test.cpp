@@ -94,9 +94,9 @@ TEST_CASE("only the newest ten thousand events are kept") {
   const ManualClock clock(start);
   const auto store = small_store(clock, 10);
   for (int i = 0; i < 10'100; ++i) REQUIRE(store->append({"blocked", "info", "", std::to_string(i), "", ""}).has_value());
-  const auto events = answered(store->events(20'000));
+  const auto events = answered(store->events({.count = 20'000}));
   CHECK(events.size() == 10'000);
-  CHECK(events.front().text == "10099");
+  CHECK(events.front().event.text == "10099");
 }
 
 }  // namespace quota::test

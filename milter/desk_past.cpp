@@ -1,0 +1,135 @@
+// What the desk knows of the past: what senders sent, and what happened.
+#include "milter/desk.hpp"
+#include "milter/desk_problems.hpp"
+#include "milter/history_json.hpp"
+#include "milter/api_json.hpp"
+#include "quota/text.hpp"
+#include "quota/time_text.hpp"
+
+namespace milter {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::size_t usual_count = 20;
+constexpr std::size_t most_counted = 1000;
+constexpr auto longest_since = std::chrono::days{366};
+/// In case the stream grows while it is read, or is kept longer than ours.
+constexpr int most_pages = 100;
+
+admin::Problem nothing_recorded() { return refusal("nothing is recorded: record.url is \"off\"", "write record.url = \"store\" into the configuration, and restart the daemon"); }
+
+admin::Problem record_problem(const std::string& what) {
+  return {admin::Problem::Kind::unavailable, "the record has no answer: " + what, "mail goes on; try again when it answers", {}};
+}
+
+admin::Problem stream_problem(const std::string& what) {
+  return {admin::Problem::Kind::unavailable, "the store has no answer: " + what, "mail goes on; try again when it answers", {}};
+}
+
+OrProblem<std::size_t> count_of(const std::string& typed) {
+  if (typed.empty()) return usual_count;
+  const auto count = quota::parse_number<std::size_t>(typed);
+  if (!count || *count < 1 || *count > most_counted) return bad_request("'" + typed + "' is no number of rows; write 1 to 1000");
+  return *count;
+}
+
+OrProblem<quota::TopQuestion> top_question(const admin::TopQuestion& typed, quota::Timestamp now) {
+  quota::TopQuestion question;
+  if (!typed.by.empty()) {
+    const auto measure = quota::measure_called(typed.by);
+    if (!measure) return bad_request("'" + typed.by + "' is nothing to rank by; write messages, recipients, refused or networks");
+    question.measure = *measure;
+  }
+  if (!typed.per.empty()) {
+    const auto kind = quota::kind_called(typed.per);
+    if (!kind || *kind == quota::Kind::everyone) return bad_request("'" + typed.per + "' is no kind of sender; write user, script, uid, client or another one of record.per");
+    question.kind = *kind;
+  }
+  const auto since = quota::parse_duration(typed.since.empty() ? "1h" : typed.since);
+  if (!since) return bad_request(since.error());
+  if (*since > longest_since) return bad_request("'" + typed.since + "' is longer than anything is kept; write at most 366d");
+  const auto count = count_of(typed.count);
+  if (!count) return count.error();
+  question.count = *count;
+  question.last_hour = quota::five_of(now) / quota::fives_of_hour;
+  question.first_hour = quota::five_of(now - *since) / quota::fives_of_hour;
+  return question;
+}
+
+json::object event_json(const quota::PastEvent& past) {
+  const auto shown = [](const std::string& text) { return json::string(quota::valid_utf8(text)); };
+  const auto& event = past.event;
+  return {{"id", past.id.text()},
+          {"at", quota::format_moment(past.id.at())},
+          {"event", shown(event.what)},
+          {"severity", shown(event.severity)},
+          {"identity", text_json(quota::valid_utf8(event.identity))},
+          {"text", shown(event.text)},
+          {"by", shown(event.by)},
+          {"host", shown(event.host)}};
+}
+
+}  // namespace
+
+Desk::Answer Desk::history(const std::string& typed) {
+  const auto identity = identity_of(typed);
+  if (!identity) return identity.error();
+  const auto kept = tools_.book.read(*identity);
+  if (!kept) return nothing_recorded();
+  if (!*kept) return record_problem(kept->error().text);
+  return whole_history_json(*identity, **kept, now());
+}
+
+Desk::Answer Desk::top(const admin::TopQuestion& typed) {
+  const auto question = top_question(typed, now());
+  if (!question) return question.error();
+  const auto kept = tools_.book.top(*question);
+  if (!kept) return nothing_recorded();
+  if (!*kept) return record_problem(kept->error().text);
+  return top_json(*question, **kept);
+}
+
+/// Of one identity the stream is read from its end until enough are found.
+Desk::Answer Desk::events(const admin::EventsQuestion& question) {
+  const auto count = count_of(question.count);
+  if (!count) return count.error();
+  quota::EventRange range{.count = *count};
+  if (!question.after.empty()) range.after = quota::EventId::parse(question.after);
+  if (!question.after.empty() && !range.after) return bad_request("'" + question.after + "' is no id of an event; write one as in 1763812800000-0");
+  std::string identity;
+  if (!question.identity.empty()) {
+    const auto parsed = identity_of(question.identity);
+    if (!parsed) return parsed.error();
+    identity = parsed->text();
+    range.count = most_counted;
+  }
+  json::array rows;
+  for (int page = 0; page < most_pages; ++page) {
+    const auto events = tools_.setup.ledger().events(range);
+    if (!events) return stream_problem(events.error().text);
+    for (const auto& one : *events)
+      if (rows.size() < *count && (identity.empty() || one.event.identity == identity)) rows.push_back(event_json(one));
+    if (rows.size() >= *count || events->size() < range.count) break;
+    range.before = events->back().id;
+  }
+  return json::object{{"events", std::move(rows)}};
+}
+
+Desk::Answer Desk::who(const admin::WhoQuestion& question) {
+  const auto count = count_of(question.count);
+  if (!count) return count.error();
+  if (question.name.empty()) return bad_request("nothing to look for; write a queue id, a client's address, or a part of a header in record.evidence_headers");
+  const auto search = tools_.book.find(question.name, *count);
+  if (!search) return nothing_recorded();
+  if (!*search) return record_problem((*search).error().text);
+  const auto kept_for = tools_.config()->record.bounds.messages_for;
+  if ((*search)->found.empty() && (*search)->is_complete)
+    return admin::Problem{admin::Problem::Kind::not_found,
+                          "no message of the last " + quota::format_duration(kept_for) + " bears \"" + quota::valid_utf8(question.name) + "\", among those that are kept of " +
+                              std::to_string((*search)->senders) + " senders",
+                          "write a queue id, a client's address, or a part of a header in record.evidence_headers", {}};
+  return who_json(question.name, **search);
+}
+
+}  // namespace milter
