@@ -20,8 +20,10 @@
 #include "milter/fingerprint.hpp"
 #include "milter/log.hpp"
 #include "milter/log_line.hpp"
+#include "milter/notifier.hpp"
 #include "milter/record_book.hpp"
 #include "milter/refusal_watch.hpp"
+#include "milter/run_program.hpp"
 #include "milter/server.hpp"
 #include "milter/signals.hpp"
 #include "quota/store/random_id.hpp"
@@ -35,6 +37,7 @@ constexpr int cannot_run = 1;
 constexpr int config_error = 78;  // EX_CONFIG
 constexpr auto first_read_after_failures = 2s;
 constexpr auto drain_at_most = 3s;
+constexpr auto notify_at_most = 10s;
 constexpr auto pause_before_restart = 3s;
 
 std::string host_name() {
@@ -55,6 +58,7 @@ class Daemon {
         handles_(setup_->ledger(), host_, quota::random_id, [this](quota::Event event) { backstage_.happened(std::move(event), ""); }),
         nodes_(setup_->ledger(), node_options()),
         desk_(desk_tools()),
+        notifier_(notifier_tools()),
         services_{setup_->store(), backstage_, [this] { return config_.get(); }, [this] { return tables(); }, refusals_, scripts_, counters_,
                   [this] { return keeper_.now().value_or(setup_->store().now()); }},
         accounts_(account_watch_tools()) {}
@@ -71,6 +75,7 @@ class Daemon {
   quota::BlockerOptions blocker_options();
   quota::NodeRegistryOptions node_options();
   DeskTools desk_tools();
+  NotifierTools notifier_tools();
   AccountWatchTools account_watch_tools();
   quota::TablesPtr tables();
   void drain() const;
@@ -92,6 +97,7 @@ class Daemon {
   Current<std::string> fingerprint_{std::make_shared<const std::string>(fingerprint_of(*config_.get()))};
   quota::NodeRegistry nodes_;
   Desk desk_;
+  Notifier notifier_;
   Services services_;
   RefusalWatch refusal_watch_{services_};
   AccountWatch accounts_;
@@ -173,6 +179,19 @@ DeskTools Daemon::desk_tools() {
           node_name(host_, config_.get()->store)};
 }
 
+NotifierTools Daemon::notifier_tools() {
+  return {.ledger = setup_->ledger(),
+          .counters = counters_,
+          .config = [this] { return config_.get(); },
+          .look_up =
+              [this](const std::string& identity) {
+                auto sender = desk_.show(identity);
+                return sender ? std::move(*sender) : boost::json::object{};
+              },
+          .host = host_,
+          .run = [](const auto& words, const auto& input, const auto& is_cancelled) { return run_program(words, input, notify_at_most, is_cancelled); }};
+}
+
 AccountWatchTools Daemon::account_watch_tools() {
   return {.reloading = reload_mutex_,
           .running = [this] { return config_.get(); },
@@ -201,7 +220,11 @@ quota::TablesPtr Daemon::tables() {
 
 quota::Result<void, std::string> Daemon::open() {
   const auto config = config_.get();
-  setup_->listen_to_health([this](const std::string& error, quota::Timestamp since) { nodes_.note_health(error, since); });
+  setup_->listen_to_health([this](const std::string& error, quota::Timestamp since) {
+    nodes_.note_health(error, since);
+    notifier_.note_health(error, since);
+  });
+  setup_->listen_to_events([this](const quota::Event& event) { notifier_.happened(event, setup_->store().now()); });
   if (!keeper_.first_read(first_read_after_failures))
     spdlog::error("the live tables could not be read yet from {}: {} blocks are known from before, live limits are not; store.on_failure decides",
                   setup_->health().url, keeper_.tables()->blocked().size());
@@ -253,6 +276,7 @@ int Daemon::serve_until_stopped() {
   nodes_.stop();
   setup_->save();
   book_->stop();
+  notifier_.stop();
   spdlog::info("stopped");
   // libmilter may still run callbacks on its own threads: nothing they use is destroyed, the logger included.
   std::fflush(nullptr);

@@ -2,6 +2,7 @@
 
 #include "milter/config_files.hpp"
 #include "milter/config_quota.hpp"
+#include "quota/text.hpp"
 
 namespace milter {
 namespace {
@@ -49,6 +50,12 @@ std::string realm_problem(std::string_view text) {
 std::string delimiter_problem(std::string_view text) {
   const bool is_well = text.size() <= 8 && consists_of(text, "+-=_#%&!*~^$|/?'`");
   return is_well ? "" : in_quotes(text) + " cannot be told from an address; write one or more of + - = _ #, or \"\"";
+}
+
+/// Of a program with its arguments.
+std::string program_problem(std::string_view text) {
+  const auto words = quota::words_of(text);
+  return words.empty() || words.front().starts_with('/') ? "" : in_quotes(words.front()) + " is no absolute path; there is no shell that would look for it";
 }
 
 /// `"0660"`. The owner must be able to read and write, or nobody could connect.
@@ -196,7 +203,7 @@ void read_log(Section& section, LogSettings& into) {
 }
 
 void read_notify(Section& section, NotifySettings& into) {
-  read_text(section, "command", into.command, any_text);
+  read_text(section, "command", into.command, program_problem);
   read_list<std::string>(section, "on", into.on, parse_event);
   into.addresses = section.truth("addresses").value_or(into.addresses);
 }

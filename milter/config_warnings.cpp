@@ -1,7 +1,12 @@
 // The warnings of `check-config`: what is allowed, and seldom what was meant.
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 
 #include "milter/config_report.hpp"
+#include "quota/text.hpp"
 
 namespace milter {
 namespace {
@@ -118,8 +123,10 @@ void warn_of_rest(const Config& config, Warnings& warnings) {
     warnings.push_back("hold.then is \"hold\": the hold queue has no bottom, and one script can fill the disk");
   if (config.log.level == LogSettings::Level::warning || config.log.level == LogSettings::Level::error)
     warnings.push_back("log.level: the line of each judged message is left out, the only place that says why mail is held");
-  if (!config.notify.command.empty())
-    warnings.push_back("notify.command is read, but this version does not run it yet");
+  if (const auto words = quota::words_of(config.notify.command); !words.empty() && ::access(words.front().c_str(), X_OK) != 0)
+    warnings.push_back("notify.command: " + words.front() + " cannot be executed: " + std::strerror(errno));
+  if (std::find(config.notify.on.begin(), config.notify.on.end(), "new_script") != config.notify.on.end())
+    warnings.push_back("notify.on: this version does not notice a new_script yet");
 }
 
 }  // namespace

@@ -30,6 +30,8 @@ struct Counters {
   Counter not_negotiated{};            ///< a header or size that a reload made necessary, on an older connection
   Counter quarantine_failed{};
   Counter events_dropped{};
+  Counter notifications{};         // that notify.command took
+  Counter notifications_failed{};  // and that it did not
   Counter unrecorded{};  // there was no memory to record them
   Counter never_negotiated{};          ///< connections that ended before they spoke the milter protocol: port checks, garbage
   Counter abandoned{};                 ///< outgoing messages that ended before their end: RSET, a client or an MTA that went away

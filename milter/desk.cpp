@@ -82,6 +82,8 @@ json::object signals_json(const Counters& counters) {
           {"not_negotiated", read(counters.not_negotiated)},
           {"quarantine_failed", read(counters.quarantine_failed)},
           {"events_dropped", read(counters.events_dropped)},
+          {"notifications", read(counters.notifications)},
+          {"notifications_failed", read(counters.notifications_failed)},
           {"never_negotiated", read(counters.never_negotiated)},
           {"abandoned", read(counters.abandoned)},
           {"connections", read(counters.connections)},
@@ -97,6 +99,7 @@ json::array warnings_json(const Config& config, const Counters& counters, const 
   if (!health.discovery_error.empty()) warnings.emplace_back(about_discovery(health.discovery_error));
   for (const auto& [server, policy] : health.evicting) warnings.emplace_back(about_eviction(server, policy));
   for (const auto& warning : warnings_about(config)) warnings.emplace_back(warning);
+  if (read(counters.notifications_failed) > 0) warnings.emplace_back("notify.command has failed: incidents were not told; the log says why");
   if (read(counters.without_login) > 0)
     warnings.emplace_back("the MTA sends no {auth_authen} for authenticated mail: add it to milter_mail_macros; that mail is uncovered");
   if (read(counters.by_cause[static_cast<std::size_t>(Cause::uncovered)]) > 0)

@@ -37,6 +37,7 @@ class Desk final : public admin::Operations {
   explicit Desk(DeskTools tools);
 
   [[nodiscard]] Answer status() override;
+  /// Threads: any.
   [[nodiscard]] Answer show(const std::string& identity) override;
   [[nodiscard]] Answer history(const std::string& identity) override;
   [[nodiscard]] Answer top(const admin::TopQuestion& question) override;

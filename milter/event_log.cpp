@@ -19,7 +19,14 @@ EventLog::OrError<void> EventLog::append(const quota::Event& event) {
   const bool was_logged = event.what == "degraded" || event.what == "recovered" || event.what == "redis_evicts";
   if (done && !was_logged)
     spdlog::log(level_of(event), "event={}, identity={}, by={}, text=\"{}\"", event.what, event.identity, readable(event.by), readable(event.text));
+  const std::lock_guard lock(mutex_);
+  if (done && listener_) listener_(event);
   return done;
+}
+
+void EventLog::listen(std::function<void(const quota::Event&)> listener) {
+  const std::lock_guard lock(mutex_);
+  listener_ = std::move(listener);
 }
 
 }  // namespace milter

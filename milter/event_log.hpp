@@ -3,6 +3,9 @@
 // stream later.
 #pragma once
 
+#include <functional>
+#include <mutex>
+
 #include "quota/store.hpp"
 
 namespace milter {
@@ -15,6 +18,8 @@ class EventLog final : public quota::Ledger {
   using OrError = quota::Result<T, quota::StoreError>;
 
   [[nodiscard]] OrError<void> append(const quota::Event& event) override;
+  /// Told each event that was written, on the thread that wrote it. Threads: any.
+  void listen(std::function<void(const quota::Event&)> listener);
 
   [[nodiscard]] OrError<quota::Record> record(const quota::Identity& identity) override { return ledger_.record(identity); }
   [[nodiscard]] std::vector<OrError<std::int64_t>> count_refusals(std::span<const quota::RefusalBatch> batches) override {
@@ -44,6 +49,8 @@ class EventLog final : public quota::Ledger {
 
  private:
   quota::Ledger& ledger_;
+  std::mutex mutex_;
+  std::function<void(const quota::Event&)> listener_;  // guarded by mutex_
 };
 
 }  // namespace milter

@@ -355,9 +355,17 @@ Answer Session::after_hold(Hold hold) {
   auto [verdict, queue_id, now] = std::move(*mail_->hold);
   auto answer = hold == Hold::taken ? Answer{Answer::What::accept, {}, {}} : not_held(queue_id);
   if (hold == Hold::failed) verdict.action = Action::tempfail;
+  if (hold == Hold::taken) tell_first_hold(verdict);
   log(verdict, answer, "END-OF-MESSAGE", queue_id, now);
   drop();
   return answer;
+}
+
+void Session::tell_first_hold(const Verdict& verdict) {
+  const auto identity = verdict.decider ? verdict.decider->identity : quota::local_client_identity(client_.host);
+  services_.aftermath.happened({"first_hold", "warning", identity.text(),
+                                "mail is held on " + client_.host + (verdict.decider ? ": quota " + verdict.decider->quota : std::string()), "sendquotad", client_.host},
+                               "first_hold:" + identity.text());
 }
 
 Answer Session::not_held(std::string_view queue_id) {

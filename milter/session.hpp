@@ -117,6 +117,7 @@ class Session {
   void count_signals();
   void follow_up(const quota::Verdict& verdict);
   void keep_header(std::string_view name, std::string_view value);
+  void tell_first_hold(const quota::Verdict& verdict);
   void record(const quota::Verdict& verdict, const Answer& answer, std::string_view queue_id, quota::Timestamp now) noexcept;
   [[nodiscard]] quota::Happening happening_of(const quota::Verdict& verdict, const Answer& answer, std::string_view queue_id, quota::Timestamp now);
   void log(const quota::Verdict& verdict, const Answer& answer, std::string_view stage, std::string_view queue_id, quota::Timestamp now);

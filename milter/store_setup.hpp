@@ -69,6 +69,8 @@ class StoreSetup {
 
   /// From now on `listener` is told, at once if the store has no answer just now. It outlives the calls of note_health().
   void listen_to_health(HealthListener listener);
+  /// Of each event that this daemon has written.
+  void listen_to_events(std::function<void(const quota::Event&)> listener) { ledger_->listen(std::move(listener)); }
 
   /// `what` ("the known blocks") must outlive the daemon and can be kept in state_dir no longer (non-empty), or again. Threads: any.
   void note_state(const std::string& what, const std::string& error);

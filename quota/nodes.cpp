@@ -18,7 +18,7 @@ constexpr std::size_t longest_word = 64;
 
 using Words = std::map<std::string_view, std::string_view>;
 
-Words words_of(std::string_view text) {
+Words fields_of(std::string_view text) {
   Words words;
   for (auto rest = trim(text); !rest.empty();) {
     const auto word = next_word(rest);
@@ -75,7 +75,7 @@ std::string format(const Node& node) {
 }
 
 std::optional<Node> parse_node(const std::string& name, std::string_view text) {
-  auto words = words_of(text);
+  auto words = fields_of(text);
   const auto seen = parse_moment(words["seen"]);
   if (name.empty() || !seen) return std::nullopt;
   const auto state = std::find(state_names.begin(), state_names.end(), words["state"]);

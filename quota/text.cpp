@@ -70,6 +70,18 @@ std::string_view next_word(std::string_view& rest) {
   return word;
 }
 
+std::vector<std::string> words_of(std::string_view text) {
+  std::vector<std::string> words;
+  for (text = trim(text); !text.empty();) words.emplace_back(next_word(text));
+  return words;
+}
+
+std::string shell_word(std::string_view text) {
+  std::string word = "'";
+  for (const char c : text) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return word + "'";
+}
+
 bool is_utf8(std::string_view text) { return valid_prefix(text) == text.size(); }
 
 std::string valid_utf8(std::string text) {

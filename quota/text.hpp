@@ -20,6 +20,12 @@ namespace quota {
 /// Cuts the first word (up to white space) off `rest` and returns it; `rest` loses the white space before the next.
 [[nodiscard]] std::string_view next_word(std::string_view& rest);
 
+/// All of them.
+[[nodiscard]] std::vector<std::string> words_of(std::string_view text);
+
+/// `text` in single quotes, as one word of a shell.
+[[nodiscard]] std::string shell_word(std::string_view text);
+
 /// A whole decimal number without sign that fits, and nothing else.
 template <class Integer = std::int64_t>
 [[nodiscard]] std::optional<Integer> parse_number(std::string_view text) {

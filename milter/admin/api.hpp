@@ -47,6 +47,7 @@
 //            "without_login": authenticated, and the MTA sent no {auth_authen},
 //            "not_negotiated": judged without an event that a reload made necessary,
 //            "quarantine_failed", "events_dropped": the store took them too slowly,
+//            "notifications": that notify.command took, "notifications_failed": that it did not,
 //            "never_negotiated": connections that did not speak the milter protocol,
 //            "abandoned": outgoing messages that ended before their end,
 //            "connections", "open_connections": now}

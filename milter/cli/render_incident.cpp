@@ -17,13 +17,6 @@ using boost::json::object;
 
 constexpr std::size_t most_seconds = 8;
 
-/// As one word of a shell.
-std::string shell_word(std::string_view text) {
-  std::string word = "'";
-  for (const char c : text) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return word + "'";
-}
-
 /// A file's name that find(1) takes for itself alone.
 std::string literal(std::string_view name) {
   std::string pattern;
@@ -76,7 +69,7 @@ std::string where_to_look(const object& history, const View& view) {
     const auto script = script_in(name);
     if (!script) continue;
     text += "\n" + paint(printable("to find " + script->file + " of uid " + script->uid + " on " + script->host), Style::strong, view) + "\n";
-    text += printable("  find / -xdev -user " + script->uid + " -name " + shell_word(literal(script->file))) + "\n";
+    text += printable("  find / -xdev -user " + script->uid + " -name " + quota::shell_word(literal(script->file))) + "\n";
     std::string all;
     for (const auto& second : seconds_of(history, name)) all += (all.empty() ? "" : "|") + second;
     if (!all.empty()) text += "who called it\n  grep -rhE '" + all + "' /var/log/apache2 /var/log/nginx\n";
@@ -85,7 +78,7 @@ std::string where_to_look(const object& history, const View& view) {
 }
 
 std::string how_to_end_it(const object& identity, const View& view) {
-  const auto who = printable(shell_word(text_at(identity, "identity")));
+  const auto who = printable(quota::shell_word(text_at(identity, "identity")));
   std::string text = "\n" + paint("to end it", Style::strong, view) + "\n";
   if (object_at(identity, "blocked").empty()) return text + "  sendquota block " + who + " --reason 'stolen, see the ticket'\n";
   return text + "  sendquota release " + who + " --reason 'password changed'\n";

@@ -20,6 +20,8 @@ usr/lib/systemd/system/sendquotad.service
 usr/lib/sysusers.d/sendquota.conf
 usr/lib/tmpfiles.d/sendquota.conf
 usr/sbin/sendquotad
+usr/lib/sendquota/mail
+usr/lib/sendquota/webhook
 usr/share/doc/sendquota/examples/accounts.example
 usr/share/doc/sendquota/examples/php.ini.example
 usr/share/doc/sendquota/examples/postfix-main.cf.example

@@ -203,8 +203,10 @@ TEST_CASE("what is allowed and seldom meant is warned of") {
        "local mail has no login", true},
       {"[identity]\nour_networks = ['0.0.0.0/0']\n", "makes all mail outgoing", true},
       {"[hold]\nthen = 'hold'\n", "has no bottom", true},
-      {"[notify]\ncommand = '/usr/local/bin/page'\n", "does not run it yet", true},
-      {"", "does not run it yet", false},
+      {"[notify]\ncommand = '/usr/local/bin/page'\n", "/usr/local/bin/page cannot be executed: No such file", true},
+      {"[notify]\ncommand = '/bin/cat -n'\n", "cannot be executed", false},
+      {"[notify]\non = ['new_script']\n", "does not notice a new_script yet", true},
+      {"", "notify", false},
   };
   for (const auto& row : rows) {
     CAPTURE(row.text);

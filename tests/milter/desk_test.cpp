@@ -103,7 +103,7 @@ TEST_CASE("the status holds everything that its readers are promised") {
   CHECK(keys(status.at("signals")) ==
         std::set<std::string>{"refused_early", "store_errors", "php_headers_ignored", "php_headers_repeated", "php_headers_malformed",
                               "php_evaluated", "scripts_over_bound", "without_login", "not_negotiated", "quarantine_failed", "judged_by_share",
-                              "events_dropped", "never_negotiated", "abandoned", "connections", "open_connections"});
+                              "events_dropped", "notifications", "notifications_failed", "never_negotiated", "abandoned", "connections", "open_connections"});
 }
 
 TEST_CASE("the status counts mail by what happened to it") {

@@ -85,8 +85,15 @@ TEST_CASE("the hold queue has a bottom, and what happens there is told once") {
     const Mail mail{without_login().facts, {"<a@remote.example>", "<b@remote.example>", "<c@remote.example>"}};
     CHECK(client.send(mail) == "END proceed");
     for (int i = 1; i <= 2; ++i) CHECK(client.send(mail) == "END quarantine");
-    CHECK(rig.aftermath.events.empty());
+    REQUIRE(rig.aftermath.events.size() == 2);  // of which one is told
+    for (const auto& [event, once_as] : rig.aftermath.events) {
+      CHECK(event.what == "first_hold");
+      CHECK(event.identity == "client:local/mx1.example.com");
+      CHECK(event.text == "mail is held on mx1.example.com: quota host");
+      CHECK(once_as == "first_hold:client:local/mx1.example.com");
+    }
     for (int i = 1; i <= 2; ++i) CHECK(client.send(mail) == row.want);
+    std::erase_if(rig.aftermath.events, [](const auto& one) { return one.event.what == "first_hold"; });
     CHECK(rig.counters.discarded == row.discarded);
     CHECK(rig.count(quota::Action::quarantine) == row.quarantined);
     CHECK(rig.count(quota::Action::reject) == row.rejected);

@@ -1,0 +1,166 @@
+"""Who is told of incidents: the program of notify.command, and the two of contrib/notify."""
+
+import http.server
+import json
+import os
+import socketserver
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from rig import Daemon, Redis, wait_for
+
+ALICE, BOB = "alice@example.test", "bob@example.test"
+CONTRIB = Path(__file__).resolve().parents[2] / "contrib" / "notify"
+QUOTA = [{"name": "mailbox", "per": "user", "limits": ["3 messages / 1h"], "block": {"after": "2 refusals / 1h", "for": ["1h"]}}]
+
+
+class Pager:
+    """A program that writes each incident into a file of its own."""
+
+    def __init__(self, folder, then=""):
+        self.folder = folder / "told"
+        self.folder.mkdir()
+        self.folder.chmod(0o777)
+        self.program = folder / "page"
+        self.program.write_text(f"#!/bin/sh\ncat > {self.folder}/$$.new && mv {self.folder}/$$.new {self.folder}/$$\n{then}\n")
+        self.program.chmod(0o755)
+
+    def told(self):
+        return [json.loads(file.read_text()) for file in sorted(self.folder.iterdir(), key=os.path.getmtime) if not file.suffix]
+
+    def wait_for(self, count):
+        return wait_for(lambda: len(self.told()) >= count and self.told(), f"{count} incidents are told")
+
+
+@pytest.fixture
+def pager(tmp_path):
+    tmp_path.chmod(0o755)
+    return Pager(tmp_path)
+
+
+def config(pager, **notify):
+    return {"quota": QUOTA, "notify": {"command": str(pager.program), **notify}}
+
+
+@pytest.mark.parametrize("store", ["memory", "redis"])
+def test_a_blocked_sender_is_told_once_with_the_evidence(running, pager, store):
+    daemon = running(Daemon(config(pager), store=running(Redis()).url if store == "redis" else "memory:"))
+    daemon.play(6, user=ALICE)
+    (told,) = pager.wait_for(1)
+    assert (told["event"], told["identity"], told["left_out"]) == ("blocked", f"user:{ALICE}", 0)
+    assert told["blocked"]["quota"] == "mailbox" and told["limits"][0]["used"] == 3
+    assert told["networks"] == ["192.0.2.0/24"] and told["recipient_domains"] == ["example.org"] and "recipients" not in told
+    assert told["queue_ids"]
+    done = subprocess.run(["sh", "-c", told["commands"][1].replace("sendquota", str(daemon.command("status").args[0]) + f" --socket {daemon.admin}", 1)], check=True)
+    assert done.returncode == 0 and not daemon.cli("show", ALICE)["blocked"]
+    # Blocked again within the hour: left out; another sender is told.
+    daemon.play(6, user=ALICE)
+    wait_for(lambda: daemon.cli("show", ALICE)["blocked"], "blocked again")
+    daemon.play(6, user=BOB)
+    assert [one["identity"] for one in pager.wait_for(2)] == [f"user:{ALICE}", f"user:{BOB}"]
+    assert daemon.cli("status")["signals"]["notifications"] == 2
+
+
+def test_of_a_cluster_one_daemon_tells(running, pager):
+    redis = running(Redis())
+    daemons = [running(Daemon(config(pager), store=redis.url, name=f"node{number}")) for number in range(3)]
+    for daemon in daemons:
+        daemon.play(6, user=ALICE)
+    pager.wait_for(1)
+    daemons[2].play(6, user=BOB)
+    told = pager.wait_for(2)
+    assert sorted(one["identity"] for one in told) == [f"user:{ALICE}", f"user:{BOB}"]
+    wait_for(lambda: sum(daemon.cli("status")["signals"]["notifications"] for daemon in daemons) == 2, "all is counted")
+
+
+def test_mail_does_not_wait_for_a_program_that_hangs_and_the_failure_is_said(running, tmp_path):
+    tmp_path.chmod(0o755)
+    (tmp_path / "slow").mkdir()
+    hanging, pager = Pager(tmp_path / "slow", "sleep 60"), Pager(tmp_path, "echo relay is away >&2; exit 7")
+    daemon = running(Daemon(config(hanging)))
+    daemon.play(6, user=ALICE)
+    wait_for(lambda: daemon.cli("show", ALICE)["blocked"], "blocked")
+    begin = time.monotonic()
+    daemon.play(10, user=BOB)
+    assert time.monotonic() - begin < 5
+    begin = time.monotonic()
+    daemon.stop()
+    assert time.monotonic() - begin < 5
+    other = running(Daemon(config(pager)))
+    other.play(6, user=ALICE)
+    other.wait_for_log(f"notify.command: {pager.program}: ended with 7; it said: relay is away; not told: event=blocked, identity=user:{ALICE}")
+    wait_for(lambda: other.cli("status")["signals"]["notifications_failed"] == 1, "it is counted")
+    assert any("notify.command has failed" in warning for warning in other.cli("status")["warnings"])
+
+
+class Mailbox(socketserver.StreamRequestHandler):
+    """An SMTP server that keeps what it is sent."""
+
+    def handle(self):
+        self.wfile.write(b"220 relay.test ESMTP\r\n")
+        for line in self.rfile:
+            if line.upper().startswith(b"DATA"):
+                self.wfile.write(b"354 go on\r\n")
+                self.server.kept.append(b"".join(iter(self.rfile.readline, b".\r\n")).decode())
+            if line.upper().startswith(b"QUIT"):
+                break
+            self.wfile.write(b"250 well\r\n")
+
+
+class Hook(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.server.kept.append((self.headers, self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def receiver():
+    """receiver(HANDLER): a server on loopback with .port and .kept."""
+    servers = []
+
+    def start(handler):
+        server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler)
+        server.kept, server.port = [], server.server_address[1]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return server
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_the_example_mails_an_incident_through_a_relay_of_its_own(running, receiver):
+    relay = receiver(Mailbox)
+    daemon = running(Daemon({"quota": QUOTA, "notify": {"command": f"{CONTRIB}/mail 127.0.0.1:{relay.port} sendquota@example.test abuse@example.test", "addresses": True}}))
+    daemon.play(6, user=ALICE)
+    wait_for(lambda: relay.kept, "it is mailed")
+    text = relay.kept[0]
+    for part in (f"Subject: sendquota: blocked user:{ALICE} on ", "To: abuse@example.test", "mailbox, 3 messages / 1h, 3 used", "192.0.2.0/24",
+                 "recipient1@example.org", f"sendquota release 'user:{ALICE}'"):
+        assert part in text.replace("\r\n ", " "), text
+
+
+def test_the_example_posts_an_incident_to_a_hook(running, receiver):
+    hook = receiver(Hook)
+    daemon = running(Daemon({"quota": QUOTA, "notify": {"command": f"{CONTRIB}/webhook http://127.0.0.1:{hook.port}/x Authorization:secret"}}))
+    daemon.play(6, user=ALICE)
+    wait_for(lambda: hook.kept, "it is posted")
+    headers, body = hook.kept[0]
+    assert headers["Authorization"] == "secret" and json.loads(body)["identity"] == f"user:{ALICE}"
+
+
+@pytest.mark.parametrize("words, wrong", [(["mail", "127.0.0.1:1", "a@b.test", "c@d.test"], "mail: ConnectionRefusedError"), (["mail"], "usage: mail RELAY"),
+                                          (["webhook", "http://127.0.0.1:1/"], "webhook: URLError"), (["webhook", "nonsense"], "webhook: ValueError")])
+def test_an_example_that_fails_says_why_in_a_line(words, wrong):
+    incident = {key: None for key in ("identity", "severity", "at", "host", "by", "left_out", "event")} | {"text": "x", "limits": [], "commands": []}
+    done = subprocess.run([CONTRIB / words[0], *words[1:]], input=json.dumps(incident), capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1 and wrong in done.stderr and len(done.stderr.splitlines()) == 1, done.stderr
