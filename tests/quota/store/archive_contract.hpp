@@ -90,7 +90,9 @@ TEST_CASE_TEMPLATE_DEFINE("an archive counts any notes as the plain arithmetic d
       write(archive, {note});
       add(want[who], note, bounds, now);
     }
-    for (auto& [who, history] : want) {
+    for (auto& one : want) {
+      const auto who = one.first;
+      auto& history = one.second;
       forget_passed(history, bounds, now);
       CAPTURE(seed);
       CAPTURE(who);
