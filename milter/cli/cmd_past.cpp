@@ -1,4 +1,4 @@
-// events, who, incident: what happened, whose a message was, and the whole story of one sender.
+// events, who, incident, report: what happened, whose a message was, the whole story of one sender, and that of a day.
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
@@ -19,7 +19,7 @@ constexpr auto follow_every = 1s;
 constexpr const char* most_at_once = "1000";
 
 struct Typed {
-  std::string identity, name, count = "20";
+  std::string identity, name, count = "20", since = "1d";
   bool follow = false;
 };
 
@@ -67,21 +67,46 @@ ExitCode events(Session& session, const Typed& typed) {
   return ask(session, {"GET", events_target(identity, "", typed.count)}, render_events);
 }
 
-/// Two answers as one.
-ExitCode incident(Session& session, const Typed& typed) {
-  const auto identity = identity_from(typed.identity);
-  if (!identity) return fail(session, ExitCode::usage, identity.error().what, "");
+struct Question {
+  const char* key;     // of the answer in the whole
+  std::string target;
+  const char* part;    // of the answer; empty: all of it
+};
+
+/// Several answers as one. The first that cannot be had is the outcome.
+ExitCode ask_all(Session& session, const std::vector<Question>& questions, Render render) {
   boost::json::object whole;
-  for (const auto& [key, target] : {std::pair{"identity", "/v1/identities/" + admin::percent_encode(*identity)}, {"events", events_target(*identity, "", "50")}}) {
+  for (const auto& [key, target, part] : questions) {
     const Call call{"GET", target};
     const auto answer = session.console.connect(session.options.socket)->ask(call);
-    if (!answer || exit_code_of(answer->status) != ExitCode::ok) return ask(session, call, render_identity);  // says why
-    whole[key] = key == std::string_view("events") ? boost::json::value(array_at(answer->body, key)) : boost::json::value(answer->body);
+    if (!answer || exit_code_of(answer->status) != ExitCode::ok) return ask(session, call, render);  // says why
+    whole[key] = *part == '\0' ? boost::json::value(answer->body) : boost::json::value(array_at(answer->body, part));
   }
   auto view = session.console.view;
   if (session.console.clock) view.now = session.console.clock();
-  session.console.out << (session.options.json ? admin::json_line(std::move(whole)) : render_incident(whole, view));
+  session.console.out << (session.options.json ? admin::json_line(std::move(whole)) : render(whole, view));
   return ExitCode::ok;
+}
+
+ExitCode incident(Session& session, const Typed& typed) {
+  const auto identity = identity_from(typed.identity);
+  if (!identity) return fail(session, ExitCode::usage, identity.error().what, "");
+  return ask_all(session, {{"identity", "/v1/identities/" + admin::percent_encode(*identity), ""}, {"events", events_target(*identity, "", "50"), "events"}},
+                 render_incident);
+}
+
+ExitCode report(Session& session, const Typed& typed) {
+  const auto since = "&since=" + admin::percent_encode(typed.since) + "&count=10";
+  return ask_all(session,
+                 {{"status", "/v1/status", ""},
+                  {"most_in_30_days", "/v1/top?since=30d&count=10", "top"},
+                  {"scripts", "/v1/top?per=script" + since, "top"},
+                  {"top", "/v1/top?by=messages" + since, ""},
+                  {"refused", "/v1/top?by=refused" + since, "top"},
+                  {"networks", "/v1/top?by=networks" + since, "top"},
+                  {"blocked", "/v1/blocked", "blocked"},
+                  {"limits", "/v1/limits", "limits"}},
+                 render_report);
 }
 
 CLI::App* add_count(CLI::App* command, Typed& typed) {
@@ -108,6 +133,10 @@ void add_past_commands(CLI::App& app, Session& session) {
   command = app.add_subcommand("incident", "The whole story of one sender, and the commands that end it");
   command->add_option("ID", typed->identity, "kind:value, or an address, which means user:")->required();
   command->callback([&session, typed] { session.exit = incident(session, *typed); });
+
+  command = app.add_subcommand("report", "One page for every morning: who sends most, who is blocked, what is odd");
+  command->add_option("--since", typed->since, "how long ago, as in 1d or 7d")->capture_default_str()->check(not_empty());
+  command->callback([&session, typed] { session.exit = report(session, *typed); });
 }
 
 }  // namespace milter::cli

@@ -12,7 +12,7 @@ namespace milter::cli {
 
 void add_look_commands(CLI::App& app, Session& session);  // status, show, top, blocked, limits, nodes
 void add_mode_command(CLI::App& app, Session& session);   // mode
-void add_past_commands(CLI::App& app, Session& session);  // events, who, incident
+void add_past_commands(CLI::App& app, Session& session);  // events, who, incident, report
 void add_act_commands(CLI::App& app, Session& session);   // release, block, limit, reload
 void add_check_config(CLI::App& app, Session& session);   // check-config
 void add_try(CLI::App& app, Session& session);            // try

@@ -18,6 +18,8 @@ using Render = std::string (*)(const boost::json::object& answer, const View& vi
 [[nodiscard]] std::string render_who(const boost::json::object& answer, const View& view);
 /// The whole story of one sender: {"identity": Identity, "events": [Event…]}, and the commands that end it.
 [[nodiscard]] std::string render_incident(const boost::json::object& answer, const View& view);
+/// {"status": Status, "top": Top, "most_in_30_days", "scripts", "refused", "networks": rows of a Top, "blocked": [Block…], "limits": [LiveLimit…]}.
+[[nodiscard]] std::string render_report(const boost::json::object& answer, const View& view);
 [[nodiscard]] std::string render_blocked(const boost::json::object& answer, const View& view);
 [[nodiscard]] std::string render_limits(const boost::json::object& answer, const View& view);
 [[nodiscard]] std::string render_nodes(const boost::json::object& answer, const View& view);

@@ -16,12 +16,15 @@ CONF = Path(__file__).resolve().parents[2] / "conf"
 FILES = """
 etc/sendquota/sendquota.toml
 usr/bin/sendquota
+usr/lib/systemd/system/sendquota-report.service
+usr/lib/systemd/system/sendquota-report.timer
 usr/lib/systemd/system/sendquotad.service
 usr/lib/sysusers.d/sendquota.conf
 usr/lib/tmpfiles.d/sendquota.conf
 usr/sbin/sendquotad
 usr/lib/sendquota/mail
 usr/lib/sendquota/webhook
+usr/share/bash-completion/completions/sendquota
 usr/share/doc/sendquota/examples/accounts.example
 usr/share/doc/sendquota/examples/php.ini.example
 usr/share/doc/sendquota/examples/postfix-main.cf.example
@@ -33,6 +36,7 @@ usr/share/man/man1/sendquota.1
 usr/share/man/man5/sendquota.toml.5
 usr/share/man/man7/sendquota-store.7
 usr/share/man/man8/sendquotad.8
+usr/share/zsh/site-functions/_sendquota
 """.split()
 
 

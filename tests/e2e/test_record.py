@@ -4,7 +4,9 @@ import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
+import time
 
 import pytest
 
@@ -208,3 +210,35 @@ def test_an_incident_is_one_page_with_the_commands_that_end_it(running, tmp_path
     assert not daemon.cli("show", script)["blocked"]
     whole = daemon.cli("incident", script)
     assert whole["identity"]["identity"] == script and any(one["event"] == "released" for one in whole["events"])
+
+
+def test_a_report_says_on_one_page_what_a_day_was_like(daemon):
+    daemon.play(5, user=ALICE)
+    daemon.play(1, user=BOB)
+    daemon.play(2, script="1000:form.php")
+    daemon.command("block", BOB, "--reason", "stolen")
+    daemon.command("limit", ALICE, "mailbox", "unlimited")
+    wait_for(lambda: daemon.cli("blocked")["blocked"] and daemon.cli("limits")["limits"], "the daemon knows")
+    page = daemon.command("report").stdout
+    for part in ("2 of 8 outgoing messages", r"25 %", r"user:bob@example\.test .*stolen", "live limits without an end", rf"user:{ALICE} +3\n", r"form\.php +2\n",
+                 rf"user:{ALICE} +2\n", "NETWORKS IN AN HOUR", "IN 30 DAYS"):
+        assert re.search(part, page), (part, page)
+    assert max(map(len, page.splitlines())) <= 80, page
+    daemon.command("limit", ALICE, "mailbox", "unlimited", "--for", "1h")
+    wait_for(lambda: daemon.cli("limits")["limits"][0]["until"], "it has an end")
+    assert "without an end" not in daemon.command("report").stdout
+    assert daemon.cli("report", "--since", "7d")["top"]["by"] == "messages"
+
+
+def test_while_the_store_is_away_what_is_asked_of_the_past_says_so_within_a_second(running):
+    redis = running(Redis())
+    daemon = running(Daemon({"quota": QUOTA}, store=redis.url))
+    redis.process.send_signal(signal.SIGSTOP)
+    try:
+        for words in (["top"], ["who", "4Xy"], ["events"], ["incident", ALICE], ["report"], ["show", ALICE]):
+            begin = time.monotonic()
+            done = daemon.command(*words)
+            assert done.returncode == 69 and "no answer" in done.stderr, (words, done.stderr)
+            assert time.monotonic() - begin < 2, words
+    finally:
+        redis.process.send_signal(signal.SIGCONT)

@@ -1,0 +1,61 @@
+// `sendquota report`: one page for every morning.
+#include <algorithm>
+
+#include "milter/cli/json_reading.hpp"
+#include "milter/cli/render.hpp"
+#include "milter/cli/table.hpp"
+#include "milter/cli/wording.hpp"
+
+namespace milter::cli {
+namespace {
+
+using boost::json::array;
+using boost::json::object;
+using Fit = Column::Fit;
+
+std::string ranking(const array& rows, const std::string& title, const char* what, const View& view) {
+  if (rows.empty()) return "";
+  Table table({{title, Fit::wrap}, {what}});
+  for (const auto& value : rows)
+    if (value.is_object()) table.add({{text_at(value.get_object(), "identity")}, {std::to_string(number_at(value.get_object(), "amount").value_or(0))}});
+  return "\n" + table.text(view);
+}
+
+/// What no quota is for, as a part of all that is ours to judge.
+std::string mail_of(const object& status, const View& view) {
+  const auto& mail = object_at(status, "mail");
+  const auto number = [&mail](const char* key) { return number_at(mail, key).value_or(0); };
+  const auto judged = number("accepted") - number("inbound") + number("tempfailed") + number("rejected") + number("held") + number("discarded");
+  if (judged <= 0) return "";
+  const auto uncovered = number("uncovered");
+  return sentence(std::to_string(uncovered) + " of " + std::to_string(judged) + " outgoing messages since the daemon's start (" +
+                      std::to_string(uncovered * 100 / judged) + " %) were covered by no quota.",
+                  uncovered * 20 > judged ? Style::warning : Style::plain, view);
+}
+
+array without_end(const array& limits) {
+  array found;
+  std::copy_if(limits.begin(), limits.end(), std::back_inserter(found),
+               [](const auto& value) { return value.is_object() && text_at(value.get_object(), "until").empty(); });
+  return found;
+}
+
+}  // namespace
+
+std::string render_report(const object& answer, const View& view) {
+  const auto& status = object_at(answer, "status");
+  const auto& top = object_at(answer, "top");
+  const auto since = "SINCE " + moment_text(text_at(top, "since"), view);
+  std::string text = paint("sendquota on " + printable(text_at(status, "host")), Style::strong, view) + "\n" + render_warnings(status, view) + mail_of(status, view);
+  text += "\n" + render_blocked(object{{"blocked", array_at(answer, "blocked")}}, view);
+  if (const auto limits = without_end(array_at(answer, "limits")); !limits.empty())
+    text += "\n" + paint("live limits without an end", Style::warning, view) + "\n" + render_limits(object{{"limits", limits}}, view);
+  text += ranking(array_at(top, "top"), since, "MESSAGES", view);
+  text += ranking(array_at(answer, "scripts"), since, "MESSAGES", view);
+  text += ranking(array_at(answer, "refused"), since, "REFUSED", view);
+  text += ranking(array_at(answer, "networks"), since, "NETWORKS IN AN HOUR", view);
+  text += ranking(array_at(answer, "most_in_30_days"), "IN 30 DAYS", "MESSAGES", view);
+  return text;
+}
+
+}  // namespace milter::cli
