@@ -61,7 +61,19 @@ class Daemon {
         notifier_(notifier_tools()),
         services_{setup_->store(), backstage_, [this] { return config_.get(); }, [this] { return tables(); }, refusals_, scripts_, counters_,
                   [this] { return keeper_.now().value_or(setup_->store().now()); }},
-        accounts_(account_watch_tools()) {}
+        accounts_(account_watch_tools()) {
+    setup_->listen_to_health([this](const std::string& error, quota::Timestamp since) {
+      nodes_.note_health(error, since);
+      notifier_.note_health(error, since);
+    });
+    setup_->listen_to_events([this](const quota::Event& event) { notifier_.happened(event, setup_->store().now()); });
+  }
+  ~Daemon() {
+    setup_->listen_to_events({});
+    setup_->listen_to_health({});
+  }
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
 
   /// Opens both sockets. Errors: a sentence; nothing is served.
   [[nodiscard]] quota::Result<void, std::string> open();
@@ -220,11 +232,6 @@ quota::TablesPtr Daemon::tables() {
 
 quota::Result<void, std::string> Daemon::open() {
   const auto config = config_.get();
-  setup_->listen_to_health([this](const std::string& error, quota::Timestamp since) {
-    nodes_.note_health(error, since);
-    notifier_.note_health(error, since);
-  });
-  setup_->listen_to_events([this](const quota::Event& event) { notifier_.happened(event, setup_->store().now()); });
   if (!keeper_.first_read(first_read_after_failures))
     spdlog::error("the live tables could not be read yet from {}: {} blocks are known from before, live limits are not; store.on_failure decides",
                   setup_->health().url, keeper_.tables()->blocked().size());

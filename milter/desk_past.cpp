@@ -105,15 +105,17 @@ Desk::Answer Desk::events(const admin::EventsQuestion& question) {
     range.count = most_counted;
   }
   json::array rows;
+  std::string last;
   for (int page = 0; page < most_pages; ++page) {
     const auto events = tools_.setup.ledger().events(range);
     if (!events) return stream_problem(events.error().text);
+    if (last.empty() && !events->empty()) last = events->front().id.text();
     for (const auto& one : *events)
       if (rows.size() < *count && (identity.empty() || one.event.identity == identity)) rows.push_back(event_json(one));
     if (rows.size() >= *count || events->size() < range.count) break;
     range.before = events->back().id;
   }
-  return json::object{{"events", std::move(rows)}};
+  return json::object{{"events", std::move(rows)}, {"last", text_json(last.empty() ? question.after : last)}};
 }
 
 Desk::Answer Desk::who(const admin::WhoQuestion& question) {

@@ -17,10 +17,11 @@ spdlog::level::level_enum level_of(const quota::Event& event) {
 EventLog::OrError<void> EventLog::append(const quota::Event& event) {
   auto done = ledger_.append(event);
   const bool was_logged = event.what == "degraded" || event.what == "recovered" || event.what == "redis_evicts";
-  if (done && !was_logged)
+  const bool is_written = done || done.error().executed != quota::Executed::no;  // nobody writes it a second time
+  if (is_written && !was_logged)
     spdlog::log(level_of(event), "event={}, identity={}, by={}, text=\"{}\"", event.what, event.identity, readable(event.by), readable(event.text));
   const std::lock_guard lock(mutex_);
-  if (done && listener_) listener_(event);
+  if (is_written && listener_) listener_(event);
   return done;
 }
 

@@ -18,7 +18,17 @@ namespace json = boost::json;
 constexpr auto last_at_most = std::chrono::seconds{1};
 constexpr auto look_again_after = std::chrono::milliseconds{20};
 constexpr auto once_in = std::chrono::hours{1};
+constexpr auto claimed_for = std::chrono::minutes{55};  // less, because an event of the next hour may come a moment early
 constexpr std::size_t most_listed = 10;
+
+/// What is told once: of events about nobody each text is one of its own.
+std::string key_of(const quota::Event& event) {
+  if (event.what == "degraded") return event.what;
+  return event.what + ":" + (event.identity.empty() ? event.text : event.identity);
+}
+
+/// Which each daemon sees for itself.
+bool is_about_store(const quota::Event& event) { return event.what == "degraded" || event.what == "recovered"; }
 
 json::value part(const json::object& from, std::string_view key) {
   const auto* const value = from.if_contains(key);
@@ -44,6 +54,11 @@ json::array texts_in(const json::array& objects, TextOf text_of) {
   return texts;
 }
 
+json::array first_of(json::array all) {
+  if (all.size() > most_listed) all.resize(most_listed);
+  return all;
+}
+
 json::array recipients_in(const json::array& messages, bool whole) {
   json::array recipients;
   std::set<std::string> seen;
@@ -65,16 +80,27 @@ Notifier::Notifier(NotifierTools tools) : tools_(std::move(tools)), thread_(quot
 
 Notifier::~Notifier() { stop(); }
 
-void Notifier::happened(const quota::Event& event, quota::Timestamp at) {
+bool Notifier::is_wanted(const std::string& what) const {
   const auto config = tools_.config();
   const auto& on = config->notify.on;
-  if (config->notify.command.empty() || event.what == "degraded" || std::find(on.begin(), on.end(), event.what) == on.end()) return;
+  return !config->notify.command.empty() && std::find(on.begin(), on.end(), what) != on.end();
+}
+
+void Notifier::happened(const quota::Event& event, quota::Timestamp at) {
+  if (event.what == "degraded" || !is_wanted(event.what)) return;
   const std::lock_guard lock(mutex_);
+  // Of an outage that was none of an incident the end is none either.
+  if (event.what == "recovered" && !std::exchange(was_degraded_for_long_, false)) return;
+  queue({event, at});
+}
+
+/// Requires: mutex_.
+void Notifier::queue(Incident incident) {
   if (queue_.size() >= most_queued || stopping_) {
     tools_.counters.notifications_failed.fetch_add(1, std::memory_order_relaxed);
     return;
   }
-  queue_.push_back({event, at});
+  queue_.push_back(std::move(incident));
   changed_.notify_all();
 }
 
@@ -87,6 +113,13 @@ void Notifier::note_health(const std::string& error, quota::Timestamp at) {
     degraded_due_ = Steady::now() + tools_.degraded_after;
   }
   changed_.notify_all();
+}
+
+/// Requires: mutex_.
+void Notifier::note_degraded() {
+  was_degraded_for_long_ = true;
+  degraded_due_ = Steady::time_point::max();  // once an outage
+  if (is_wanted("degraded")) queue(*degraded_);
 }
 
 void Notifier::stop() {
@@ -103,41 +136,59 @@ void Notifier::stop() {
 void Notifier::run() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
-    if (degraded_ && Steady::now() >= degraded_due_) {
-      queue_.push_back(*degraded_);
-      degraded_due_ = Steady::time_point::max();  // once an outage
-    }
-    if (queue_.empty()) {
-      if (degraded_ && degraded_due_ != Steady::time_point::max())
-        changed_.wait_until(lock, degraded_due_);
-      else
+    const auto now = Steady::now();
+    if (degraded_ && now >= degraded_due_) note_degraded();
+    const auto next = std::min_element(queue_.begin(), queue_.end(), [](const Incident& one, const Incident& other) { return one.due < other.due; });
+    if (next == queue_.end() || next->due > now) {
+      auto wake_at = next == queue_.end() ? Steady::time_point::max() : next->due;
+      if (degraded_) wake_at = std::min(wake_at, degraded_due_);
+      if (wake_at == Steady::time_point::max())
         changed_.wait(lock);
+      else
+        changed_.wait_until(lock, wake_at);
       continue;
     }
-    const auto next = std::move(queue_.front());
-    queue_.pop_front();
+    auto incident = std::move(*next);
+    queue_.erase(next);
     lock.unlock();
-    tell(next);
+    auto again = tell(std::move(incident));
     lock.lock();
+    if (again && again->event.what == "degraded" && again->tries == 0)
+      degraded_due_ = degraded_ ? again->due : degraded_due_;  // it was left out: it is told when its hour has passed, if the outage lasts
+    else if (again)
+      queue(std::move(*again));
   }
+  if (!queue_.empty()) spdlog::error("notify.command: {} incidents are not told, because the daemon stops", queue_.size());
+  tools_.counters.notifications_failed.fetch_add(queue_.size(), std::memory_order_relaxed);
   has_ended_ = true;
   changed_.notify_all();
 }
 
-void Notifier::tell(const Incident& incident) {
-  try {
-    const auto config = tools_.config();
-    const auto& settings = config->notify;
-    if (settings.command.empty() || std::find(settings.on.begin(), settings.on.end(), incident.event.what) == settings.on.end()) return;
-    const auto left_out = left_out_before(incident);
-    if (!left_out) return;
-    const auto done = tools_.run(quota::words_of(settings.command), json::serialize(message_about(incident, *left_out, settings.addresses)) + "\n", is_cancelled_);
-    auto& counter = done ? tools_.counters.notifications : tools_.counters.notifications_failed;
-    counter.fetch_add(1, std::memory_order_relaxed);
-    if (!done) spdlog::error("notify.command: {}; not told: event={}, identity={}", readable(done.error()), incident.event.what, incident.event.identity);
-  } catch (const std::exception& error) {
+std::optional<Notifier::Incident> Notifier::tell(Incident incident) {
+  const auto failed = [&](const std::string& why) -> std::optional<Incident> {
     tools_.counters.notifications_failed.fetch_add(1, std::memory_order_relaxed);
-    spdlog::error("notify.command: {}", readable(error.what()));
+    const bool is_last = ++incident.tries >= most_tries;
+    spdlog::error("notify.command: {}; {}: event={}, identity={}", readable(why), is_last ? "not told" : "tried again later", incident.event.what, incident.event.identity);
+    incident.due = Steady::now() + tools_.retry_after;
+    return is_last ? std::nullopt : std::optional(incident);
+  };
+  try {
+    if (!is_wanted(incident.event.what)) return std::nullopt;
+    if (incident.tries == 0) {
+      const auto left_out = left_out_before(incident);
+      if (!left_out) {
+        incident.due = told_.at(key_of(incident.event)).until;
+        return incident.event.what == "degraded" ? std::optional(incident) : std::nullopt;
+      }
+      incident.left_out = *left_out;
+    }
+    const auto config = tools_.config();
+    const auto done = tools_.run(quota::words_of(config->notify.command), json::serialize(message_about(incident, config->notify.addresses)) + "\n", is_cancelled_);
+    if (!done) return failed(done.error());
+    tools_.counters.notifications.fetch_add(1, std::memory_order_relaxed);
+    return std::nullopt;
+  } catch (const std::exception& error) {
+    return failed(error.what());
   }
 }
 
@@ -145,13 +196,12 @@ std::optional<std::uint64_t> Notifier::left_out_before(const Incident& incident)
   const auto now = Steady::now();
   if (told_.size() >= most_remembered) std::erase_if(told_, [now](const auto& one) { return one.second.until <= now; });
   if (told_.size() >= most_remembered) told_.clear();
-  const auto cause = incident.event.what + ":" + incident.event.identity;
-  const auto [known, is_new] = told_.try_emplace(cause, Told{now + once_in});
-  auto& told = known->second;
+  const auto cause = key_of(incident.event);
+  auto& told = told_[cause];
   // A daemon beside this one may have told it. Without an answer it is told: once too often rather than not at all.
-  const bool is_told_here = !is_new && now < told.until;
-  const bool is_store_away = incident.event.what == "degraded";
-  const auto claimed = is_told_here || is_store_away ? quota::Result<bool, quota::StoreError>(true) : tools_.ledger.claim("notified:" + cause, once_in);
+  const bool is_told_here = now < told.until;
+  const bool needs_no_claim = is_about_store(incident.event);
+  const auto claimed = is_told_here || needs_no_claim ? quota::Result<bool, quota::StoreError>(true) : tools_.ledger.claim("notified:" + cause, claimed_for);
   if (is_told_here || (claimed && !*claimed)) {
     ++told.left_out;
     return std::nullopt;
@@ -170,7 +220,7 @@ json::object Notifier::look_up(const quota::Event& event) const {
   }
 }
 
-json::object Notifier::message_about(const Incident& incident, std::uint64_t left_out, bool with_addresses) const {
+json::object Notifier::message_about(const Incident& incident, bool with_addresses) const {
   const auto& event = incident.event;
   const auto sender = look_up(event);
   const auto history = part(sender, "history").is_object() ? part(sender, "history").get_object() : json::object{};
@@ -191,11 +241,11 @@ json::object Notifier::message_about(const Incident& incident, std::uint64_t lef
                        {"text", shown(event.text)},
                        {"by", shown(event.by)},
                        {"host", shown(event.host.empty() ? tools_.host : event.host)},
-                       {"left_out", left_out},
+                       {"left_out", incident.left_out},
                        {"limits", list(sender, "limits")},
                        {"blocked", part(sender, "blocked")},
                        {"networks", texts_in(list(history, "networks"), [](const json::object& one) { return one.if_contains("network"); })},
-                       {"scripts", list(history, "scripts")},
+                       {"scripts", first_of(list(history, "scripts"))},
                        {"queue_ids", texts_in(messages, [](const json::object& one) { return one.if_contains("queue_id"); })},
                        {"recipient_domains", recipients_in(messages, false)},
                        {"commands", std::move(commands)}};

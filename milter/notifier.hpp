@@ -37,6 +37,7 @@ struct NotifierTools {
   std::function<quota::Result<void, std::string>(const std::vector<std::string>& words, const std::string& input, const std::atomic<bool>& is_cancelled)> run;
   quota::Milliseconds settles_within = std::chrono::seconds{1};   ///< until a block is in the tables of all daemons
   quota::Milliseconds degraded_after = std::chrono::seconds{60};  ///< a store that falters is no incident
+  quota::Milliseconds retry_after = std::chrono::minutes{1};      ///< where the program failed; it is run five times at most
 };
 
 class Notifier {
@@ -59,9 +60,13 @@ class Notifier {
   using Steady = std::chrono::steady_clock;
   static constexpr std::size_t most_queued = 1000;
   static constexpr std::size_t most_remembered = 10'000;
+  static constexpr int most_tries = 5;
   struct Incident {
     quota::Event event;
     quota::Timestamp at;
+    Steady::time_point due = Steady::time_point::min();
+    int tries = 0;               ///< that failed
+    std::uint64_t left_out = 0;  ///< before it; known from the first try on
   };
   struct Told {
     Steady::time_point until;
@@ -69,11 +74,15 @@ class Notifier {
   };
 
   void run();
-  void tell(const Incident& incident);
+  void queue(Incident incident);
+  void note_degraded();
+  [[nodiscard]] bool is_wanted(const std::string& what) const;
+  /// Where it is to be tried again, it as it stands then.
+  [[nodiscard]] std::optional<Incident> tell(Incident incident);
   [[nodiscard]] boost::json::object look_up(const quota::Event& event) const;
   /// How many of its kind were left out before it; empty: it is left out itself.
   [[nodiscard]] std::optional<std::uint64_t> left_out_before(const Incident& incident);
-  [[nodiscard]] boost::json::object message_about(const Incident& incident, std::uint64_t left_out, bool with_addresses) const;
+  [[nodiscard]] boost::json::object message_about(const Incident& incident, bool with_addresses) const;
 
   const NotifierTools tools_;
   std::unordered_map<std::string, Told> told_;  // of the thread, by cause and identity
@@ -82,8 +91,9 @@ class Notifier {
   // Guarded by mutex_.
   std::condition_variable changed_;
   std::deque<Incident> queue_;
-  std::optional<Incident> degraded_;   // not told yet
-  Steady::time_point degraded_due_{};
+  std::optional<Incident> degraded_;     // since the store has no answer
+  Steady::time_point degraded_due_{};    // when that is to be told; max: it is queued
+  bool was_degraded_for_long_ = false;   // until the recovery is told
   bool stopping_ = false;
   bool has_ended_ = false;
   std::atomic<bool> is_cancelled_{false};

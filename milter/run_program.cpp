@@ -1,5 +1,6 @@
 #include "milter/run_program.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <spawn.h>
@@ -34,12 +35,34 @@ FileDescriptor file_of(const std::string& text) {
   return file;
 }
 
-std::string first_line_of(int file) {
-  std::array<char, most_said> text{};
-  const auto size = ::pread(file, text.data(), text.size(), 0);
-  const std::string said(text.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
-  return said.substr(0, said.find('\n'));
-}
+/// What a program says: its begin is kept, the rest is read and dropped.
+class Said {
+ public:
+  Said() {
+    std::array<int, 2> ends{-1, -1};
+    if (::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) != 0) return;
+    read_ = FileDescriptor(ends[0]);
+    write_ = FileDescriptor(ends[1]);
+    ::fcntl(ends[1], F_SETFL, 0);  // the program's end is as usual
+  }
+
+  [[nodiscard]] bool is_open() const { return read_.is_open(); }
+  [[nodiscard]] int read_end() const { return read_.get(); }
+  [[nodiscard]] int write_end() const { return write_.get(); }
+  void close_write_end() { write_ = FileDescriptor(); }
+  /// Returns whether more may come.
+  bool take() {
+    std::array<char, 4096> text{};
+    const auto size = ::read(read_.get(), text.data(), text.size());
+    if (size > 0) text_.append(text.data(), std::min(static_cast<std::size_t>(size), most_said - std::min(most_said, text_.size())));
+    return size > 0 || (size < 0 && errno == EAGAIN);
+  }
+  [[nodiscard]] std::string first_line() const { return text_.substr(0, text_.find('\n')); }
+
+ private:
+  FileDescriptor read_, write_;
+  std::string text_;
+};
 
 /// What posix_spawn is told; freed in the end.
 class Orders {
@@ -84,16 +107,20 @@ class Orders {
 constexpr int look_every_ms = 50;  // at what cancels
 
 /// Whether it ended in time; it is not waited for.
-bool ends_in_time(pid_t child, Milliseconds at_most, const std::atomic<bool>& is_cancelled) {
+bool ends_in_time(pid_t child, Milliseconds at_most, const std::atomic<bool>& is_cancelled, Said& said) {
   const FileDescriptor handle(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
-  pollfd event{handle.get(), POLLIN, 0};
+  std::array<pollfd, 2> events{pollfd{handle.get(), POLLIN, 0}, pollfd{said.read_end(), POLLIN, 0}};
   const auto until = std::chrono::steady_clock::now() + at_most;
   for (;;) {
     const auto left = std::chrono::duration_cast<Milliseconds>(until - std::chrono::steady_clock::now());
     if (left.count() <= 0 || is_cancelled) return false;
-    const auto ended = ::poll(&event, 1, static_cast<int>(std::min<std::int64_t>(left.count(), look_every_ms)));
-    if (ended > 0) return true;
-    if (ended < 0 && errno != EINTR) return false;
+    const auto happened = ::poll(events.data(), events.size(), static_cast<int>(std::min<std::int64_t>(left.count(), look_every_ms)));
+    if (happened < 0 && errno != EINTR) return false;
+    if (happened > 0 && events[1].revents != 0 && !said.take()) events[1].fd = -1;  // closed
+    if (happened > 0 && events[0].revents != 0) {
+      said.take();
+      return true;
+    }
   }
 }
 
@@ -103,16 +130,17 @@ quota::Result<void, std::string> run_program(const std::vector<std::string>& wor
                                               const std::atomic<bool>& is_cancelled) {
   const auto failed = [&](const std::string& why) -> quota::Result<void, std::string> { return {boost::system::in_place_error, words.front() + ": " + why}; };
   const auto in = file_of(input);
-  const auto out = file_of("");
-  if (in.get() < 0 || out.get() < 0) return failed(std::strerror(errno));
+  Said said_by_it;
+  if (!in.is_open() || !said_by_it.is_open()) return failed(std::strerror(errno));
   pid_t child = 0;
-  if (const int error = Orders(in.get(), out.get()).spawn(child, words); error != 0) return failed(std::strerror(error));
-  const bool is_late = !ends_in_time(child, at_most, is_cancelled);
+  if (const int error = Orders(in.get(), said_by_it.write_end()).spawn(child, words); error != 0) return failed(std::strerror(error));
+  said_by_it.close_write_end();
+  const bool is_late = !ends_in_time(child, at_most, is_cancelled, said_by_it);
   if (is_late) ::kill(-child, SIGKILL);
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  const auto said = first_line_of(out.get());
+  const auto said = said_by_it.first_line();
   const auto told = said.empty() ? std::string() : "; it said: " + said;
   if (is_late && is_cancelled) return failed("was killed, because the daemon stops" + told);
   if (is_late) return failed(fmt::format("did not end within {} s, and was killed{}", std::chrono::ceil<std::chrono::seconds>(at_most).count(), told));

@@ -1,7 +1,8 @@
 # Completion of sendquota for bash: commands, options, their words, and senders as the daemon knows them.
 
 _sendquota_senders() { # COMMAND...: the identities in its answer
-  sendquota "$@" --json 2>/dev/null | grep -o '"identity":"[^"]*"' | cut -d'"' -f4
+  sendquota "$@" --json 2>/dev/null | grep -o '"identity":"[^"]*"' | cut -d'"' -f4 |
+    grep -xE '[A-Za-z0-9@._+=:/%*-]+'   # compgen -W expands what a shell would
 }
 
 _sendquota() {

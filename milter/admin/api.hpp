@@ -63,13 +63,13 @@
 // WholeHistory  a History with all messages, and {"identity", "hours": [Tally…], "five_minutes": [Tally…]}: those with mail
 // Tally     {"at": time (when it began), "sent": n, "refused": n, "held": n, "recipients_sent": n, "recipients_refused": n,
 //            "recipients_held": n}
-// Message   {"at": time, "verdict": "accept|tempfail|reject|quarantine", "cause", "quota": text|null, "queue_id": text|null, "host",
+// Message   {"at": time, "verdict": "accept|tempfail|reject|quarantine|discard", "cause", "quota": text|null, "queue_id": text|null, "host",
 //            "client": address|null, "from", "script": text|null, "recipients": n, "first_recipients": [text…], "subject",
 //            "headers": {name: text…}}; what senders typed is as they typed it
 // Top       {"by", "per", "since": time (of whole hours), "top": [{"identity", "amount": n}…]}; who was never among the first 100 of
 //           an hour may be missing
 // Events    {"events": [{"id", "at": time, "event", "severity": "info|warning|error", "identity": text|null, "text", "by", "host"}…
-//            the newest first]}
+//            the newest first], "last": id|null (of the newest event there is, of whomever: to go on `after`)}
 // Who       {"name", "found": [a Message with "identity"… the newest first], "senders": n (looked at), "complete": bool (false: there
 //            was no time for all of them)}; 404 where there is none
 // Block     {"identity", "id", "since": time|null, "until": time|null (until released), "action": "tempfail|reject|quarantine",

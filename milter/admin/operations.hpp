@@ -3,7 +3,7 @@
 //
 // Orders carry identity, limit and duration as they were typed: only the daemon knows their grammar and the default
 // realm. What cannot be understood is Problem::Kind::bad_request. Every text is free of control characters.
-// Threads: called by the listener's thread only, one call at a time. A call may take as long as the store's timeout.
+// Threads: called by the listener's thread only, one call at a time. A call may take as long as the store's timeout, who() 6 s.
 #pragma once
 
 #include <boost/json.hpp>

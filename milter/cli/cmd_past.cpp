@@ -28,12 +28,6 @@ std::string events_target(const std::string& identity, const std::string& after,
   return "/v1/events?identity=" + percent_encode(identity) + "&after=" + percent_encode(after) + "&count=" + percent_encode(count);
 }
 
-/// The newest id among them, or the one before.
-std::string last_id(const boost::json::object& answer, const std::string& before) {
-  const auto& events = array_at(answer, "events");
-  return events.empty() || !events.front().is_object() ? before : text_at(events.front().get_object(), "id");
-}
-
 /// Until it is interrupted: what happened, then what happens. A daemon that does not answer is said once, and asked on.
 ExitCode follow(Session& session, const std::string& identity, std::string count) {
   bool is_away = false;
@@ -46,7 +40,7 @@ ExitCode follow(Session& session, const std::string& identity, std::string count
       continue;
     }
     is_away = false;
-    after = last_id(answer->body, after);
+    if (const auto last = text_at(answer->body, "last"); !last.empty()) after = last;
     count = most_at_once;
     if (array_at(answer->body, "events").empty()) continue;
     auto view = session.console.view;

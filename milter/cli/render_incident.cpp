@@ -24,6 +24,14 @@ std::string literal(std::string_view name) {
   return pattern;
 }
 
+/// A name that was too long for an identity is its head, `=` and a digest.
+std::string pattern_of(const std::string& file) {
+  constexpr std::size_t digest = 64;
+  const auto equals = file.size() > digest ? file.size() - digest - 1 : std::string::npos;
+  const bool is_folded = equals != std::string::npos && file[equals] == '=' && file.find_first_not_of("0123456789abcdef", equals + 1) == std::string::npos;
+  return is_folded ? literal(file.substr(0, equals)) + "*" : literal(file);
+}
+
 /// `host/uid:file`, as scripts are identified.
 struct Script {
   std::string host, uid, file;
@@ -69,7 +77,7 @@ std::string where_to_look(const object& history, const View& view) {
     const auto script = script_in(name);
     if (!script) continue;
     text += "\n" + paint(printable("to find " + script->file + " of uid " + script->uid + " on " + script->host), Style::strong, view) + "\n";
-    text += printable("  find / -xdev -user " + script->uid + " -name " + quota::shell_word(literal(script->file))) + "\n";
+    text += printable("  find / -path /proc -prune -o -path /sys -prune -o -user " + script->uid + " -name " + quota::shell_word(pattern_of(script->file)) + " -print") + "\n";
     std::string all;
     for (const auto& second : seconds_of(history, name)) all += (all.empty() ? "" : "|") + second;
     if (!all.empty()) text += "who called it\n  grep -rhE '" + all + "' /var/log/apache2 /var/log/nginx\n";

@@ -71,7 +71,7 @@ Result<Chronicle, StoreError> MemoryArchive::read(const Identity& identity) {
   const auto now = clock_.now();
   const std::lock_guard lock(mutex_);
   const auto found = by_identity_.find(identity.text());
-  if (found == by_identity_.end() || now - found->second->written > bounds_.hours_for) return Chronicle{};
+  if (found == by_identity_.end() || now - found->second->written > std::max(bounds_.hours_for, bounds_.messages_for)) return Chronicle{};
   const auto& kept = *found->second;
   Chronicle chronicle{parse_history(kept.history), {}};
   forget_passed(chronicle.history, bounds_, now);
@@ -112,6 +112,7 @@ Result<Search, StoreError> MemoryArchive::find(const std::string& text, std::siz
       auto message = parse_past_message(line, value_in(kept.identity));
       if (message && message->at >= oldest && bears_name(*message, text)) search.found.push_back({kept.identity, std::move(*message)});
     }
+    if (search.found.size() > 2 * most) sort_newest(search.found, most);
   }
   sort_newest(search.found, most);
   return search;

@@ -12,6 +12,7 @@ namespace {
 /// Scripts in one piece: what a message of another connection waits for at most, about a millisecond of Redis.
 constexpr std::size_t scripts_at_once = 32;
 constexpr std::size_t rankings_at_once = 8;  // of a hundred each
+constexpr std::size_t lists_at_once = 16;     // that are looked through
 constexpr std::size_t messages_at_once = 500;
 constexpr std::chrono::seconds read_at_most{1};
 constexpr std::chrono::minutes least_for{1};
@@ -235,12 +236,12 @@ Result<Search, StoreError> RedisArchive::find(const std::string& text, std::size
       auto lists = next_lists(key_there, cursor);
       if (!lists) return lists.error();
       std::erase_if(*lists, [&seen](const std::string& list) { return !seen.insert(list).second; });
-      if (const auto found = find_in(*lists, text, most, search); !found) return found.error();
-      if (cursor == "0") break;
+      if (const auto found = find_in(*lists, text, most, until, search); !found) return found.error();
+      if (cursor == "0" || !search.is_complete) break;
     }
+    if (!search.is_complete) break;
   }
   if (const auto failure = context_.topology().failure()) return *failure;
-  search.senders = seen.size();
   sort_newest(search.found, most);
   return search;
 }
@@ -258,19 +259,21 @@ Result<std::vector<std::string>, StoreError> RedisArchive::next_lists(const std:
   return lists;
 }
 
-Result<void, StoreError> RedisArchive::find_in(std::span<const std::string> lists, const std::string& text, std::size_t most, Search& search) {
+Result<void, StoreError> RedisArchive::find_in(std::span<const std::string> lists, const std::string& text, std::size_t most, SteadyMoment until, Search& search) {
   std::string written;
   append_escaped(written, text);
   const auto prefix = context_.key("messages:{");
   const auto oldest = now_() - bounds_.messages_for;
   while (!lists.empty()) {
-    const auto some = lists.first(std::min(lists.size(), 2 * scripts_at_once));
+    search.is_complete = std::chrono::steady_clock::now() < until;
+    if (!search.is_complete) return {};
+    const auto some = lists.first(std::min(lists.size(), lists_at_once));
     lists = lists.subspan(some.size());
+    search.senders += some.size();
     std::vector<RedisQuestion> questions;
     for (const auto& list : some) {
       auto& words = questions.emplace_back(run_of(scripts::find(), list)).words;
       words.add(written);
-      words.add(static_cast<std::int64_t>(most));
     }
     const auto answers = context_.topology().ask_each(questions, Patience::begin() + read_at_most, chronicle_limits);
     for (std::size_t i = 0; i < some.size(); ++i) {

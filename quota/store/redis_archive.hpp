@@ -32,7 +32,7 @@ class RedisArchive final : public Archive {
 
   /// The lists of messages that one server holds are handed out by pieces; `cursor` is "0" after the last.
   [[nodiscard]] Result<std::vector<std::string>, StoreError> next_lists(const std::string& key_there, std::string& cursor);
-  [[nodiscard]] Result<void, StoreError> find_in(std::span<const std::string> lists, const std::string& text, std::size_t most, Search& search);
+  [[nodiscard]] Result<void, StoreError> find_in(std::span<const std::string> lists, const std::string& text, std::size_t most, SteadyMoment until, Search& search);
   [[nodiscard]] std::string history_key(const Identity& identity) const;
   [[nodiscard]] std::string messages_key(const Identity& identity) const;
   [[nodiscard]] std::string top_key(Kind kind, Measure measure, std::int64_t hour) const;

@@ -62,6 +62,14 @@ def test_senders_are_offered_as_the_daemon_knows_them(running, tmp_path):
     assert offered("sendquota show user:b", daemon, tmp_path) == {"bob@example.test"}
 
 
+def test_what_a_shell_would_run_is_never_offered(tmp_path):
+    (tmp_path / "sendquota").write_text(f"""#!/bin/sh\nprintf '%s' '{{"blocked":[{{"identity":"user:$(touch {tmp_path}/run)"}},{{"identity":"user:well"}}]}}'\n""")
+    (tmp_path / "sendquota").chmod(0o755)
+    script = f'PATH={tmp_path}:$PATH; source {COMPLETION}/sendquota.bash; COMP_LINE=$1 COMP_POINT=${{#1}}; _sendquota; printf "%s\\n" "${{COMPREPLY[@]}}"'
+    done = subprocess.run(["bash", "-c", script, "bash", "sendquota release "], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["--reason", "user:well"] and not (tmp_path / "run").exists()
+
+
 def test_words_of_options_are_offered():
     assert offered("sendquota top --by re") == {"recipients", "refused"}
     assert offered("sendquota mode ") >= {"observe", "enforce", "config"}

@@ -201,7 +201,7 @@ def test_an_incident_is_one_page_with_the_commands_that_end_it(running, tmp_path
     for name in ("it's*.php", "it's x.php", "other.php"):
         (tmp_path / name).touch()
         os.chown(tmp_path / name, 1000, 1000)
-    find = re.search(r"^  (find / .*)$", page, re.M).group(1).replace(" / ", f" {tmp_path} ")
+    find = re.search(r"^  (find / .*)$", page, re.M).group(1).replace("find / ", f"find {tmp_path} ")
     assert subprocess.run(["sh", "-c", find], capture_output=True, text=True).stdout == f"{tmp_path}/it's*.php\n", find
     assert re.search(r"grep -rhE '\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d[^']*' /var/log/apache2", page), page
     release = re.search(r"^  (sendquota release .*)$", page, re.M).group(1)

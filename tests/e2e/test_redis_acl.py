@@ -132,7 +132,7 @@ def test_the_daemon_does_all_of_its_work_as_its_user(running, redis, sentinel, s
     for words in (["status"], ["limits"], ["show", "alice@example.com"], ["release", "alice@example.com"],
                   ["release", "alice@example.com"], ["block", "bob@example.com", "--for", "1h"], ["release", "bob@example.com"],
                   ["limit", "alice@example.com", "mailbox", "unlimited"], ["limit", "alice@example.com", "mailbox", "remove"],
-                  ["mode", "observe"], ["mode", "config"], ["reload"]):
+                  ["mode", "observe"], ["mode", "config"], ["reload"], ["top"], ["events", "alice@example.com"], ["who", "192.0.2.1"]):
         daemon.cli(*words)
     redis.cli("HSET", "sendquota:blocked", "user:carol@example.com", "until=2099-12-01T00:00:00Z by hand", "Dave@Example.com", "by hand")
     wait_for(lambda: redis.hash("sendquota:blocked").get("user:carol@example.com", "").startswith("id="), "the entry is completed")

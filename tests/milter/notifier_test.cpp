@@ -39,6 +39,7 @@ struct Pager {
   std::mutex mutex;
   std::vector<boost::json::object> messages;
   std::vector<std::string> words;
+  int failures = 0;
   NotifierTools tools{.ledger = door,
                       .counters = counters,
                       .config = [this] { return std::make_shared<const Config>(settings); },
@@ -46,11 +47,13 @@ struct Pager {
                       .host = "mx1",
                       .run = [this](const auto& program, const auto& input, const std::atomic<bool>&) -> quota::Result<void, std::string> {
                         const std::lock_guard lock(mutex);
+                        if (failures > 0 && failures-- > 0) return {boost::system::in_place_error, "the relay is away"};
                         words = program;
                         messages.push_back(boost::json::parse(input).as_object());
                         return {};
                       },
-                      .settles_within = 0ms};
+                      .settles_within = 0ms,
+                      .retry_after = 1ms};
   std::optional<Notifier> notifier;
 };
 
@@ -101,6 +104,55 @@ TEST_CASE("of one cause and sender one is told in an hour, by one daemon") {
   other.wait_for(1);
   CHECK(one.told()[1].at("identity") == "user:bob");
   CHECK(other.told()[0].at("identity") == "user:carol");
+  shared.age_claims(1h);
+  other.notifier->happened(blocked("alice"), noon);
+  other.wait_for(2);
+  CHECK(other.told()[1].at("left_out") == 1);
+}
+
+TEST_CASE("of several messages about nobody each is told that says something else") {
+  quota::SharedLedger shared;
+  Pager pager(shared);
+  pager.settings.notify.on = {"redis_evicts"};
+  for (const auto* const text : {"redis one evicts", "redis two evicts", "redis one evicts"}) pager.notifier->happened({"redis_evicts", "error", "", text, "", "mx1"}, noon);
+  pager.notifier->happened({"redis_evicts", "error", "", "redis three evicts", "", "mx1"}, noon);
+  pager.wait_for(3);
+  CHECK(pager.told()[2].at("text") == "redis three evicts");
+}
+
+TEST_CASE("what failed is tried again, and given up in the end") {
+  quota::SharedLedger shared;
+  Pager pager(shared);
+  pager.failures = 4;
+  pager.notifier->happened(blocked("alice"), noon);
+  pager.wait_for(1);
+  CHECK(pager.counters.notifications == 1);
+  CHECK(pager.counters.notifications_failed == 4);
+  pager.failures = 5;
+  pager.notifier->happened(blocked("bob"), noon);
+  REQUIRE(eventually([&] { return pager.counters.notifications_failed == 9; }));
+  pager.notifier->happened(blocked("carol"), noon);
+  pager.wait_for(2);
+  CHECK(pager.told()[1].at("identity") == "user:carol");
+}
+
+TEST_CASE("that the store answers again is told where its absence was an incident, each time") {
+  quota::SharedLedger shared;
+  Pager pager(shared, 1ms);
+  pager.settings.notify.on = {"degraded", "recovered", "blocked"};
+  const quota::Event recovered{"recovered", "warning", "", "the store answers again", "", "mx1"};
+  pager.notifier->happened(recovered, noon);  // of an outage that was over at once
+  pager.notifier->note_health("away", noon);
+  pager.wait_for(1);
+  CHECK(pager.told()[0].at("event") == "degraded");
+  pager.notifier->note_health("", noon);
+  pager.notifier->happened(recovered, noon);
+  pager.wait_for(2);
+  CHECK(pager.told()[1].at("event") == "recovered");
+  pager.notifier->happened(recovered, noon);
+  pager.notifier->happened(blocked("alice"), noon);
+  pager.wait_for(3);
+  CHECK(pager.told()[2].at("event") == "blocked");
 }
 
 TEST_CASE("a store without an answer is told after a while, once, and not where it only falters") {
@@ -148,6 +200,7 @@ TEST_CASE("what goes wrong with a program is said in one sentence") {
     REQUIRE_FALSE(done.has_value());
     CHECK(done.error() == row.want);
   }
+  CHECK(run_program({"/bin/sh", "-c", "head -c 10000000 /dev/zero >&2"}, "", 10s, never).has_value());  // however much it says
   CHECK(run_program({"/bin/true"}, std::string(1'000'000, 'x'), 10s, never).has_value());  // it need not read
 }
 

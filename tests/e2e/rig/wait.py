@@ -33,7 +33,8 @@ def free_port(address="127.0.0.1"):
     It lies below those that the kernel gives to outgoing connections, which otherwise take it before its server starts.
     """
     first_ephemeral = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
-    for port in random.sample(range(first_ephemeral // 2, first_ephemeral), 1000):
+    below = range(first_ephemeral // 2, first_ephemeral) if first_ephemeral > 10_000 else range(10_000, 60_000)
+    for port in random.sample(below, 1000):
         if _is_reserved(port) and _can_be_bound(address, port):
             return port
     raise RuntimeError("1,000 ports tried, and none of them is free")

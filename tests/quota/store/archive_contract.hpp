@@ -177,6 +177,9 @@ TEST_CASE_TEMPLATE_DEFINE("an archive finds whose message bears a queue id, a cl
       note.messages.push_back({.at = start + (3 * who + n) * 1s, .queue_id = "Q" + std::to_string(3 * who + n), .client = "192.0.2." + std::to_string(who % 10),
                                .mail_from = sender(who).value, .headers = {{"message-id", "<" + std::to_string(who) + "\t" + std::to_string(n) + "@x>"}}});
   }
+  auto& many = notes.front();  // its newest messages are of clients that only look like one that is sought
+  many.messages[0].client = "192.0.2.1";
+  for (int n = 0; n < 50; ++n) many.messages.push_back({.at = start + 1h - 100s + n * 1s, .queue_id = "R" + std::to_string(n), .client = "192.0.2.17"});
   write(archive, notes);
   fixture.set_now(start + 1h);
   const auto found = [&](const std::string& text, std::size_t most = 20) {
@@ -190,8 +193,10 @@ TEST_CASE_TEMPLATE_DEFINE("an archive finds whose message bears a queue id, a cl
   };
   CHECK(found("Q29") == "user:u9@example.com=Q29");
   CHECK(found("Q") == "");
+  CHECK(found("192.0.2.1", 100).ends_with(" user:u0@example.com=Q0"));
   CHECK(found("192.0.2.7", 4) == "user:u97@example.com=Q293 user:u97@example.com=Q292 user:u97@example.com=Q291 user:u87@example.com=Q263");
   CHECK(found("192.0.2") == "");
+  CHECK(found("u42@example.com") == "");  // it stands in the line, and is no name of the message
   CHECK(found("<42\t1@x>") == "user:u42@example.com=Q127");
   CHECK(found("=") == "");
   fixture.set_now(start + 25h);
