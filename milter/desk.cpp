@@ -11,6 +11,7 @@
 #include "milter/desk_problems.hpp"
 #include "milter/fingerprint.hpp"
 #include "milter/history_json.hpp"
+#include "milter/metrics.hpp"
 #include "quota/text.hpp"
 #include "quota/time_text.hpp"
 
@@ -129,6 +130,27 @@ json::value setting_json(const std::optional<std::int64_t>& nodes) { return node
 }  // namespace
 
 Desk::Desk(DeskTools tools) : tools_(std::move(tools)), started_(now()) {}
+
+Desk::Answer Desk::ready() {
+  const auto health = tools_.setup.health();
+  if (health.bad_since) return admin::Problem{admin::Problem::Kind::unavailable, "the store has no answer: " + health.error, "mail goes on as store.on_failure says", {}};
+  return json::object{{"status", "ok"}};
+}
+
+std::string Desk::metrics() {
+  const auto tables = tools_.keeper.tables();
+  const auto record = tools_.book.health();
+  const auto at = now();
+  return metrics_text(tools_.counters, {.version = SENDQUOTA_VERSION,
+                                        .config = fingerprint_of(*tools_.config()),
+                                        .started = started_,
+                                        .is_store_up = !tools_.setup.health().bad_since,
+                                        .is_record_up = record.error.empty(),
+                                        .blocked = tables->count_blocks(at),
+                                        .live_limits = tables->count_overrides(at),
+                                        .nodes = tools_.nodes.last().alive(),
+                                        .record_dropped = record.dropped + read(tools_.counters.unrecorded)});
+}
 
 OrProblem<quota::Identity> Desk::identity_of(const std::string& typed) const {
   const auto identity = quota::parse_identity(typed, tools_.config()->policy->parts().identity.spelling());

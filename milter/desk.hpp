@@ -37,6 +37,8 @@ class Desk final : public admin::Operations {
   explicit Desk(DeskTools tools);
 
   [[nodiscard]] Answer status() override;
+  [[nodiscard]] Answer ready() override;
+  [[nodiscard]] std::string metrics() override;
   /// Threads: any.
   [[nodiscard]] Answer show(const std::string& identity) override;
   [[nodiscard]] Answer history(const std::string& identity) override;

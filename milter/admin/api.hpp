@@ -7,6 +7,9 @@
 // '%' must be: /v1/identities/script%3Amx1%2F1000%3Aform.php
 //
 // clang-format off
+//   GET    /healthz                              → {"status": "ok"}: the daemon lives
+//   GET    /readyz                               → the same while the store answers, else 503
+//   GET    /metrics                              → Prometheus' text format, no JSON
 //   GET    /v1/status                            → Status
 //   GET    /v1/identities/{id}                   → Identity; one that never sent is full, not unknown
 //   GET    /v1/identities/{id}/history           → WholeHistory

@@ -75,11 +75,11 @@ void Connection::respond(Response response, bool keep_alive) {
   message_ = {};
   message_.version(11);
   message_.result(response.status);
-  message_.set(http::field::content_type, "application/json");
+  message_.set(http::field::content_type, response.text ? "text/plain; version=0.0.4; charset=utf-8" : "application/json");
   message_.set(http::field::cache_control, "no-store");
   if (!response.allow.empty()) message_.set(http::field::allow, response.allow);
   message_.keep_alive(keep_alive);
-  message_.body() = json_line(std::move(response.body));
+  message_.body() = response.text ? std::move(*response.text) : json_line(std::move(response.body));
   message_.prepare_payload();
   stream_.expires_after(shared_.settings.write_timeout);
   http::async_write(stream_, message_, [self = shared_from_this(), keep_alive](Error error, std::size_t) {

@@ -102,6 +102,9 @@ Route look_with(std::string pattern, Names known, Ask ask) {
 
 std::vector<Route> look_routes(Operations& to) {
   return {
+      look("/healthz", [](const Parameters&) { return boost::json::object{{"status", "ok"}}; }),
+      look("/readyz", [&to](const Parameters&) { return to.ready(); }),
+      {"GET", "/metrics", with_fields({}, [&to](const Request&, const Parameters&, const Fields&) { return Response{.text = to.metrics()}; })},
       look("/v1/status", [&to](const Parameters&) { return to.status(); }),
       look("/v1/identities/{id}", [&to](const Parameters& at) { return to.show(at.at("id")); }),
       look("/v1/identities/{id}/history", [&to](const Parameters& at) { return to.history(at.at("id")); }),

@@ -80,6 +80,10 @@ class Operations {
   virtual ~Operations() = default;
 
   [[nodiscard]] virtual Answer status() = 0;
+  /// Whether messages are judged by the store.
+  [[nodiscard]] virtual Answer ready() = 0;
+  /// In Prometheus' text format.
+  [[nodiscard]] virtual std::string metrics() = 0;
   [[nodiscard]] virtual Answer show(const std::string& identity) = 0;
   [[nodiscard]] virtual Answer history(const std::string& identity) = 0;
   [[nodiscard]] virtual Answer top(const TopQuestion& question) = 0;

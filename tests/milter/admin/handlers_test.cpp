@@ -17,6 +17,7 @@ TEST_CASE("each request of the API becomes one call of one operation") {
       {"GET", "/v1/status", "", "status"},
       {"GET", "/v1/identities/user%3Abob%40example.com", "", "show user:bob@example.com"},
       {"GET", "/v1/identities/user:bob/history", "", "history user:bob"},
+      {"GET", "/readyz", "", "ready"},
       {"GET", "/v1/events", "", "events identity= after= count="},
       {"GET", "/v1/events?identity=user%3Aa%40b.test&after=1-0&count=5", "", "events identity=user:a@b.test after=1-0 count=5"},
       {"GET", "/v1/who?name=4Xy1&count=5", "", "who name=4Xy1 count=5"},

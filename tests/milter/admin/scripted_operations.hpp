@@ -18,6 +18,8 @@ class ScriptedOperations final : public milter::admin::Operations {
   Answer status() override { return say("status"); }
   Answer show(const std::string& identity) override { return say("show " + identity); }
   Answer history(const std::string& identity) override { return say("history " + identity); }
+  Answer ready() override { return say("ready"); }
+  std::string metrics() override { return "a 1\n"; }
   Answer events(const milter::admin::EventsQuestion& q) override { return say("events identity=" + q.identity + " after=" + q.after + " count=" + q.count); }
   Answer who(const milter::admin::WhoQuestion& q) override { return say("who name=" + q.name + " count=" + q.count); }
   Answer top(const milter::admin::TopQuestion& q) override { return say("top by=" + q.by + " per=" + q.per + " since=" + q.since + " count=" + q.count); }
