@@ -21,12 +21,12 @@ _sendquota() {
     --socket | --config | --milter) COMPREPLY=($(compgen -f -- "$current")); return ;;
     *)
       case $command in
-        '') candidates="status blocked nodes limits top show events who incident report release block limit reload mode check-config try --version --help" ;;
-        top) candidates="--by --per --since --count" ;;
+        '') candidates="status blocked nodes limits top show events who incident report release unblock block limit reload mode check-config try --version --help" ;;
+        top) candidates="--by --per --since --count --watch" ;;
         events) candidates="--count --follow $(_sendquota_senders blocked)" ;;
         who) candidates="--count" ;;
         report) candidates="--since" ;;
-        release) candidates="--reason $(_sendquota_senders blocked)" ;;
+        release | unblock) candidates="--reason $(_sendquota_senders blocked)" ;;
         show | incident) candidates="$(_sendquota_senders blocked) $(_sendquota_senders top)" ;;
         block) candidates="--for --reason $(_sendquota_senders top)" ;;
         limit) candidates="--for unlimited none inherit remove $(_sendquota_senders top)" ;;

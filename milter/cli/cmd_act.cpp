@@ -72,6 +72,7 @@ Added add(CLI::App& app, const char* name, const char* description) {
 
 void add_release(CLI::App& app, Session& session) {
   const auto [command, arguments] = add(app, "release", "Lift a block and its ladder, refill the quotas");
+  command->alias("unblock");
   command->add_option("--reason", arguments->reason, "Why; goes into the event");
   command->callback([&session, held = arguments] { session.exit = post(session, *held, "release", render_released); });
 }

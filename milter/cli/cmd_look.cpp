@@ -1,6 +1,9 @@
 // status, show, top, blocked, limits, nodes: commands that change nothing.
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <memory>
+#include <ostream>
+#include <thread>
 
 #include "milter/admin/target.hpp"
 #include "milter/cli/commands.hpp"
@@ -8,6 +11,8 @@
 
 namespace milter::cli {
 namespace {
+
+constexpr std::chrono::seconds watch_every{2};
 
 struct Look {
   const char* name;
@@ -29,9 +34,20 @@ ExitCode show(Session& session, const std::string& typed) {
   return ask(session, {"GET", "/v1/identities/" + admin::percent_encode(*identity)}, render_identity);
 }
 
+/// As ask(), again and again; a daemon that is away for a while is asked on. On a terminal each answer takes the place of the last.
+ExitCode watch(Session& session, const Call& call, Render render) {
+  for (;; std::this_thread::sleep_for(watch_every)) {
+    if (session.console.view.colours == Colours::always) session.console.out << "\x1b[H\x1b[2J";
+    const auto code = ask(session, call, render);
+    session.console.out << std::flush;
+    if (code == ExitCode::usage || code == ExitCode::no_permission || !session.console.out) return code;
+  }
+}
+
 void add_top(CLI::App& app, Session& session) {
   struct Typed {
     std::string by = "messages", per = "user", since = "1h", count = "20";
+    bool watch = false;
   };
   const auto typed = std::make_shared<Typed>();
   auto* command = app.add_subcommand("top", "Who sends the most, of whole hours");
@@ -39,11 +55,12 @@ void add_top(CLI::App& app, Session& session) {
   command->add_option("--per", typed->per, "user, script, uid, client, … (record.per)")->capture_default_str()->check(not_empty());
   command->add_option("--since", typed->since, "how long ago, as in 30m or 7d")->capture_default_str()->check(not_empty());
   command->add_option("--count", typed->count, "how many, 1 to 1000")->capture_default_str()->check(not_empty());
+  command->add_flag("--watch", typed->watch, "again each 2 s, until it is interrupted")->disable_flag_override();
   command->callback([&session, typed] {
     using admin::percent_encode;
-    session.exit = ask(session, {"GET", "/v1/top?by=" + percent_encode(typed->by) + "&per=" + percent_encode(typed->per) + "&since=" +
-                                            percent_encode(typed->since) + "&count=" + percent_encode(typed->count)},
-                       render_top);
+    const Call call{"GET", "/v1/top?by=" + percent_encode(typed->by) + "&per=" + percent_encode(typed->per) + "&since=" + percent_encode(typed->since) +
+                               "&count=" + percent_encode(typed->count)};
+    session.exit = typed->watch ? watch(session, call, render_top) : ask(session, call, render_top);
   });
 }
 

@@ -222,8 +222,8 @@ def test_try_shows_the_verdicts(daemon):
 
 def test_help_says_everything(daemon):
     text = said(daemon, "--help")
-    for command in ("status", "show", "blocked", "limits", "mode", "release", "block", "limit", "reload", "check-config", "try"):
-        assert re.search(rf"^  {command} ", text, re.M)
+    for command in ("status", "show", "top", "events", "who", "incident", "report", "nodes", "blocked", "limits", "mode", "release", "block", "limit", "reload", "check-config", "try"):
+        assert re.search(rf"^  {command}\b", text, re.M)
         said(daemon, command, "--help")
     assert re.match(r"sendquota \d", said(daemon, "--version"))
 

@@ -101,7 +101,7 @@ def entries_of(text):
 
 def test_every_command_and_option_of_sendquota_is_described():
     page = shown("sendquota.1")
-    commands = re.findall(r"^  ([a-z][a-z-]+) ", help_of("sendquota").split("Subcommands:")[1], re.M)
+    commands = re.findall(r"^  ([a-z][a-z-]+),? ", help_of("sendquota").split("Subcommands:")[1], re.M)
     assert len(commands) >= 11
     assert set(commands) <= entries_of(page[page.index("\nCOMMANDS"):])
     options = {option for words in [(), *((command,) for command in commands)]

@@ -175,6 +175,18 @@ def test_events_are_followed_while_the_daemon_comes_and_goes(running):
         following.communicate()
 
 
+def test_a_ranking_is_watched(daemon):
+    watching = subprocess.Popen([BUILD / "bin" / "sendquota", "--socket", daemon.admin, "top", "--watch"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert "Nothing of the kind" in watching.stdout.readline()
+        daemon.play(2, user=ALICE)
+        while f"user:{ALICE}" not in watching.stdout.readline():
+            assert watching.poll() is None
+    finally:
+        watching.kill()
+        watching.communicate()
+
+
 def test_who_says_whose_a_message_was_by_queue_id_client_and_header(running):
     daemon = running(Daemon({"quota": QUOTA, "record": {"evidence_headers": ["message-id"]}}))
     mx = running(Postfix(milters=[daemon.milter]))
