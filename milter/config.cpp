@@ -136,6 +136,9 @@ std::vector<std::string> needs_restart(const Config& running, const Config& fres
   compare("record.minutes_for", running.record.bounds.fives_for, fresh.record.bounds.fives_for);
   compare("record.messages_for", running.record.bounds.messages_for, fresh.record.bounds.messages_for);
   compare("record.messages", running.record.bounds.messages, fresh.record.bounds.messages);
+  compare("record.queue_ids", running.record.bounds.queue_ids, fresh.record.bounds.queue_ids);
+  compare("record.held_for", running.record.bounds.held_for, fresh.record.bounds.held_for);
+  compare("record.queued_for", running.record.bounds.queued_for, fresh.record.bounds.queued_for);
   compare("record.networks", running.record.bounds.networks, fresh.record.bounds.networks);
   compare("record.write_every", running.record.write_every, fresh.record.write_every);
   compare("admin.listen", running.admin.listen, fresh.admin.listen);

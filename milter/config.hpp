@@ -50,6 +50,8 @@ struct HoldSettings {
   enum class Then : std::uint8_t { discard, reject, hold };
   std::int64_t max = 10'000;  ///< per identity and host
   Then then = Then::discard;
+  enum class Release : std::uint8_t { manual, automatic };
+  Release release = Release::manual;
   bool operator==(const HoldSettings&) const = default;
 };
 

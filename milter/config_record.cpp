@@ -19,6 +19,8 @@ constexpr Bounds<Milliseconds> write_bounds{100ms, 60s};
 constexpr Bounds<std::int64_t> message_bounds{0, 1000};
 constexpr Bounds<std::int64_t> network_bounds{1, 256};
 constexpr Bounds<std::int64_t> recipient_bounds{0, 20};
+constexpr Bounds<std::int64_t> queue_id_bounds{0, 1'000'000};
+constexpr Bounds<Milliseconds> queued_bounds{1h, 24h * 366};
 constexpr std::size_t most_evidence_headers = 8;
 
 std::string url_problem(std::string_view text) {
@@ -60,6 +62,9 @@ void read_record(Section& section, RecordSettings& into) {
   bounds.fives_for = section.duration("minutes_for", minutes_bounds).value_or(bounds.fives_for);
   bounds.messages_for = section.duration("messages_for", messages_for_bounds).value_or(bounds.messages_for);
   read_size(section, "messages", bounds.messages, message_bounds);
+  read_size(section, "queue_ids", bounds.queue_ids, queue_id_bounds);
+  bounds.held_for = section.duration("held_for", queued_bounds).value_or(bounds.held_for);
+  bounds.queued_for = section.duration("queued_for", queued_bounds).value_or(bounds.queued_for);
   read_size(section, "networks", bounds.networks, network_bounds);
   read_size(section, "recipients", into.recipients, recipient_bounds);
   into.write_every = section.duration("write_every", write_bounds).value_or(into.write_every);

@@ -16,6 +16,7 @@ constexpr Bounds<std::int64_t> script_bounds{1, 1'000'000};
 constexpr Word<HoldSettings::Then> then_words[] = {{"discard", HoldSettings::Then::discard},
                                                    {"reject", HoldSettings::Then::reject},
                                                    {"hold", HoldSettings::Then::hold}};
+constexpr Word<HoldSettings::Release> release_words[] = {{"manual", HoldSettings::Release::manual}, {"auto", HoldSettings::Release::automatic}};
 constexpr Word<LogSettings::Target> target_words[] = {{"auto", LogSettings::Target::automatic},
                                                       {"journal", LogSettings::Target::journal},
                                                       {"syslog", LogSettings::Target::syslog},
@@ -183,6 +184,7 @@ void read_exempt(Section& section, quota::Exemptions& into, const quota::Spellin
 void read_hold(Section& section, HoldSettings& into) {
   into.max = section.number("max", hold_bounds).value_or(into.max);
   section.word("then", into.then, then_words);
+  section.word("release", into.release, release_words);
 }
 
 void read_admin(Section& section, AdminSettings& into) {

@@ -84,6 +84,11 @@ std::optional<Result<quota::Search, quota::StoreError>> RecordBook::find(const s
   return archive_->find(text, most, std::chrono::steady_clock::now() + search_at_most);
 }
 
+quota::Archive* RecordBook::shelves() {
+  if (archive_) chronicler_->flush(fresh_within);
+  return archive_.get();
+}
+
 void RecordBook::note(const std::string& problem) {
   {
     const std::lock_guard lock(mutex_);

@@ -24,6 +24,9 @@ class RecordBook {
 
   [[nodiscard]] std::optional<quota::Result<quota::Search, quota::StoreError>> find(const std::string& text, std::size_t most);
 
+  /// Who keeps queue ids and the orders about them, with what happened on this host until now; null: nothing is kept.
+  [[nodiscard]] quota::Archive* shelves();
+
   struct Health {
     bool is_on;
     std::string error;      ///< why it cannot be written; empty: it can

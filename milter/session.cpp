@@ -316,10 +316,15 @@ Answer Session::answer_to(const Verdict& verdict, std::string_view queue_id, quo
   return answer;
 }
 
+/// For whom a message that is held counts.
+quota::Identity Session::held_identity(const Verdict& verdict) const {
+  return verdict.decider ? verdict.decider->identity : quota::local_client_identity(client_.host);
+}
+
 /// Holds a message, down to the bottom of the hold queue.
 Answer Session::held(const Verdict& verdict, std::string_view queue_id, quota::Timestamp now) {
   const Answer hold{Answer::What::quarantine, {}, hold_reason(verdict)};
-  const auto identity = verdict.decider ? verdict.decider->identity : quota::local_client_identity(client_.host);
+  const auto identity = held_identity(verdict);
   const auto most = mail_->config->hold.max;
   const auto counted = count_held(identity, most);
   if (!counted || *counted <= most) return hold;
@@ -362,7 +367,7 @@ Answer Session::after_hold(Hold hold) {
 }
 
 void Session::tell_first_hold(const Verdict& verdict) {
-  const auto identity = verdict.decider ? verdict.decider->identity : quota::local_client_identity(client_.host);
+  const auto identity = held_identity(verdict);
   services_.aftermath.happened({"first_hold", "warning", identity.text(),
                                 "mail is held on " + client_.host + (verdict.decider ? ": quota " + verdict.decider->quota : std::string()), "sendquotad", client_.host},
                                "first_hold:" + identity.text());
@@ -425,6 +430,8 @@ quota::Happening Session::happening_of(const Verdict& verdict, const Answer& ans
   message.recipients = static_cast<std::int64_t>(envelope.recipients.size());
   for (std::size_t i = 0; i < std::min(settings.recipients, envelope.recipients.size()); ++i)
     message.first_recipients.emplace_back(evidence(without_brackets(envelope.recipients[i])));
+  if (const auto* user = mail_->message.sender.find(quota::Kind::user)) happening.login = user->value;
+  if (message.action == Action::quarantine) happening.held_for = held_identity(verdict);
   message.subject = std::move(mail_->subject);
   message.headers = std::move(mail_->evidence);
   return happening;

@@ -110,6 +110,7 @@ class Session {
   [[nodiscard]] quota::Verdict check();
   [[nodiscard]] quota::Result<std::int64_t, quota::StoreError> count_held(const quota::Identity& identity, std::int64_t most);
   [[nodiscard]] Answer held(const quota::Verdict& verdict, std::string_view queue_id, quota::Timestamp now);
+  [[nodiscard]] quota::Identity held_identity(const quota::Verdict& verdict) const;
   [[nodiscard]] Answer not_held(std::string_view queue_id);
   void discard(const quota::Identity& identity, std::string_view queue_id);
   void drop();

@@ -47,4 +47,24 @@ void sort_newest(std::vector<Search::Found>& found, std::size_t most) {
   if (found.size() > most) found.resize(most);
 }
 
+ShelfPage page_of_last(const std::string& host, std::vector<QueuedMail> last) {
+  ShelfPage page;
+  for (auto& mail : last)
+    if (mail.host == host) page.rows.push_back({{}, std::move(mail)});
+  return page;
+}
+
+void add_last_sent(std::vector<ShelfCount>& counts, const std::string& identity, std::span<const QueuedMail> last) {
+  for (const auto& mail : last) {
+    const Shelf shelf{identity, mail.host, Fate::sent};
+    const auto known = std::find_if(counts.begin(), counts.end(), [&shelf](const ShelfCount& one) { return one.shelf == shelf; });
+    if (known == counts.end()) {
+      counts.push_back({shelf, 1, mail.at});
+      continue;
+    }
+    ++known->count;
+    known->oldest = std::min(known->oldest, mail.at);
+  }
+}
+
 }  // namespace quota

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "quota/history.hpp"
+#include "quota/queue_order.hpp"
 #include "quota/result.hpp"
 #include "quota/store_error.hpp"
 
@@ -16,6 +17,34 @@ struct Chronicle {
   History history{};
   std::vector<PastMessage> messages{};  ///< the newest first
 };
+
+/// The mail of one identity on one host that may still lie there, by its fate: `held`, or `sent` for what was let through.
+struct Shelf {
+  std::string identity{};  ///< `kind:value`
+  std::string host{};      ///< as the MTA calls itself
+  Fate fate = Fate::held;
+  auto operator<=>(const Shelf&) const = default;
+};
+struct ShelfCount {
+  Shelf shelf{};
+  std::int64_t count = 0;
+  Timestamp oldest{};
+};
+/// A page of a shelf, the oldest first. What was let through and is among the last messages comes last, and cannot be taken away.
+struct ShelfPage {
+  struct Row {
+    std::string place{};  ///< for take_away(); empty: cannot be
+    QueuedMail mail{};
+  };
+  std::vector<Row> rows{};
+  std::string next{};  ///< what to ask for, to go on; empty: this was the last
+};
+
+/// Where the last page of `sent` begins: those among the last messages.
+inline constexpr const char* last_page = "last";
+[[nodiscard]] ShelfPage page_of_last(const std::string& host, std::vector<QueuedMail> last);
+/// Adds them to the shelves of their hosts.
+void add_last_sent(std::vector<ShelfCount>& counts, const std::string& identity, std::span<const QueuedMail> last);
 
 using SteadyMoment = std::chrono::steady_clock::time_point;
 
@@ -87,6 +116,25 @@ class Archive {
   /// Looks through the last messages of everybody for those that `text` names (bears_name()), the newest `most`. Begins nothing
   /// more after `until`.
   [[nodiscard]] virtual Result<Search, StoreError> find(const std::string& text, std::size_t most, SteadyMoment until) = 0;
+
+  static constexpr std::size_t most_of_page = 1000;
+
+  /// The shelves of one identity that anything is on; without one, those of everybody that are known to be long: all held mail, the
+  /// ones with the latest mail first, `most_shelves` at most.
+  static constexpr std::size_t most_shelves = 1000;
+  [[nodiscard]] virtual Result<std::vector<ShelfCount>, StoreError> shelves(const std::optional<Identity>& identity) = 0;
+
+  /// `from`: empty for the first page, or what the one before says is next. Requires: count <= most_of_page.
+  [[nodiscard]] virtual Result<ShelfPage, StoreError> page(const Shelf& shelf, const std::string& from, std::size_t count) = 0;
+  /// What is not in the queue any more. Requires: most_of_page places at most, of that shelf.
+  [[nodiscard]] virtual Result<void, StoreError> take_away(const Shelf& shelf, std::span<const std::string> places) = 0;
+
+  /// Adds an order; false: there are `most_orders` that are not over. Returns after it is kept.
+  [[nodiscard]] virtual Result<bool, StoreError> give(const QueueOrder& order) = 0;
+  /// The oldest first. What is_passed() is forgotten.
+  [[nodiscard]] virtual Result<std::vector<OrderStatus>, StoreError> orders() = 0;
+  /// What one host says of an order; nothing where that order is not known.
+  [[nodiscard]] virtual Result<void, StoreError> report(const std::string& order, const std::string& host, const OrderReport& report) = 0;
 };
 
 }  // namespace quota

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "quota/identity.hpp"
+#include "quota/queued_mail.hpp"
 #include "quota/units.hpp"
 #include "quota/verdict.hpp"
 
@@ -66,6 +67,9 @@ struct HistoryBounds {
   Milliseconds messages_for = std::chrono::days{1};  ///< each
   std::size_t messages = 300;
   std::size_t networks = 64;
+  std::size_t queue_ids = 100'000;                       ///< of one host: held ones, and ones that were let through beyond `messages`
+  Milliseconds held_for = std::chrono::days{30};         ///< queue ids of held mail, after the last
+  Milliseconds queued_for = std::chrono::days{5};        ///< those of mail that was let through: as long as an MTA tries
   bool operator==(const HistoryBounds&) const = default;
 };
 
@@ -120,6 +124,9 @@ struct Note {
   std::map<std::int64_t, Tally> fives{};  ///< by five minutes since 1970
   std::vector<NetworkSeen> networks{};    ///< each once, the newest first
   std::vector<PastMessage> messages{};    ///< the oldest first
+  /// What may lie in the queue of a host and is not among `messages`: what was let through before them, and all that is held.
+  std::vector<QueuedMail> sent{};  ///< the oldest first
+  std::vector<QueuedMail> held{};  ///< likewise
 };
 
 /// What `history` becomes.

@@ -45,35 +45,79 @@ Milliseconds longest_write(Milliseconds write_every) {
   return std::clamp<Milliseconds>(write_every, std::chrono::seconds{1}, std::chrono::seconds{10});
 }
 
+void add_listed(Note& note, const std::vector<PastMessage*>& all, const HistoryBounds& bounds) {
+  const auto first = all.size() - std::min(all.size(), bounds.messages);
+  for (auto n = first - std::min(first, bounds.queue_ids); n < first; ++n)
+    if (auto mail = queued_mail_of(*all[n], note.identity)) note.sent.push_back(std::move(*mail));
+  for (auto n = first; n < all.size(); ++n) note.messages.push_back(std::move(*all[n]));
+}
+
 }  // namespace
 
 bool lists_messages(Kind kind) { return kind == Kind::user || kind == Kind::script || kind == Kind::sender || kind == Kind::client; }
 
-std::vector<Note> notes_of(std::vector<Happening> happenings, const HistoryBounds& bounds) {
-  std::vector<Note> notes;
-  std::unordered_map<Identity, std::size_t, HashOfIdentity> places;
-  std::vector<std::vector<PastMessage*>> listed;
-  for (auto& [identities, message] : happenings) {
+namespace {
+
+/// The notes of one write, by identity.
+class Notes {
+ public:
+  explicit Notes(const HistoryBounds& bounds) : bounds_(bounds) {}
+
+  void add(Happening& happening) {
+    auto& [identities, message, login, held_for] = happening;
     const auto client = IpAddress::parse(message.client);
     const auto network = client ? network_of(*client) : std::string();
     const auto lister = std::find_if(identities.begin(), identities.end(), [](const Identity& one) { return lists_messages(one.kind); }) - identities.begin();
+    const auto listed = static_cast<std::size_t>(lister) < identities.size() ? std::optional(identities[static_cast<std::size_t>(lister)]) : std::nullopt;
     for (std::size_t i = 0; i < identities.size(); ++i) {
-      const auto [place, is_new] = places.try_emplace(std::move(identities[i]), notes.size());
-      if (is_new) {
-        notes.push_back({place->first});
-        listed.emplace_back();
-      }
-      auto& note = notes[place->second];
+      const auto place = place_of(std::move(identities[i]));
+      auto& note = notes_[place];
       note.fives[five_of(message.at)].add(fate_of(message.action), message.recipients);
-      if (client) add_network(note.networks, network, message.at, bounds.networks);
-      if (static_cast<std::ptrdiff_t>(i) == lister) listed[place->second].push_back(&message);
+      if (client) add_network(note.networks, network, message.at, bounds_.networks);
+      if (static_cast<std::ptrdiff_t>(i) == lister) listed_[place].push_back(&message);
     }
+    add_held(happening, listed);
   }
-  for (std::size_t i = 0; i < notes.size(); ++i) {
-    const auto& all = listed[i];
-    for (auto n = all.size() - std::min(all.size(), bounds.messages); n < all.size(); ++n) notes[i].messages.push_back(std::move(*all[n]));
+
+  /// Requires: what was added is still there.
+  std::vector<Note> finished() {
+    for (std::size_t i = 0; i < notes_.size(); ++i) add_listed(notes_[i], listed_[i], bounds_);
+    return std::move(notes_);
   }
-  return notes;
+
+ private:
+  /// Under who lists it, and whom it is held for.
+  void add_held(const Happening& happening, const std::optional<Identity>& listed) {
+    const auto& message = happening.message;
+    if (message.action != Action::quarantine || !is_queue_id(message.queue_id) || bounds_.queue_ids == 0) return;
+    const auto& held_for = happening.held_for;
+    const auto text = [](const std::optional<Identity>& identity) { return identity ? identity->text() : std::string(); };
+    const QueuedMail mail{message.host, message.at, message.queue_id, message.mail_from, happening.login, message.recipients, text(held_for), text(listed)};
+    if (held_for) notes_[place_of(Identity(*held_for))].held.push_back(mail);
+    if (listed && listed != held_for) notes_[place_of(Identity(*listed))].held.push_back(mail);
+  }
+
+  std::size_t place_of(Identity&& identity) {
+    const auto [place, is_new] = places_.try_emplace(std::move(identity), notes_.size());
+    if (is_new) {
+      notes_.push_back({.identity = place->first});
+      listed_.emplace_back();
+    }
+    return place->second;
+  }
+
+  const HistoryBounds& bounds_;
+  std::vector<Note> notes_{};
+  std::unordered_map<Identity, std::size_t, HashOfIdentity> places_{};
+  std::vector<std::vector<PastMessage*>> listed_{};
+};
+
+}  // namespace
+
+std::vector<Note> notes_of(std::vector<Happening> happenings, const HistoryBounds& bounds) {
+  Notes notes(bounds);
+  for (auto& happening : happenings) notes.add(happening);
+  return notes.finished();
 }
 
 Chronicler::Chronicler(Archive& archive, ChroniclerOptions options)

@@ -16,6 +16,8 @@ namespace quota {
 struct Happening {
   std::vector<Identity> identities{};
   PastMessage message{};
+  std::string login{};     ///< value of its `user` identity, whether it is recorded under it or not; empty: without SMTP-AUTH
+  std::optional<Identity> held_for{};  ///< where it is held: whom it was counted for
 };
 
 struct ChroniclerOptions {
@@ -76,7 +78,7 @@ class Chronicler {
 /// The identities that a message is listed under: its login, or else its script, or else who sent it.
 [[nodiscard]] bool lists_messages(Kind kind);
 
-/// What happenings add to each identity: no more messages and networks than are kept, the last ones.
+/// What happenings add to each identity: no more messages, queue ids and networks than are kept, the last ones.
 [[nodiscard]] std::vector<Note> notes_of(std::vector<Happening> happenings, const HistoryBounds& bounds);
 
 }  // namespace quota

@@ -33,9 +33,7 @@ void MemoryArchive::add_to(Kept& kept, const Note& note, Timestamp now) {
     place->networks = static_cast<std::uint32_t>(networks_since(history, hour));
   }
   std::erase_if(kept.networks, [oldest = first_hour_kept(bounds_, now)](const auto& one) { return one.hour < oldest; });
-  for (const auto& message : note.messages) kept.messages.push_back(format(message, note.identity.value));
-  while (kept.messages.size() > bounds_.messages || (!kept.messages.empty() && moment_of_message(kept.messages.front()) < now - bounds_.messages_for))
-    kept.messages.pop_front();
+  keep_messages(kept, note, now);
   kept.written = note.fives.empty() ? now : std::max(now, Timestamp{std::chrono::minutes{5} * note.fives.rbegin()->first});
 
   auto bytes = bytes_of_identity + 2 * bytes_of_text(kept.identity) + kept.networks.capacity() * sizeof(NetworksOfHour);
@@ -43,6 +41,22 @@ void MemoryArchive::add_to(Kept& kept, const Note& note, Timestamp now) {
   for (const auto& [field, text] : kept.history) bytes += bytes_of_text(field) + bytes_of_text(text);
   bytes_ = bytes_ - kept.bytes + bytes;
   kept.bytes = bytes;
+}
+
+/// What no longer is among the last messages may still be in a queue, and so may what never was. Requires: mutex_.
+void MemoryArchive::keep_messages(Kept& kept, const Note& note, Timestamp now) {
+  const auto shelve = [&](const QueuedMail& mail, Fate fate) {
+    if (bounds_.queue_ids > 0) shelves_.add({kept.identity, mail.host, fate}, note.identity, mail, now);
+  };
+  auto& texts = kept.messages;
+  for (const auto& message : note.messages) texts.push_back(format(message, note.identity.value));
+  for (; texts.size() > bounds_.messages; texts.pop_front())
+    if (const auto message = parse_past_message(texts.front(), note.identity.value))
+      if (const auto mail = queued_mail_of(*message, note.identity)) shelve(*mail, Fate::sent);
+  const auto oldest = now - (bounds_.queue_ids > 0 && texts.size() >= bounds_.messages ? std::max(bounds_.messages_for, bounds_.queued_for) : bounds_.messages_for);
+  while (!texts.empty() && moment_of_message(texts.front()) < oldest) texts.pop_front();
+  for (const auto& mail : note.sent) shelve(mail, Fate::sent);
+  for (const auto& mail : note.held) shelve(mail, Fate::held);
 }
 
 /// Requires: mutex_.
@@ -116,6 +130,56 @@ Result<Search, StoreError> MemoryArchive::find(const std::string& text, std::siz
   }
   sort_newest(search.found, most);
   return search;
+}
+
+/// Requires: mutex_.
+std::vector<QueuedMail> MemoryArchive::last_sent(const Identity& identity) const {
+  std::vector<QueuedMail> sent;
+  const auto found = by_identity_.find(identity.text());
+  if (found == by_identity_.end()) return sent;
+  for (const auto& text : found->second->messages) {
+    const auto message = parse_past_message(text, identity.value);
+    auto mail = message && message->at >= clock_.now() - bounds_.queued_for ? queued_mail_of(*message, identity) : std::nullopt;
+    if (mail) sent.push_back(std::move(*mail));
+  }
+  return sent;
+}
+
+Result<std::vector<ShelfCount>, StoreError> MemoryArchive::shelves(const std::optional<Identity>& identity) {
+  const std::lock_guard lock(mutex_);
+  auto counts = shelves_.shelves(identity, clock_.now());
+  if (identity) add_last_sent(counts, identity->text(), last_sent(*identity));
+  return counts;
+}
+
+Result<ShelfPage, StoreError> MemoryArchive::page(const Shelf& shelf, const std::string& from, std::size_t count) {
+  const std::lock_guard lock(mutex_);
+  if (const auto identity = parse_identity(shelf.identity); identity && from == last_page) return page_of_last(shelf.host, last_sent(*identity));
+  auto page = shelves_.page(shelf, from, count, clock_.now());
+  if (page.next.empty() && shelf.fate == Fate::sent) page.next = last_page;
+  return page;
+}
+
+Result<void, StoreError> MemoryArchive::take_away(const Shelf& shelf, std::span<const std::string> places) {
+  const std::lock_guard lock(mutex_);
+  shelves_.take_away(shelf, places);
+  return {};
+}
+
+Result<bool, StoreError> MemoryArchive::give(const QueueOrder& order) {
+  const std::lock_guard lock(mutex_);
+  return shelves_.give(order, clock_.now());
+}
+
+Result<std::vector<OrderStatus>, StoreError> MemoryArchive::orders() {
+  const std::lock_guard lock(mutex_);
+  return shelves_.orders(clock_.now());
+}
+
+Result<void, StoreError> MemoryArchive::report(const std::string& order, const std::string& host, const OrderReport& report) {
+  const std::lock_guard lock(mutex_);
+  shelves_.report(order, host, report);
+  return {};
 }
 
 }  // namespace quota

@@ -9,6 +9,7 @@
 
 #include "quota/archive.hpp"
 #include "quota/store/clock.hpp"
+#include "quota/store/memory_shelves.hpp"
 
 namespace quota {
 
@@ -19,7 +20,7 @@ class MemoryArchive final : public Archive {
     std::size_t bytes = std::size_t{256} << 20;  ///< of texts, and 300 of each identity; one with all that is kept of it has some 50 kB
   };
   /// Requires: `clock` outlives it.
-  MemoryArchive(const Clock& clock, HistoryBounds bounds, Room room) : clock_(clock), bounds_(bounds), room_(room) {}
+  MemoryArchive(const Clock& clock, HistoryBounds bounds, Room room) : clock_(clock), bounds_(bounds), room_(room), shelves_(bounds_) {}
   MemoryArchive(const Clock& clock, HistoryBounds bounds) : MemoryArchive(clock, bounds, Room{}) {}
 
   /// Takes no time to speak of: all of it, whatever `until` is.
@@ -27,6 +28,12 @@ class MemoryArchive final : public Archive {
   [[nodiscard]] Result<Chronicle, StoreError> read(const Identity& identity) override;
   [[nodiscard]] Result<std::vector<Ranked>, StoreError> top(const TopQuestion& question) override;
   [[nodiscard]] Result<Search, StoreError> find(const std::string& text, std::size_t most, SteadyMoment until) override;
+  [[nodiscard]] Result<std::vector<ShelfCount>, StoreError> shelves(const std::optional<Identity>& identity) override;
+  [[nodiscard]] Result<ShelfPage, StoreError> page(const Shelf& shelf, const std::string& from, std::size_t count) override;
+  [[nodiscard]] Result<void, StoreError> take_away(const Shelf& shelf, std::span<const std::string> places) override;
+  [[nodiscard]] Result<bool, StoreError> give(const QueueOrder& order) override;
+  [[nodiscard]] Result<std::vector<OrderStatus>, StoreError> orders() override;
+  [[nodiscard]] Result<void, StoreError> report(const std::string& order, const std::string& host, const OrderReport& report) override;
 
  private:
   struct NetworksOfHour {
@@ -47,6 +54,8 @@ class MemoryArchive final : public Archive {
 
   [[nodiscard]] Kept& kept_of(const Identity& identity);
   void add_to(Kept& kept, const Note& note, Timestamp now);
+  void keep_messages(Kept& kept, const Note& note, Timestamp now);
+  [[nodiscard]] std::vector<QueuedMail> last_sent(const Identity& identity) const;
   void make_room(Timestamp now);
 
   const Clock& clock_;
@@ -58,6 +67,7 @@ class MemoryArchive final : public Archive {
   std::list<Kept> kept_{};  // the latest first
   std::unordered_map<std::string, Place> by_identity_{};
   std::size_t bytes_ = 0;   // of all
+  MemoryShelves shelves_;
 };
 
 }  // namespace quota

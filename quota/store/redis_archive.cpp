@@ -60,6 +60,7 @@ std::optional<Archive::Unwritten> RedisArchive::write(std::span<const Note> note
     unwritten->notes += count;
   };
   Rankings rankings;
+  RedisShelves::Texts shelved;
   while (!notes.empty()) {
     if (std::chrono::steady_clock::now() >= until) {
       note_error(notes.size(), too_slow());
@@ -67,7 +68,7 @@ std::optional<Archive::Unwritten> RedisArchive::write(std::span<const Note> note
     }
     const auto some = some_of(notes);
     notes = notes.subspan(some.size());
-    const auto answers = write_some(some, rankings);
+    const auto answers = write_some(some, rankings, shelved);
     const auto failed = static_cast<std::size_t>(std::count_if(answers.begin(), answers.end(), [](const auto& one) { return one.has_error(); }));
     if (failed == 0) continue;
     const auto why = std::find_if(answers.begin(), answers.end(), [](const auto& one) { return one.has_error(); })->error();
@@ -76,11 +77,12 @@ std::optional<Archive::Unwritten> RedisArchive::write(std::span<const Note> note
     note_error(notes.size(), why);  // where nothing is answered, the rest would only wait for it as well
     break;
   }
+  if (const auto problem = shelves_.write(shelved, until)) note_error(0, *problem);
   if (const auto problem = write(rankings, until)) note_error(0, *problem);
   return unwritten;
 }
 
-RedisArchive::Answers RedisArchive::write_some(std::span<const Note> notes, Rankings& rankings) {
+RedisArchive::Answers RedisArchive::write_some(std::span<const Note> notes, Rankings& rankings, RedisShelves::Texts& shelved) {
   std::vector<std::string> keys;
   keys.reserve(2 * notes.size());
   std::vector<RedisQuestion> questions;
@@ -107,12 +109,66 @@ RedisArchive::Answers RedisArchive::write_some(std::span<const Note> notes, Rank
     words.add(static_cast<std::int64_t>(bounds_.messages));
     words.add(milliseconds(bounds_.messages_for));
     words.add(now);
+    words.add(milliseconds(bounds_.queue_ids > 0 ? bounds_.queued_for : bounds_.messages_for));
     for (const auto& message : note.messages) words.add(format(message, note.identity.value));
   }
   auto answers = context_.topology().ask_each(questions, context_.deadline());
-  for (std::size_t i = 0; i < notes.size(); ++i)
+  auto kept = notes.size();
+  for (std::size_t i = 0; i < notes.size(); ++i) {
     if (answers[i]) rank(notes[i], *answers[i], rankings);
+    const auto* const gone = notes[i].messages.empty() ? nullptr : &answers[kept++];
+    shelve(notes[i], gone && *gone ? &**gone : nullptr, shelved);
+  }
   return answers;
+}
+
+/// What no longer is among the last messages, then what never was, then what is held.
+void RedisArchive::shelve(const Note& note, const RedisReply* gone, RedisShelves::Texts& shelved) const {
+  if (bounds_.queue_ids == 0) return;
+  const auto identity = note.identity.text();
+  const auto add = [&](const QueuedMail& mail, Fate fate) { shelved[{identity, mail.host, fate}].push_back(format(mail, note.identity)); };
+  for (std::size_t i = 0; gone && i < gone->size(); ++i)
+    if (const auto message = parse_past_message((*gone)[i].text().value_or(""), note.identity.value))
+      if (const auto mail = queued_mail_of(*message, note.identity)) add(*mail, Fate::sent);
+  for (const auto& mail : note.sent) add(mail, Fate::sent);
+  for (const auto& mail : note.held) add(mail, Fate::held);
+}
+
+Result<std::vector<QueuedMail>, StoreError> RedisArchive::last_sent(const Identity& identity) {
+  const auto key = messages_key(identity);
+  const std::string_view words[] = {"LRANGE", key, "0", "-1"};
+  const auto reply = context_.topology().ask(key, Command(words, words + std::size(words)), Patience::begin() + read_at_most, chronicle_limits);
+  if (!reply) return reply.error();
+  std::vector<QueuedMail> sent;
+  const auto oldest = now_() - bounds_.queued_for;
+  for (std::size_t i = 0; i < reply->size(); ++i) {
+    const auto message = parse_past_message((*reply)[i].text().value_or(""), identity.value);
+    auto mail = message && message->at >= oldest ? queued_mail_of(*message, identity) : std::nullopt;
+    if (mail) sent.push_back(std::move(*mail));
+  }
+  return sent;
+}
+
+Result<std::vector<ShelfCount>, StoreError> RedisArchive::shelves(const std::optional<Identity>& identity) {
+  auto counts = shelves_.shelves(identity);
+  if (!counts || !identity) return counts;
+  const auto last = last_sent(*identity);
+  if (!last) return last.error();
+  add_last_sent(*counts, identity->text(), *last);
+  return counts;
+}
+
+Result<ShelfPage, StoreError> RedisArchive::page(const Shelf& shelf, const std::string& from, std::size_t count) {
+  const auto identity = parse_identity(shelf.identity);
+  if (!identity) return ShelfPage{};
+  if (from != last_page) {
+    auto page = shelves_.page(shelf, from, count);
+    if (page && page->next.empty() && shelf.fate == Fate::sent) page->next = last_page;
+    return page;
+  }
+  auto last = last_sent(*identity);
+  if (!last) return last.error();
+  return page_of_last(shelf.host, std::move(*last));
 }
 
 void RedisArchive::rank(const Note& note, const RedisReply& hours, Rankings& rankings) {

@@ -4,13 +4,13 @@
 //   sendquota:messages:{user:alice@example.com}     a list, the oldest first
 //   sendquota:top:user:messages:498734              a sorted set: who sent the most in that hour since 1970
 //
-// All expire by themselves. A write is a few small scripts at a time, so that no message waits long behind it. Who reads waits for a second.
+// Queue ids and orders about them: redis_shelves.hpp. All expire by themselves. A write is a few small scripts at a time, so that no message waits long behind it. Who reads waits for a second.
 #pragma once
 
 #include <functional>
 
 #include "quota/archive.hpp"
-#include "quota/store/redis_store.hpp"
+#include "quota/store/redis_shelves.hpp"
 
 namespace quota {
 
@@ -18,12 +18,20 @@ class RedisArchive final : public Archive {
  public:
   /// `now` is the clock of what is noted; without one it is the context's. Requires: `context` outlives it.
   RedisArchive(RedisContext& context, HistoryBounds bounds, std::function<Timestamp()> now = {})
-      : context_(context), bounds_(bounds), now_(now ? std::move(now) : [&context] { return context.now(); }) {}
+      : context_(context), bounds_(bounds), now_(now ? std::move(now) : [&context] { return context.now(); }), shelves_(context, bounds_, now_) {}
 
   [[nodiscard]] std::optional<Unwritten> write(std::span<const Note> notes, SteadyMoment until) override;
   [[nodiscard]] Result<Chronicle, StoreError> read(const Identity& identity) override;
   [[nodiscard]] Result<std::vector<Ranked>, StoreError> top(const TopQuestion& question) override;
   [[nodiscard]] Result<Search, StoreError> find(const std::string& text, std::size_t most, SteadyMoment until) override;
+  [[nodiscard]] Result<std::vector<ShelfCount>, StoreError> shelves(const std::optional<Identity>& identity) override;
+  [[nodiscard]] Result<ShelfPage, StoreError> page(const Shelf& shelf, const std::string& from, std::size_t count) override;
+  [[nodiscard]] Result<void, StoreError> take_away(const Shelf& shelf, std::span<const std::string> places) override { return shelves_.take_away(shelf, places); }
+  [[nodiscard]] Result<bool, StoreError> give(const QueueOrder& order) override { return shelves_.give(order); }
+  [[nodiscard]] Result<std::vector<OrderStatus>, StoreError> orders() override { return shelves_.orders(); }
+  [[nodiscard]] Result<void, StoreError> report(const std::string& order, const std::string& host, const OrderReport& report) override {
+    return shelves_.report(order, host, report);
+  }
 
  private:
   /// Who has how much in one hour, by kind and measure.
@@ -36,7 +44,10 @@ class RedisArchive final : public Archive {
   [[nodiscard]] std::string history_key(const Identity& identity) const;
   [[nodiscard]] std::string messages_key(const Identity& identity) const;
   [[nodiscard]] std::string top_key(Kind kind, Measure measure, std::int64_t hour) const;
-  [[nodiscard]] Answers write_some(std::span<const Note> notes, Rankings& rankings);
+  [[nodiscard]] Answers write_some(std::span<const Note> notes, Rankings& rankings, RedisShelves::Texts& shelved);
+  void shelve(const Note& note, const RedisReply* gone, RedisShelves::Texts& shelved) const;
+  /// The mail that was let through and is among the last messages, the oldest first; of all hosts.
+  [[nodiscard]] Result<std::vector<QueuedMail>, StoreError> last_sent(const Identity& identity);
   void rank(const Note& note, const RedisReply& hours, Rankings& rankings);
   /// Empty, or why it was not written.
   [[nodiscard]] std::optional<StoreError> write(const Rankings& rankings, SteadyMoment until);
@@ -48,6 +59,7 @@ class RedisArchive final : public Archive {
   // Of the writer: who has less than the least of a ranking is not sent to it. Forgotten each minute, for the ranking may be lost.
   std::map<std::tuple<std::int64_t, Kind, Measure>, std::int64_t> least_{};
   SteadyMoment least_until_{};
+  RedisShelves shelves_;
 };
 
 }  // namespace quota

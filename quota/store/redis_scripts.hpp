@@ -16,5 +16,6 @@ namespace quota::scripts {
 [[nodiscard]] const RedisScript& keep();
 [[nodiscard]] const RedisScript& rank();
 [[nodiscard]] const RedisScript& find();
+[[nodiscard]] const RedisScript& shelve();
 
 }  // namespace quota::scripts

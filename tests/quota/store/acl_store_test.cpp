@@ -3,7 +3,7 @@
 #include <fstream>
 #include <regex>
 
-#include "tests/quota/store/archive_contract.hpp"
+#include "tests/quota/store/shelf_contract.hpp"
 #include "tests/quota/store/contract_ledger.hpp"
 #include "tests/quota/store/redis_archive_fixture.hpp"
 #include "tests/quota/store/redis_fixture.hpp"
@@ -87,7 +87,9 @@ STORE_CONTRACT(AclClusterFixture);
 using AclArchive = RedisArchiveFixture<AclFixture>;
 using AclClusterArchive = RedisArchiveFixture<AclClusterFixture>;
 ARCHIVE_CONTRACT(AclArchive);
+SHELF_CONTRACT(AclArchive);
 ARCHIVE_CONTRACT(AclClusterArchive);
+SHELF_CONTRACT(AclClusterArchive);
 
 TEST_CASE_TEMPLATE("under the access rules of the example redis answers any random trace as the plain arithmetic does",
                    Fixture, AclFixture, AclSentinelFixture, AclClusterFixture) {

@@ -1,4 +1,4 @@
-#include "tests/quota/store/archive_contract.hpp"
+#include "tests/quota/store/shelf_contract.hpp"
 
 #include "quota/store/memory_archive.hpp"
 #include "tests/quota/store/redis_archive_fixture.hpp"
@@ -23,8 +23,10 @@ class MemoryArchiveFixture {
 }  // namespace
 
 ARCHIVE_CONTRACT(MemoryArchiveFixture);
+SHELF_CONTRACT(MemoryArchiveFixture);
 using OneServerArchive = RedisArchiveFixture<RedisFixture>;
 ARCHIVE_CONTRACT(OneServerArchive);
+SHELF_CONTRACT(OneServerArchive);
 
 TEST_CASE("where there is no room in memory, the sender that was seen least lately is forgotten") {
   ManualClock clock{start};

@@ -32,6 +32,12 @@ class ScriptedArchive final : public Archive {
   Result<Chronicle, StoreError> read(const Identity&) override { return Chronicle{}; }
   Result<std::vector<Ranked>, StoreError> top(const TopQuestion&) override { return std::vector<Ranked>{}; }
   Result<Search, StoreError> find(const std::string&, std::size_t, SteadyMoment) override { return Search{}; }
+  Result<std::vector<ShelfCount>, StoreError> shelves(const std::optional<Identity>&) override { return std::vector<ShelfCount>{}; }
+  Result<ShelfPage, StoreError> page(const Shelf&, const std::string&, std::size_t) override { return ShelfPage{}; }
+  Result<void, StoreError> take_away(const Shelf&, std::span<const std::string>) override { return {}; }
+  Result<bool, StoreError> give(const QueueOrder&) override { return false; }
+  Result<std::vector<OrderStatus>, StoreError> orders() override { return std::vector<OrderStatus>{}; }
+  Result<void, StoreError> report(const std::string&, const std::string&, const OrderReport&) override { return {}; }
 };
 
 }  // namespace
@@ -49,6 +55,35 @@ TEST_CASE("messages are put together by identity; each is counted under all, and
   CHECK(notes[1].messages.empty());
   CHECK(format(notes[2].fives.at(five_of(start))) == "1,1,1,2,2,2");
   CHECK(notes[2].messages.size() == 1);
+}
+
+TEST_CASE("of the messages before the last ones the queue ids are kept, and those of held mail under who lists it and whom it is held for") {
+  std::vector<Happening> happenings;
+  for (int i = 0; i < 6; ++i) {
+    auto message = message_at(start + i * 1s, i == 1 ? Action::reject : i == 2 ? Action::quarantine : Action::accept);
+    message.queue_id = "Q" + std::to_string(i);
+    message.host = "mx1";
+    happenings.push_back({{alice, client}, message, "alice@example.com", {}});
+  }
+  const Identity sender{Kind::sender, "x@y"};
+  happenings[2].held_for = sender;
+  const auto notes = notes_of(happenings, {.messages = 2, .queue_ids = 3});
+  const auto ids = [](const std::vector<QueuedMail>& mail) {
+    std::string text;
+    for (const auto& one : mail) text += one.queue_id + "@" + one.host + " ";
+    return text;
+  };
+  REQUIRE(notes.size() == 3);
+  CHECK(ids(notes[0].sent) == "Q3@mx1 ");  // of Q1, Q2, Q3
+  CHECK(notes[0].messages.size() == 2);
+  const QueuedMail held{"mx1", start + 2s, "Q2", "", "alice@example.com", 2, "sender:x@y", "user:alice@example.com"};
+  CHECK(notes[0].held == std::vector{held});
+  CHECK(notes[1].held.empty());
+  CHECK(notes[1].sent.empty());
+  CHECK(notes[2].identity == sender);
+  CHECK(notes[2].held == std::vector{held});
+  CHECK(notes[2].fives.empty());
+  CHECK(notes_of(happenings, {.messages = 2, .queue_ids = 0})[0].held.empty());
 }
 
 TEST_CASE("of many messages the last are listed") {

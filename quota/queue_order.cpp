@@ -1,0 +1,92 @@
+#include "quota/queue_order.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "quota/tab_text.hpp"
+#include "quota/text.hpp"
+
+namespace quota {
+namespace {
+
+constexpr std::array<std::string_view, 3> act_names{"send", "delete", "hold"};
+constexpr std::array<std::string_view, 3> state_names{"running", "done", "failed"};
+constexpr std::array<std::string_view, fates> fate_names{"sent", "refused", "held"};
+constexpr std::size_t words_before_hosts = 8;
+constexpr std::size_t words_before_skips = 8;
+
+template <typename T, std::size_t n>
+std::optional<T> called(const std::array<std::string_view, n>& names, std::string_view name) {
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (found == names.end()) return std::nullopt;
+  return static_cast<T>(found - names.begin());
+}
+
+std::int64_t seconds(Timestamp at) { return std::chrono::floor<std::chrono::seconds>(at.time_since_epoch()).count(); }
+
+std::string yes_no(bool truth) { return truth ? "1" : "0"; }
+
+}  // namespace
+
+std::string_view name(QueueAct act) { return act_names[static_cast<std::size_t>(act)]; }
+std::optional<QueueAct> queue_act_called(std::string_view name) { return called<QueueAct>(act_names, name); }
+std::string_view name(OrderReport::State state) { return state_names[static_cast<std::size_t>(state)]; }
+std::optional<OrderReport::State> order_state_called(std::string_view name) { return called<OrderReport::State>(state_names, name); }
+
+bool OrderStatus::is_over() const {
+  return std::all_of(order.hosts.begin(), order.hosts.end(), [this](const std::string& host) {
+    const auto found = reports.find(host);
+    return found != reports.end() && found->second.state != OrderReport::State::running;
+  });
+}
+
+std::string format(const QueueOrder& order) {
+  std::vector<std::string> words{std::to_string(seconds(order.at)), order.identity, std::string(fate_names[static_cast<std::size_t>(order.fate)]),
+                                 std::string(name(order.act)), yes_no(order.with_bounces), yes_no(order.at_once), order.by, order.reason};
+  words.insert(words.end(), order.hosts.begin(), order.hosts.end());
+  return joined_words(words);
+}
+
+std::optional<QueueOrder> parse_queue_order(std::string_view id, std::string_view text) {
+  const auto words = split_words(text);
+  if (words.size() < words_before_hosts) return std::nullopt;
+  const auto fate = called<Fate>(fate_names, words[2]);
+  const auto act = queue_act_called(words[3]);
+  const auto at = moment_of_message(text);
+  if (!fate || !act || at == Timestamp{}) return std::nullopt;
+  return QueueOrder{std::string(id), words[1], *fate, *act, words[4] == "1", words[5] == "1", at, words[6], words[7],
+                    {words.begin() + words_before_hosts, words.end()}};
+}
+
+std::string format(const OrderReport& report) {
+  std::vector<std::string> words{std::to_string(seconds(report.at)), std::string(name(report.state))};
+  for (const auto number : {report.total, report.done, report.gone, report.skipped, report.bounces}) words.push_back(std::to_string(number));
+  words.push_back(report.error);
+  words.insert(words.end(), report.skips.begin(), report.skips.begin() + static_cast<std::ptrdiff_t>(std::min(report.skips.size(), OrderReport::most_skipped)));
+  return joined_words(words);
+}
+
+std::optional<OrderReport> parse_order_report(std::string_view text) {
+  const auto words = split_words(text);
+  if (words.size() < words_before_skips) return std::nullopt;
+  const auto state = order_state_called(words[1]);
+  const auto at = moment_of_message(text);
+  if (!state || at == Timestamp{}) return std::nullopt;
+  OrderReport report{.state = *state, .at = at, .error = words[7], .skips = {words.begin() + words_before_skips, words.end()}};
+  std::size_t word = 2;
+  for (auto* const into : {&report.total, &report.done, &report.gone, &report.skipped, &report.bounces}) {
+    const auto number = parse_number(words[word++]);
+    if (!number) return std::nullopt;
+    *into = *number;
+  }
+  return report;
+}
+
+bool is_passed(const OrderStatus& status, Timestamp now) {
+  if (status.order.at < now - order_kept_for) return true;
+  auto last = status.order.at;
+  for (const auto& [host, report] : status.reports) last = std::max(last, report.at);
+  return status.is_over() && last < now - ended_order_kept_for;
+}
+
+}  // namespace quota

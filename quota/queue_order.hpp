@@ -1,0 +1,75 @@
+// QueueOrder: what an administrator wants done with one sender's mail in the queues of all hosts. It waits in the store until each host
+// has carried it out, for a host may be down. Values and their texts (words with tabs between, quota/tab_text.hpp). Pure.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "quota/history.hpp"
+
+namespace quota {
+
+enum class QueueAct : std::uint8_t { send, remove, hold };
+[[nodiscard]] std::string_view name(QueueAct act);  ///< send, delete, hold
+[[nodiscard]] std::optional<QueueAct> queue_act_called(std::string_view name);
+
+struct QueueOrder {
+  std::string id{};
+  std::string identity{};     ///< `kind:value`
+  Fate fate = Fate::held;     ///< which mail: what is held, or what was let through (`sent`)
+  QueueAct act = QueueAct::send;
+  bool with_bounces = false;  ///< the non-delivery notices of that mail as well
+  bool at_once = false;       ///< send: not at the sender's own rate
+  Timestamp at{};             ///< mail that was judged later is not meant; only whole seconds are kept
+  std::string by{};
+  std::string reason{};
+  std::vector<std::string> hosts{};  ///< that mail is recorded of
+
+  bool operator==(const QueueOrder&) const = default;
+};
+
+/// How far one host has come.
+struct OrderReport {
+  enum class State : std::uint8_t { running, done, failed };
+  static constexpr std::size_t most_skipped = 100;
+
+  State state = State::running;
+  Timestamp at{};              ///< when it was written
+  std::int64_t total = 0;      ///< messages that are meant
+  std::int64_t done = 0;       ///< sent, removed, held
+  std::int64_t gone = 0;       ///< not in the queue any more
+  std::int64_t skipped = 0;    ///< another message has the id by now, or it cannot be told
+  std::int64_t bounces = 0;    ///< non-delivery notices that were removed, or held
+  std::string error{};
+  std::vector<std::string> skips{};  ///< the first most_skipped of them: `ID: why`
+
+  bool operator==(const OrderReport&) const = default;
+};
+[[nodiscard]] std::string_view name(OrderReport::State state);
+[[nodiscard]] std::optional<OrderReport::State> order_state_called(std::string_view name);
+
+struct OrderStatus {
+  QueueOrder order{};
+  std::map<std::string, OrderReport> reports{};  ///< by host
+
+  /// Every host that was to has ended it.
+  [[nodiscard]] bool is_over() const;
+};
+
+/// How long an order waits for its hosts, how long one that is over is told of, and how many there may be.
+inline constexpr Milliseconds order_kept_for = std::chrono::days{30};
+inline constexpr Milliseconds ended_order_kept_for = std::chrono::days{1};
+inline constexpr std::size_t most_orders = 1000;
+
+[[nodiscard]] std::string format(const QueueOrder& order);
+[[nodiscard]] std::optional<QueueOrder> parse_queue_order(std::string_view id, std::string_view text);
+[[nodiscard]] std::string format(const OrderReport& report);
+[[nodiscard]] std::optional<OrderReport> parse_order_report(std::string_view text);
+
+/// Whether it need not be told of any longer.
+[[nodiscard]] bool is_passed(const OrderStatus& status, Timestamp now);
+
+}  // namespace quota

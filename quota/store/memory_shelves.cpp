@@ -1,0 +1,90 @@
+#include "quota/store/memory_shelves.hpp"
+
+#include <algorithm>
+
+#include "quota/text.hpp"
+
+namespace quota {
+
+void MemoryShelves::forget_oldest(std::map<Shelf, Kept>::iterator from) {
+  from->second.texts.erase(from->second.texts.begin());
+  --in_all_;
+}
+
+void MemoryShelves::add(const Shelf& shelf, const Identity& identity, const QueuedMail& mail, Timestamp now) {
+  const auto place = kept_.try_emplace(shelf).first;
+  auto& kept = place->second;
+  kept.texts.emplace_hint(kept.texts.end(), next_place_++, format(mail, identity));
+  ++in_all_;
+  kept.last = now;
+  while (kept.texts.size() > bounds_.queue_ids || moment_of_message(kept.texts.begin()->second) < now - kept_for(shelf.fate)) {
+    forget_oldest(place);
+    if (kept.texts.empty()) break;
+  }
+  if (in_all_ > most_in_all)
+    forget_oldest(std::max_element(kept_.begin(), kept_.end(), [](const auto& one, const auto& other) { return one.second.texts.size() < other.second.texts.size(); }));
+}
+
+std::vector<ShelfCount> MemoryShelves::shelves(const std::optional<Identity>& identity, Timestamp now) {
+  std::erase_if(kept_, [&](const auto& one) {
+    const bool is_over = one.second.texts.empty() || one.second.last < now - kept_for(one.first.fate);
+    if (is_over) in_all_ -= one.second.texts.size();
+    return is_over;
+  });
+  const auto own = identity ? identity->text() : std::string();
+  std::vector<std::pair<Timestamp, ShelfCount>> found;
+  for (const auto& [shelf, kept] : kept_)
+    if (identity ? shelf.identity == own : shelf.fate == Fate::held)
+      found.push_back({kept.last, {shelf, static_cast<std::int64_t>(kept.texts.size()), moment_of_message(kept.texts.begin()->second)}});
+  std::stable_sort(found.begin(), found.end(), [](const auto& one, const auto& other) { return one.first > other.first; });
+  std::vector<ShelfCount> counts;
+  for (auto& [last, count] : found)
+    if (counts.size() < Archive::most_shelves) counts.push_back(std::move(count));
+  return counts;
+}
+
+ShelfPage MemoryShelves::page(const Shelf& shelf, const std::string& from, std::size_t count, Timestamp now) const {
+  ShelfPage page;
+  const auto found = kept_.find(shelf);
+  const auto own = parse_identity(shelf.identity);
+  if (found == kept_.end() || !own) return page;
+  const auto& texts = found->second.texts;
+  auto next = texts.upper_bound(parse_number<std::uint64_t>(from).value_or(0));
+  for (std::size_t read = 0; next != texts.end() && read < count; ++next, ++read) {
+    page.next = std::to_string(next->first);
+    auto mail = parse_queued_mail(next->second, *own);
+    if (!mail || mail->at < now - kept_for(shelf.fate)) continue;
+    mail->host = shelf.host;
+    page.rows.push_back({page.next, std::move(*mail)});
+  }
+  if (next == texts.end()) page.next.clear();
+  return page;
+}
+
+void MemoryShelves::take_away(const Shelf& shelf, std::span<const std::string> places) {
+  const auto found = kept_.find(shelf);
+  if (found == kept_.end()) return;
+  for (const auto& place : places) in_all_ -= found->second.texts.erase(parse_number<std::uint64_t>(place).value_or(0));
+  if (found->second.texts.empty()) kept_.erase(found);
+}
+
+bool MemoryShelves::give(const QueueOrder& order, Timestamp now) {
+  const auto known = orders(now);
+  if (std::count_if(known.begin(), known.end(), [](const OrderStatus& one) { return !one.is_over(); }) >= static_cast<std::ptrdiff_t>(most_orders)) return false;
+  orders_[order.id] = {order, {}};
+  return true;
+}
+
+std::vector<OrderStatus> MemoryShelves::orders(Timestamp now) {
+  std::erase_if(orders_, [now](const auto& one) { return is_passed(one.second, now); });
+  std::vector<OrderStatus> known;
+  for (const auto& [id, status] : orders_) known.push_back(status);
+  std::stable_sort(known.begin(), known.end(), [](const OrderStatus& one, const OrderStatus& other) { return one.order.at < other.order.at; });
+  return known;
+}
+
+void MemoryShelves::report(const std::string& order, const std::string& host, const OrderReport& report) {
+  if (const auto found = orders_.find(order); found != orders_.end()) found->second.reports[host] = report;
+}
+
+}  // namespace quota

@@ -1,0 +1,54 @@
+// RedisShelves: the part of RedisArchive that knows queue ids, and the orders about them:
+//
+//   sendquota:held:{user:alice@example.com}:mx1.example.com   a stream, the oldest first; field `m` (quota/queued_mail.hpp)
+//   sendquota:sent:{user:alice@example.com}:mx1.example.com   likewise, of those that no longer are among the last messages
+//   sendquota:shelves                                         a sorted set of `held HOST IDENTITY` by when the last came, ms
+//   sendquota:orders                                          a hash, order id → order (quota/queue_order.hpp)
+//   sendquota:order:ID                                        a hash, host → how far it has come
+//
+// A host's name is written %XX where it is no plain word. All expire by themselves. Threads: any.
+#pragma once
+
+#include <functional>
+#include <map>
+
+#include "quota/archive.hpp"
+#include "quota/store/redis_store.hpp"
+
+namespace quota {
+
+class RedisShelves {
+ public:
+  using Texts = std::map<Shelf, std::vector<std::string>>;
+
+  RedisShelves(RedisContext& context, const HistoryBounds& bounds, std::function<Timestamp()> now)
+      : context_(context), bounds_(bounds), now_(std::move(now)) {}
+
+  /// Empty, or why it was not written.
+  [[nodiscard]] std::optional<StoreError> write(const Texts& texts, SteadyMoment until);
+
+  [[nodiscard]] Result<std::vector<ShelfCount>, StoreError> shelves(const std::optional<Identity>& identity);
+  [[nodiscard]] Result<ShelfPage, StoreError> page(const Shelf& shelf, const std::string& from, std::size_t count);
+  [[nodiscard]] Result<void, StoreError> take_away(const Shelf& shelf, std::span<const std::string> places);
+
+  [[nodiscard]] Result<bool, StoreError> give(const QueueOrder& order);
+  [[nodiscard]] Result<std::vector<OrderStatus>, StoreError> orders();
+  [[nodiscard]] Result<void, StoreError> report(const std::string& order, const std::string& host, const OrderReport& report);
+
+ private:
+  using Words = std::vector<std::string>;
+
+  [[nodiscard]] std::string key_of(const Shelf& shelf) const;
+  [[nodiscard]] Milliseconds kept_for(Fate fate) const { return fate == Fate::held ? bounds_.held_for : bounds_.queued_for; }
+  /// To the server that has the second word.
+  [[nodiscard]] Result<RedisReply, StoreError> ask(const Words& words);
+  [[nodiscard]] std::optional<StoreError> write_one(const Shelf& shelf, std::span<const std::string> texts);
+  [[nodiscard]] std::optional<StoreError> list(const std::vector<Shelf>& shelves);
+  [[nodiscard]] Result<std::vector<Shelf>, StoreError> listed(const std::optional<Identity>& identity);
+
+  RedisContext& context_;
+  const HistoryBounds& bounds_;
+  const std::function<Timestamp()> now_;
+};
+
+}  // namespace quota

@@ -1,0 +1,152 @@
+// The part of every Archive's contract that is about queue ids, and the orders about them. A test says SHELF_CONTRACT(ItsFixture), which is
+// one for ARCHIVE_CONTRACT (archive_contract.hpp).
+#pragma once
+
+#include "quota/queue_order.hpp"
+#include "tests/quota/store/archive_contract.hpp"
+
+namespace quota::test {
+
+inline PastMessage passed(Timestamp at, const std::string& queue_id, const std::string& host = "mx1") {
+  return {.at = at, .action = Action::accept, .queue_id = queue_id, .host = host, .mail_from = "u1@example.com", .recipients = 1};
+}
+
+inline QueuedMail held(Timestamp at, const std::string& queue_id, const std::string& host = "mx1") {
+  return {host, at, queue_id, "any\t<one>", "u1@example.com", 2, "user:u1@example.com", "client:192.0.2.1"};
+}
+
+inline ShelfPage page(Archive& archive, const Shelf& shelf, const std::string& from = "", std::size_t count = Archive::most_of_page) {
+  auto page = archive.page(shelf, from, count);
+  if (!page) FAIL("no page: " << page.error().text);
+  return std::move(*page);
+}
+
+/// The queue ids on a shelf, page by page.
+inline std::string ids_on(Archive& archive, const Shelf& shelf, std::size_t count = Archive::most_of_page) {
+  std::string ids, from;
+  do {
+    auto next = page(archive, shelf, from, count);
+    for (const auto& row : next.rows) ids += (ids.empty() ? "" : " ") + row.mail.queue_id;
+    from = next.next;
+  } while (!from.empty());
+  return ids;
+}
+
+inline std::vector<std::string> shelves_of(Archive& archive, const std::optional<Identity>& identity) {
+  const auto counts = archive.shelves(identity);
+  if (!counts) FAIL("no shelves: " << counts.error().text);
+  std::vector<std::string> texts;
+  for (const auto& [shelf, count, oldest] : *counts)
+    texts.push_back(shelf.identity + " " + shelf.host + (shelf.fate == Fate::held ? " held " : " sent ") + std::to_string(count) + " " +
+                    std::to_string((oldest - start) / 1s));
+  std::sort(texts.begin(), texts.end());
+  return texts;
+}
+
+inline bool gave(Archive& archive, const QueueOrder& order) {
+  const auto given = archive.give(order);
+  if (!given) FAIL("not given: " << given.error().text);
+  return *given;
+}
+
+inline std::vector<OrderStatus> orders_in(Archive& archive) {
+  auto orders = archive.orders();
+  if (!orders) FAIL("no orders: " << orders.error().text);
+  return std::move(*orders);
+}
+
+TEST_CASE_TEMPLATE_DEFINE("an archive keeps what is held, by sender and host, until it is taken away", Fixture, archive_shelves) {
+  Fixture fixture;
+  auto& archive = fixture.archive({});
+  auto note = note_of(sender(1), start, Fate::held, 1);
+  note.held = {held(start, "A1"), held(start + 1s, "A2"), held(start + 2s, "B1", "mx 2/x")};
+  auto other = note_of(sender(2), start, Fate::held, 1);
+  other.held = {held(start + 3s, "A3")};
+  write(archive, {note, other});
+  write(archive, {note_of(sender(3), start, Fate::sent, 1)});
+  const Shelf shelf{sender(1).text(), "mx1", Fate::held};
+  const auto rows = page(archive, shelf).rows;
+  REQUIRE(rows.size() == 2);
+  CHECK(rows[0].mail == held(start, "A1"));
+  CHECK(ids_on(archive, shelf, 1) == "A1 A2");
+  CHECK(ids_on(archive, {sender(1).text(), "mx 2/x", Fate::held}) == "B1");
+  CHECK(ids_on(archive, {sender(1).text(), "mx1", Fate::sent}).empty());
+  const std::vector<std::string> own{"user:u1@example.com mx 2/x held 1 2", "user:u1@example.com mx1 held 2 0"};
+  CHECK(shelves_of(archive, sender(1)) == own);
+  CHECK(shelves_of(archive, std::nullopt) == std::vector<std::string>{own[0], own[1], "user:u2@example.com mx1 held 1 3"});
+
+  REQUIRE(archive.take_away(shelf, std::vector{rows[0].place, std::string("9999999999999-0")}).has_value());
+  CHECK(ids_on(archive, shelf) == "A2");
+  REQUIRE(archive.take_away(shelf, std::vector{rows[1].place}).has_value());
+  CHECK(ids_on(archive, shelf).empty());
+  CHECK(shelves_of(archive, sender(1)) == std::vector<std::string>{own[0]});
+}
+
+TEST_CASE_TEMPLATE_DEFINE("an archive knows the queue ids of all mail that was let through, also of what is no longer listed", Fixture, archive_sent) {
+  Fixture fixture;
+  auto& archive = fixture.archive({.messages = 3, .queue_ids = 5});
+  const Shelf shelf{sender(1).text(), "mx1", Fate::sent};
+  const auto write_ids = [&](int first, int count) {
+    auto note = note_of(sender(1), start, Fate::sent, 1);
+    for (int n = first; n < first + count; ++n) note.messages.push_back(passed(start + n * 1s, "Q" + std::to_string(n), n % 5 == 4 ? "mx2" : "mx1"));
+    write(archive, {note});
+  };
+  write_ids(0, 2);
+  CHECK(ids_on(archive, shelf) == "Q0 Q1");
+  CHECK(shelves_of(archive, std::nullopt).empty());
+  write_ids(2, 3);
+  CHECK(ids_on(archive, shelf, 1) == "Q0 Q1 Q2 Q3");
+  CHECK(ids_on(archive, {sender(1).text(), "mx2", Fate::sent}) == "Q4");
+  auto many = note_of(sender(1), start, Fate::sent, 1);
+  for (int n = 5; n < 8; ++n) many.sent.push_back({"mx1", start + n * 1s, "Q" + std::to_string(n), "u1@example.com", "u1@example.com", 1, "", ""});
+  many.messages.push_back(passed(start + 8s, "Q8"));
+  many.messages.push_back({.at = start + 9s, .action = Action::reject, .host = "mx1"});
+  many.messages.push_back(passed(start + 10s, "not an id"));
+  write(archive, {many});
+  CHECK(ids_on(archive, shelf) == "Q2 Q3 Q5 Q6 Q7 Q8");  // the five latest, and the one that is listed
+  CHECK(shelves_of(archive, sender(1)) == std::vector<std::string>{"user:u1@example.com mx1 sent 6 2", "user:u1@example.com mx2 sent 1 4"});
+  const auto rows = page(archive, shelf).rows;
+  REQUIRE(archive.take_away(shelf, std::vector{rows[0].place, rows[1].place}).has_value());
+  CHECK(ids_on(archive, shelf) == "Q5 Q6 Q7 Q8");
+  CHECK(rows[0].mail == QueuedMail{"mx1", start + 2s, "Q2", "u1@example.com", "u1@example.com", 1, "", ""});
+
+  fixture.set_now(start + std::chrono::days{5} + 6s);
+  CHECK(ids_on(archive, shelf) == "Q6 Q7 Q8");  // a sender of many is remembered for as long as an MTA tries
+}
+
+TEST_CASE_TEMPLATE_DEFINE("an archive hands orders to every host, and tells how far each has come", Fixture, archive_orders) {
+  Fixture fixture;
+  auto& archive = fixture.archive({});
+  QueueOrder order{"o1", "user:u1@example.com", Fate::held, QueueAct::remove, true, false, start, "uid 0\t(root)", "spam", {"mx1", "mx2"}};
+  REQUIRE(gave(archive, order));
+  auto second = order;
+  second.id = "o2";
+  second.at = start + 1s;
+  second.hosts.clear();
+  REQUIRE(gave(archive, second));
+  auto orders = orders_in(archive);
+  REQUIRE(orders.size() == 2);
+  CHECK(orders[0].order == order);
+  CHECK_FALSE(orders[0].is_over());
+  CHECK(orders[1].is_over());
+  const OrderReport report{OrderReport::State::done, start + 2s, 9, 5, 2, 2, 1, "an error", {"A1: another sender", "A2: \t"}};
+  REQUIRE(archive.report("o1", "mx1", report).has_value());
+  REQUIRE(archive.report("nobody", "mx1", report).has_value());
+  orders = orders_in(archive);
+  CHECK(orders[0].reports.at("mx1") == report);
+  CHECK_FALSE(orders[0].is_over());
+  REQUIRE(archive.report("o1", "mx2", {OrderReport::State::failed, start + 3s}).has_value());
+  CHECK(orders_in(archive)[0].is_over());
+
+  fixture.set_now(start + 3s + ended_order_kept_for);
+  REQUIRE(orders_in(archive).size() == 1);  // over a day ago: o2
+  fixture.set_now(start + 4s + ended_order_kept_for);
+  CHECK(orders_in(archive).empty());
+}
+
+#define SHELF_CONTRACT(Fixture)                       \
+  TEST_CASE_TEMPLATE_INVOKE(archive_shelves, Fixture); \
+  TEST_CASE_TEMPLATE_INVOKE(archive_sent, Fixture);    \
+  TEST_CASE_TEMPLATE_INVOKE(archive_orders, Fixture)
+
+}  // namespace quota::test
