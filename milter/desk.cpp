@@ -290,6 +290,14 @@ Desk::Answer Desk::clear_mode(const admin::Caller& by) {
 Desk::Answer Desk::release(const admin::ReleaseOrder& order) {
   const auto identity = identity_of(order.identity);
   if (!identity) return identity.error();
+  const bool is_about_mail = !order.held.empty() && order.held != "keep";
+  if (is_about_mail && order.held != "send" && order.held != "delete") return bad_request("'" + order.held + "' is nothing to do with held mail; write send, delete or keep");
+  json::value mail_order = nullptr;
+  if (is_about_mail) {
+    auto given = this->order({order.identity, "held", order.held, false, false, order.reason, order.by});
+    if (!given && given.error().kind != admin::Problem::Kind::not_found) return given.error();
+    if (given) mail_order = std::move(*given);
+  }
   // Before, so that none arrives after the release; and after, for those of the sender's messages meanwhile.
   tools_.forget_counts(*identity);
   const auto done = tools_.handles.release(*identity, {order.by.user, order.reason});
@@ -303,7 +311,8 @@ Desk::Answer Desk::release(const admin::ReleaseOrder& order) {
   return json::object{{"identity", identity->text()},
                       {"released", block.has_value()},
                       {"refilled", true},
-                      {"block", block ? json::value(block_json(identity->text(), *block)) : json::value(nullptr)}};
+                      {"block", block ? json::value(block_json(identity->text(), *block)) : json::value(nullptr)},
+                      {"order", std::move(mail_order)}};
 }
 
 Desk::Answer Desk::block(const admin::BlockOrder& order) {

@@ -45,6 +45,14 @@ class Desk final : public admin::Operations {
   [[nodiscard]] Answer top(const admin::TopQuestion& question) override;
   [[nodiscard]] Answer events(const admin::EventsQuestion& question) override;
   [[nodiscard]] Answer who(const admin::WhoQuestion& question) override;
+  [[nodiscard]] Answer held() override;
+  [[nodiscard]] Answer mail(const std::string& identity) override;
+  [[nodiscard]] Answer shelf(const admin::ShelfQuestion& question) override;
+  [[nodiscard]] Answer gone(const admin::GoneOrder& order) override;
+  [[nodiscard]] Answer grant(const admin::GrantQuestion& question) override;
+  [[nodiscard]] Answer orders(const std::string& host) override;
+  [[nodiscard]] Answer order(const admin::MailOrder& order) override;
+  [[nodiscard]] Answer report(const admin::HostReport& report) override;
   [[nodiscard]] Answer blocked() override;
   [[nodiscard]] Answer limits() override;
   [[nodiscard]] Answer nodes() override;
@@ -64,6 +72,11 @@ class Desk final : public admin::Operations {
   [[nodiscard]] quota::Result<quota::OverrideKey, admin::Problem> key_of(const std::string& identity, const std::string& quota) const;
   /// Why no quota can be meant; empty where one is.
   [[nodiscard]] std::optional<admin::Problem> complaint_about(const std::string& quota) const;
+  [[nodiscard]] quota::Result<quota::Shelf, admin::Problem> shelf_called(const admin::ShelfName& typed) const;
+  [[nodiscard]] Answer give(quota::Archive& archive, quota::QueueOrder order);
+  [[nodiscard]] static std::optional<quota::StoreError> replace_orders(quota::Archive& archive, const quota::QueueOrder& by);
+  [[nodiscard]] boost::json::array sent_by_themselves(quota::Archive& archive, const std::string& host);
+  void tell_of(quota::Archive& archive, const admin::HostReport& typed, const quota::OrderReport& report);
   void see(const std::function<bool(const quota::Tables&)>& is_there);
   [[nodiscard]] boost::json::object summary_of_nodes() const;
 

@@ -17,12 +17,6 @@ constexpr auto longest_since = std::chrono::days{366};
 /// In case the stream grows while it is read, or is kept longer than ours.
 constexpr int most_pages = 100;
 
-admin::Problem nothing_recorded() { return refusal("nothing is recorded: record.url is \"off\"", "write record.url = \"store\" into the configuration, and restart the daemon"); }
-
-admin::Problem record_problem(const std::string& what) {
-  return {admin::Problem::Kind::unavailable, "the record has no answer: " + what, "mail goes on; try again when it answers", {}};
-}
-
 admin::Problem stream_problem(const std::string& what) {
   return {admin::Problem::Kind::unavailable, "the store has no answer: " + what, "mail goes on; try again when it answers", {}};
 }

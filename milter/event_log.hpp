@@ -31,6 +31,7 @@ class EventLog final : public quota::Ledger {
   [[nodiscard]] OrError<bool> release(const quota::Identity& identity, const std::string& block_id) override {
     return ledger_.release(identity, block_id);
   }
+  [[nodiscard]] OrError<void> unhold(const quota::Identity& identity, const std::string& host, std::int64_t number) override { return ledger_.unhold(identity, host, number); }
   [[nodiscard]] OrError<void> refill(const quota::Identity& identity) override { return ledger_.refill(identity); }
   [[nodiscard]] OrError<quota::TablesText> tables() override { return ledger_.tables(); }
   [[nodiscard]] OrError<quota::EntryText> entry(quota::Table table, const std::string& field) override { return ledger_.entry(table, field); }

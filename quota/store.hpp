@@ -145,6 +145,9 @@ class Ledger {
   /// Empties the record if its block id is `block_id`. Returns whether this call was the one that did.
   [[nodiscard]] virtual Result<bool, StoreError> release(const Identity& identity, const std::string& block_id) = 0;
 
+  /// Counts `count` held messages of `identity` on `host` less (Store::hold), down to none.
+  [[nodiscard]] virtual Result<void, StoreError> unhold(const Identity& identity, const std::string& host, std::int64_t count) = 0;
+
   /// Empties the record whatever it holds: full buckets, no refusals, no ladder.
   [[nodiscard]] virtual Result<void, StoreError> refill(const Identity& identity) = 0;
 

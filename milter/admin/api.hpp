@@ -16,13 +16,24 @@
 //   GET    /v1/top?by=&per=&since=&count=        → Top: by messages|recipients|refused|networks, per a kind, since a duration ago
 //   GET    /v1/events?identity=&after=&count=    → Events: the newest `count`, of one identity, after the event with that id
 //   GET    /v1/who?name=&count=                  → Who: whose message bears that queue id, client address, or text in a header
+//   GET    /v1/held                              → {"held": [Shelf…]}: whose mail is held where, the latest first; 1000 at most
+//   GET    /v1/identities/{id}/mail              → {"identity", "held": [Shelf…], "sent": [Shelf…], "orders": [Order…]}
+//   GET    /v1/shelf?identity=&fate=&host=&from=&count=  → ShelfPage: queue ids, the oldest first; fate held or sent
+//   GET    /v1/orders?host=                      → Orders: about mail in the queues; of one host those that it has not ended
 //   GET    /v1/blocked                           → {"blocked": [Block…]}
 //   GET    /v1/limits                            → {"limits": [LiveLimit…]}: the table of overrides
 //   GET    /v1/nodes                             → Nodes: the daemons that share the store
 //   GET    /v1/mode                              → Mode
 //   PUT    /v1/mode                              {"mode": "observe|enforce", "for"?} → Mode
 //   DELETE /v1/mode                              → Mode: again what the configuration says
-//   POST   /v1/identities/{id}/release           {"reason"?} → {"identity", "released": bool, "refilled": bool, "block": Block|null}
+//   POST   /v1/identities/{id}/release           {"reason"?, "held"?: "send|delete|keep"} → {"identity", "released": bool,
+//                                                "refilled": bool, "block": Block|null, "order": Order|null (about held mail)}
+//   POST   /v1/identities/{id}/orders            {"fate": "held|sent", "act": "send|delete|hold", "with_bounces"?: bool, "at_once"?: bool,
+//                                                "reason"?} → Order: for every host that has such mail
+//   POST   /v1/identities/{id}/grant             {"recipients": [n… of each message]} → {"granted": how many of these messages the
+//                                                quotas let go now, which are charged, "retry_ms": n}
+//   POST   /v1/identities/{id}/gone              {"fate", "host", "places": [text…], "held_for": {identity: n…}} → {"taken": n}
+//   PUT    /v1/orders/{order}/hosts/{host}       a Report → {"order", "host"}; the last two are of sendquota-queue(8)
 //   POST   /v1/identities/{id}/block             {"for"?, "reason"?} → Block
 //   PUT    /v1/identities/{id}/limits/{quota}    {"limit", "for"?} → LiveLimit; id and quota may be `*`
 //   DELETE /v1/identities/{id}/limits/{quota}    → {"identity", "quota", "removed": bool}
@@ -75,6 +86,16 @@
 //            the newest first], "last": id|null (of the newest event there is, of whomever: to go on `after`)}
 // Who       {"name", "found": [a Message with "identity"… the newest first], "senders": n (looked at), "complete": bool (false: there
 //            was no time for all of them)}; 404 where there is none
+// Shelf     {"identity", "host", "fate": "held|sent", "count": n, "oldest": time}: mail that may lie in a queue. Held mail is under the
+//           identity that lists it (login, script, sender or client), and under the one whose limit held it
+// ShelfPage {"identity", "host", "fate", "now": time (by the clock of "at"), "default_realm", "next": text|null (what to ask `from`),
+//            "mail": [{"place": text|null, "at": time (when it was judged), "queue_id", "from", "login": text|null (not known),
+//            "recipients": n, "held_for": identity|null, "listed": identity|null}…]}
+// Orders    {"orders": [Order…], "auto": [identity… whose held mail that host is to send as the quotas refill], "default_realm"}
+// Order     {"order": id, "identity", "fate", "act", "with_bounces": bool, "at_once": bool, "at": time, "by", "reason", "over": bool,
+//            "hosts": [a Report with "host"…]}; a host that has not answered is "waiting"
+// Report    {"state": "waiting|running|done|failed", "at": time|null, "counts": {"total", "done", "gone": no longer there,
+//            "skipped": another message has the id, "bounces"}, "error": text|null, "skips": [text… the first 100]}
 // Block     {"identity", "id", "since": time|null, "until": time|null (until released), "action": "tempfail|reject|quarantine",
 //            "by_hand": bool, "by": text|null (who ordered it through the command), "quota": text|null, "step": n|null,
 //            "reason": text, "error": text|null (what stands in the table; cannot be understood, and blocks until released)}

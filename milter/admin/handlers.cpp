@@ -9,14 +9,15 @@
 #include "milter/admin/api.hpp"
 
 namespace milter::admin {
-namespace {
-
-using Fields = std::map<std::string, std::string>;
 
 Response answer(Operations::Answer result) {
   if (!result) return to_response(result.error());
   return {.status = 200, .body = std::move(*result)};
 }
+
+namespace {
+
+using Fields = std::map<std::string, std::string>;
 
 Response bad_request(std::string what, std::string hint) {
   return to_response({.kind = Problem::Kind::bad_request, .what = std::move(what), .hint = std::move(hint)});
@@ -112,6 +113,11 @@ std::vector<Route> look_routes(Operations& to) {
                 [&to](const Parameter& at) { return to.top({at("by"), at("per"), at("since"), at("count")}); }),
       look_with("/v1/events", {"identity", "after", "count"}, [&to](const Parameter& at) { return to.events({at("identity"), at("after"), at("count")}); }),
       look_with("/v1/who", {"name", "count"}, [&to](const Parameter& at) { return to.who({at("name"), at("count")}); }),
+      look("/v1/held", [&to](const Parameters&) { return to.held(); }),
+      look("/v1/identities/{id}/mail", [&to](const Parameters& at) { return to.mail(at.at("id")); }),
+      look_with("/v1/shelf", {"identity", "fate", "host", "from", "count"},
+                [&to](const Parameter& at) { return to.shelf({{at("identity"), at("fate"), at("host")}, at("from"), at("count")}); }),
+      look_with("/v1/orders", {"host"}, [&to](const Parameter& at) { return to.orders(at("host")); }),
       look("/v1/blocked", [&to](const Parameters&) { return to.blocked(); }),
       look("/v1/limits", [&to](const Parameters&) { return to.limits(); }),
       look("/v1/nodes", [&to](const Parameters&) { return to.nodes(); }),
@@ -151,7 +157,7 @@ std::vector<Route> mode_routes(Operations& to) {
 
 std::vector<Route> identity_routes(Operations& to) {
   const auto release = [&to](const Request& request, const Parameters& at, const Fields& fields) {
-    return answer(to.release({at.at("id"), field_or_empty(fields, "reason"), request.caller}));
+    return answer(to.release({at.at("id"), field_or_empty(fields, "held"), field_or_empty(fields, "reason"), request.caller}));
   };
   const auto block = [&to](const Request& request, const Parameters& at, const Fields& fields) {
     return answer(
@@ -164,7 +170,7 @@ std::vector<Route> identity_routes(Operations& to) {
     return answer(to.remove_limit({at.at("id"), at.at("quota"), request.caller}));
   };
   return {
-      {"POST", "/v1/identities/{id}/release", with_fields({"reason"}, release)},
+      {"POST", "/v1/identities/{id}/release", with_fields({"reason", "held"}, release)},
       {"POST", "/v1/identities/{id}/block", with_fields({"for", "reason"}, block)},
       {"PUT", "/v1/identities/{id}/limits/{quota}", with_fields({"limit", "for"}, limit)},
       {"DELETE", "/v1/identities/{id}/limits/{quota}", with_fields({}, remove)},
@@ -175,7 +181,7 @@ std::vector<Route> identity_routes(Operations& to) {
 
 std::vector<Route> routes_for(Operations& operations) {
   auto routes = look_routes(operations);
-  for (auto* more : {&mode_routes, &identity_routes})
+  for (auto* more : {&mode_routes, &identity_routes, &queue_routes})
     for (auto& route : more(operations)) routes.push_back(std::move(route));
   return routes;
 }

@@ -12,4 +12,10 @@ namespace milter::admin {
 /// Requires: `operations` outlives the routes.
 [[nodiscard]] std::vector<Route> routes_for(Operations& operations);
 
+/// What an operation answered, as a response.
+[[nodiscard]] Response answer(Operations::Answer result);
+
+/// Of these, the ones about mail in the queues of MTAs that have a body.
+[[nodiscard]] std::vector<Route> queue_routes(Operations& operations);
+
 }  // namespace milter::admin

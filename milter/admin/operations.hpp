@@ -11,6 +11,7 @@
 #include <string>
 
 #include "milter/admin/problem.hpp"
+#include "milter/admin/queue_orders.hpp"
 #include "milter/admin/request.hpp"
 #include "quota/result.hpp"
 
@@ -24,6 +25,7 @@ struct ModeOrder {
 
 struct ReleaseOrder {
   std::string identity;
+  std::string held;    // what becomes of held mail: send, delete, or keep (also where it is empty)
   std::string reason;  // may be empty
   Caller by;
 };
@@ -89,6 +91,17 @@ class Operations {
   [[nodiscard]] virtual Answer top(const TopQuestion& question) = 0;
   [[nodiscard]] virtual Answer events(const EventsQuestion& question) = 0;
   [[nodiscard]] virtual Answer who(const WhoQuestion& question) = 0;
+  /// Whose mail is held where.
+  [[nodiscard]] virtual Answer held() = 0;
+  /// What of one sender is held, or may lie in a queue, and the orders about it.
+  [[nodiscard]] virtual Answer mail(const std::string& identity) = 0;
+  [[nodiscard]] virtual Answer shelf(const ShelfQuestion& question) = 0;
+  [[nodiscard]] virtual Answer gone(const GoneOrder& order) = 0;
+  [[nodiscard]] virtual Answer grant(const GrantQuestion& question) = 0;
+  /// What one host is to do; all orders where `host` is empty.
+  [[nodiscard]] virtual Answer orders(const std::string& host) = 0;
+  [[nodiscard]] virtual Answer order(const MailOrder& order) = 0;
+  [[nodiscard]] virtual Answer report(const HostReport& report) = 0;
   [[nodiscard]] virtual Answer blocked() = 0;
   [[nodiscard]] virtual Answer limits() = 0;
   [[nodiscard]] virtual Answer nodes() = 0;

@@ -38,7 +38,6 @@ std::optional<HandleError> objection(const Result<Override, std::string>& holdin
 
 }  // namespace
 
-/// An order was carried out: its event waits for the store rather than being lost with it.
 void Handles::tell(Event event, const std::string& by) {
   event.by = by;
   event.host = host_;

@@ -71,6 +71,9 @@ class Handles {
     return take_away(OverrideKey{}, Holds::mode, by);
   }
 
+  /// Writes an event about something that `by` did; later, where the store does not take it now.
+  void tell(Event event, const std::string& by);
+
  private:
   using Value = std::variant<Allowance, Mode>;
   enum class Holds : std::uint8_t { limit, mode };  // in the order of Value
@@ -80,7 +83,6 @@ class Handles {
   [[nodiscard]] Answer<std::optional<Override>> take_away(const OverrideKey& key, Holds kind, const std::string& by);
   [[nodiscard]] Answer<bool> lift(const Identity& identity, const std::string& field, const std::string& text);
   [[nodiscard]] Answer<void> empty_record(const Identity& identity, const std::string& block_id);
-  void tell(Event event, const std::string& by);
 
   Ledger& ledger_;
   const std::string host_;

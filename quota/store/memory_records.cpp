@@ -132,6 +132,20 @@ std::int64_t MemoryRecords::hold(const Identity& identity, const std::string& ho
   return part->shard.writable_rest(key, now, now + held_kept_for).held[host] = before + 1;
 }
 
+void MemoryRecords::unhold(const Identity& identity, const std::string& host, std::int64_t count) {
+  const auto [part, key, unused] = seat(identity.text());
+  const std::lock_guard lock(part->shard.mutex());
+  const auto now = clock_.now();
+  const auto* const rest = part->shard.rest(key, now);
+  if (!rest || !rest->held.contains(host)) return;
+  const auto left = rest->held.at(host) - count;
+  auto& held = part->shard.writable_rest(key, now, now).held;
+  if (left > 0)
+    held[host] = left;
+  else
+    held.erase(host);
+}
+
 std::int64_t MemoryRecords::count_refusals(const RefusalBatch& batch) {
   const auto [part, key, unused] = seat(batch.identity.text());
   const std::lock_guard lock(part->shard.mutex());

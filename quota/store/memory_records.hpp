@@ -34,6 +34,7 @@ class MemoryRecords {
   [[nodiscard]] Outcome take(std::span<const Charge> charges);
   [[nodiscard]] Outcome peek(std::span<const Charge> charges);
   [[nodiscard]] std::int64_t hold(const Identity& identity, const std::string& host, std::int64_t most);
+  void unhold(const Identity& identity, const std::string& host, std::int64_t count);
   [[nodiscard]] std::int64_t count_refusals(const RefusalBatch& batch);
   [[nodiscard]] Record read(const std::string& identity);
 

@@ -129,6 +129,11 @@ Result<bool, StoreError> MemoryStore::release(const Identity& identity, const st
   return true;
 }
 
+Result<void, StoreError> MemoryStore::unhold(const Identity& identity, const std::string& host, std::int64_t count) {
+  records_.unhold(identity, host, count);
+  return {};
+}
+
 Result<void, StoreError> MemoryStore::refill(const Identity& identity) {
   const auto text = identity.text();
   const std::lock_guard changing(changing_);

@@ -101,6 +101,12 @@ Result<bool, StoreError> RedisLedger::release(const Identity& identity, const st
   return reply->integer() == 1;
 }
 
+Result<void, StoreError> RedisLedger::unhold(const Identity& identity, const std::string& host, std::int64_t count) {
+  const auto done = eval_on(scripts::unhold(), context_.record_key(identity), {held_field(host), std::to_string(count)});
+  if (!done) return done.error();
+  return {};
+}
+
 Result<void, StoreError> RedisLedger::refill(const Identity& identity) {
   const auto reply = ask({"DEL", context_.record_key(identity)});
   if (!reply) return reply.error();

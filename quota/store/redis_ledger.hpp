@@ -19,6 +19,7 @@ class RedisLedger final : public Ledger {
   [[nodiscard]] std::vector<Result<std::int64_t, StoreError>> count_refusals(std::span<const RefusalBatch> batches) override;
   [[nodiscard]] Result<void, StoreError> mark_blocked(const Identity& identity, const BlockMark& mark) override;
   [[nodiscard]] Result<bool, StoreError> release(const Identity& identity, const std::string& block_id) override;
+  [[nodiscard]] Result<void, StoreError> unhold(const Identity& identity, const std::string& host, std::int64_t count) override;
   [[nodiscard]] Result<void, StoreError> refill(const Identity& identity) override;
   [[nodiscard]] Result<TablesText, StoreError> tables() override { return tables_.read(); }
   [[nodiscard]] Result<EntryText, StoreError> entry(Table table, const std::string& field) override;

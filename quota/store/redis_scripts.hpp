@@ -8,6 +8,7 @@ namespace quota::scripts {
 [[nodiscard]] const RedisScript& take();
 [[nodiscard]] const RedisScript& refuse();
 [[nodiscard]] const RedisScript& hold();
+[[nodiscard]] const RedisScript& unhold();
 [[nodiscard]] const RedisScript& mark();
 [[nodiscard]] const RedisScript& release();
 [[nodiscard]] const RedisScript& replace();

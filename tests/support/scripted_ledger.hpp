@@ -164,6 +164,7 @@ class ScriptedLedger final : public Ledger {
     return true;
   }
 
+  Result<void, StoreError> unhold(const Identity&, const std::string&, std::int64_t) override { return {}; }
   Result<void, StoreError> refill(const Identity& identity) override {
     const std::lock_guard lock(shared_.mutex);
     shared_.records.erase(identity.text());

@@ -23,6 +23,30 @@ class ScriptedOperations final : public milter::admin::Operations {
   Answer events(const milter::admin::EventsQuestion& q) override { return say("events identity=" + q.identity + " after=" + q.after + " count=" + q.count); }
   Answer who(const milter::admin::WhoQuestion& q) override { return say("who name=" + q.name + " count=" + q.count); }
   Answer top(const milter::admin::TopQuestion& q) override { return say("top by=" + q.by + " per=" + q.per + " since=" + q.since + " count=" + q.count); }
+  Answer held() override { return say("held"); }
+  Answer mail(const std::string& identity) override { return say("mail " + identity); }
+  Answer shelf(const milter::admin::ShelfQuestion& q) override { return say("shelf " + named(q.shelf) + " from=" + q.from + " count=" + q.count); }
+  Answer gone(const milter::admin::GoneOrder& o) override {
+    std::string text = "gone " + named(o.shelf);
+    for (const auto& place : o.places) text += " " + place;
+    for (const auto& [identity, count] : o.held_for) text += " " + identity + "=" + std::to_string(count);
+    return say(text);
+  }
+  Answer grant(const milter::admin::GrantQuestion& q) override {
+    std::string text = "grant " + q.identity;
+    for (const auto recipients : q.recipients) text += " " + std::to_string(recipients);
+    return say(text);
+  }
+  Answer orders(const std::string& host) override { return say("orders host=" + host); }
+  Answer order(const milter::admin::MailOrder& o) override {
+    return say("order " + o.identity + " " + o.fate + " " + o.act + (o.with_bounces ? " with_bounces" : "") + (o.at_once ? " at_once" : "") + " reason=" + o.reason + by(o.by));
+  }
+  Answer report(const milter::admin::HostReport& r) override {
+    std::string text = "report " + r.order + " " + r.host + " " + r.state + " error=" + r.error;
+    for (const auto& [what, count] : r.counts) text += " " + what + "=" + std::to_string(count);
+    for (const auto& skip : r.skips) text += " [" + skip + "]";
+    return say(text);
+  }
   Answer blocked() override { return say("blocked"); }
   Answer limits() override { return say("limits"); }
   Answer nodes() override { return say("nodes"); }
@@ -32,7 +56,7 @@ class ScriptedOperations final : public milter::admin::Operations {
   }
   Answer clear_mode(const Caller& caller) override { return say("clear_mode" + by(caller)); }
   Answer release(const milter::admin::ReleaseOrder& o) override {
-    return say("release " + o.identity + " reason=" + o.reason + by(o.by));
+    return say("release " + o.identity + (o.held.empty() ? "" : " held=" + o.held) + " reason=" + o.reason + by(o.by));
   }
   Answer block(const milter::admin::BlockOrder& o) override {
     return say("block " + o.identity + lasting(o.lasting) + " reason=" + o.reason + by(o.by));
@@ -46,6 +70,7 @@ class ScriptedOperations final : public milter::admin::Operations {
   Answer reload(const Caller& caller) override { return say("reload" + by(caller)); }
 
  private:
+  static std::string named(const milter::admin::ShelfName& shelf) { return shelf.identity + " " + shelf.fate + " " + shelf.host; }
   static std::string lasting(const std::optional<std::string>& text) { return text ? " for=" + *text : ""; }
   static std::string by(const Caller& caller) { return " by=" + caller.user; }
   Answer say(std::string call) {

@@ -111,6 +111,19 @@ TEST_CASE_TEMPLATE_DEFINE("of all who see a release, one empties the record", Fi
   CHECK(bucket_text(fixture, user("alice"), messages(1, 1h, 1)) == "1/1 0 1 1763790000000");
 }
 
+TEST_CASE_TEMPLATE_DEFINE("held messages that are gone count no longer, and never less than none", Fixture, ledger_unhold) {
+  Fixture fixture;
+  const auto held = [&] { return record_of(fixture, user("alice")).held; };
+  REQUIRE(fixture.ledger().unhold(user("alice"), "mx1", 3).has_value());
+  CHECK(held().empty());
+  for (int i = 0; i < 5; ++i) REQUIRE(fixture.store().hold(user("alice"), "mx1", 10).has_value());
+  REQUIRE(fixture.store().hold(user("alice"), "mx2", 10).has_value());
+  REQUIRE(fixture.ledger().unhold(user("alice"), "mx1", 3).has_value());
+  CHECK(held() == std::map<std::string, std::int64_t>{{"mx1", 2}, {"mx2", 1}});
+  REQUIRE(fixture.ledger().unhold(user("alice"), "mx1", 3).has_value());
+  CHECK(held() == std::map<std::string, std::int64_t>{{"mx2", 1}});
+}
+
 TEST_CASE_TEMPLATE_DEFINE("a refill empties the record whatever it holds", Fixture, ledger_refill) {
   Fixture fixture;
   std::ignore = take(fixture, {charge(user("alice"), messages(1, 1h, 1), 1)});
@@ -228,6 +241,7 @@ TEST_CASE_TEMPLATE_DEFINE("each daemon writes itself into the table of nodes, an
   TEST_CASE_TEMPLATE_INVOKE(ledger_mark_prolonged, Fixture);                                                                \
   TEST_CASE_TEMPLATE_INVOKE(ledger_mark_by_hand, Fixture);                                                                  \
   TEST_CASE_TEMPLATE_INVOKE(ledger_release, Fixture);                                                                       \
+  TEST_CASE_TEMPLATE_INVOKE(ledger_unhold, Fixture);                                                                        \
   TEST_CASE_TEMPLATE_INVOKE(ledger_refill, Fixture);                                                                        \
   TEST_CASE_TEMPLATE_INVOKE(ledger_replace, Fixture);                                                                       \
   TEST_CASE_TEMPLATE_INVOKE(ledger_wait, Fixture);                                                                          \
