@@ -9,9 +9,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <cstring>
+#include <memory>
 
 #include "milter/admin/file_descriptor.hpp"
 
@@ -22,6 +24,8 @@ using admin::FileDescriptor;
 using Milliseconds = std::chrono::milliseconds;
 
 constexpr std::size_t most_said = 300;
+constexpr std::size_t piece_size = 65'536;  // a pipe holds no more, unless it was made larger
+constexpr int most_pieces = 16;             // until the clock is looked at
 
 /// A file without a name, at its begin.
 FileDescriptor file_of(const std::string& text) {
@@ -35,10 +39,10 @@ FileDescriptor file_of(const std::string& text) {
   return file;
 }
 
-/// What a program says: its begin is kept, the rest is read and dropped.
-class Said {
+/// One of the outputs of a program, read to its end whether or not somebody takes it.
+class Stream {
  public:
-  Said() {
+  explicit Stream(Program::Taker taker) : taker_(std::move(taker)) {
     std::array<int, 2> ends{-1, -1};
     if (::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) != 0) return;
     read_ = FileDescriptor(ends[0]);
@@ -50,28 +54,30 @@ class Said {
   [[nodiscard]] int read_end() const { return read_.get(); }
   [[nodiscard]] int write_end() const { return write_.get(); }
   void close_write_end() { write_ = FileDescriptor(); }
-  /// Returns whether more may come.
+  /// Takes what is there. Returns whether more may come.
   bool take() {
-    std::array<char, 4096> text{};
-    const auto size = ::read(read_.get(), text.data(), text.size());
-    if (size > 0) text_.append(text.data(), std::min(static_cast<std::size_t>(size), most_said - std::min(most_said, text_.size())));
-    return size > 0 || (size < 0 && errno == EAGAIN);
+    for (int i = 0; i < most_pieces; ++i) {
+      const auto size = ::read(read_.get(), piece_->data(), piece_->size());
+      if (size <= 0) return size < 0 && (errno == EAGAIN || errno == EINTR);
+      if (taker_) taker_(std::string_view(piece_->data(), static_cast<std::size_t>(size)));
+    }
+    return true;
   }
-  [[nodiscard]] std::string first_line() const { return text_.substr(0, text_.find('\n')); }
 
  private:
+  Program::Taker taker_;
   FileDescriptor read_, write_;
-  std::string text_;
+  std::unique_ptr<std::array<char, piece_size>> piece_ = std::make_unique<std::array<char, piece_size>>();
 };
 
 /// What posix_spawn is told; freed in the end.
 class Orders {
  public:
-  Orders(int input, int output) {
+  Orders(int input, int output, int errors) {
     ::posix_spawn_file_actions_init(&files_);
     ::posix_spawn_file_actions_adddup2(&files_, input, STDIN_FILENO);
-    ::posix_spawn_file_actions_addopen(&files_, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-    ::posix_spawn_file_actions_adddup2(&files_, output, STDERR_FILENO);
+    ::posix_spawn_file_actions_adddup2(&files_, output, STDOUT_FILENO);
+    ::posix_spawn_file_actions_adddup2(&files_, errors, STDERR_FILENO);
     ::posix_spawn_file_actions_addclosefrom_np(&files_, STDERR_FILENO + 1);
     ::posix_spawnattr_init(&attributes_);
     sigset_t none, all;
@@ -89,17 +95,19 @@ class Orders {
     ::posix_spawnattr_destroy(&attributes_);
   }
 
-  [[nodiscard]] int spawn(pid_t& child, const std::vector<std::string>& words) const {
-    std::vector<char*> arguments;
-    for (const auto& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
-    arguments.push_back(nullptr);
-    char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    char language[] = "LANG=C.UTF-8";
-    char* environment[] = {path, language, nullptr};
-    return ::posix_spawn(&child, words.front().c_str(), &files_, &attributes_, arguments.data(), environment);
+  [[nodiscard]] int spawn(pid_t& child, const Program& program) const {
+    return ::posix_spawn(&child, program.words.front().c_str(), &files_, &attributes_, pointers(program.words).data(),
+                         pointers(program.environment).data());
   }
 
  private:
+  static std::vector<char*> pointers(const std::vector<std::string>& words) {
+    std::vector<char*> all;
+    for (const auto& word : words) all.push_back(const_cast<char*>(word.c_str()));
+    all.push_back(nullptr);
+    return all;
+  }
+
   posix_spawn_file_actions_t files_{};
   posix_spawnattr_t attributes_{};
 };
@@ -107,46 +115,68 @@ class Orders {
 constexpr int look_every_ms = 50;  // at what cancels
 
 /// Whether it ended in time; it is not waited for.
-bool ends_in_time(pid_t child, Milliseconds at_most, const std::atomic<bool>& is_cancelled, Said& said) {
+bool ends_in_time(pid_t child, Milliseconds at_most, const std::atomic<bool>& is_cancelled, std::array<Stream*, 2> streams) {
   const FileDescriptor handle(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
-  std::array<pollfd, 2> events{pollfd{handle.get(), POLLIN, 0}, pollfd{said.read_end(), POLLIN, 0}};
+  std::array<pollfd, 3> events{pollfd{streams[0]->read_end(), POLLIN, 0}, pollfd{streams[1]->read_end(), POLLIN, 0},
+                               pollfd{handle.get(), POLLIN, 0}};
   const auto until = std::chrono::steady_clock::now() + at_most;
   for (;;) {
     const auto left = std::chrono::duration_cast<Milliseconds>(until - std::chrono::steady_clock::now());
     if (left.count() <= 0 || is_cancelled) return false;
     const auto happened = ::poll(events.data(), events.size(), static_cast<int>(std::min<std::int64_t>(left.count(), look_every_ms)));
     if (happened < 0 && errno != EINTR) return false;
-    if (happened > 0 && events[1].revents != 0 && !said.take()) events[1].fd = -1;  // closed
-    if (happened > 0 && events[0].revents != 0) {
-      said.take();
-      return true;
+    if (happened <= 0) continue;
+    for (std::size_t i = 0; i < streams.size(); ++i) {
+      if (events[i].revents != 0 && !streams[i]->take()) events[i].fd = -1;  // closed
     }
+    if (events[2].revents != 0) return true;
   }
 }
 
-}  // namespace
-
-quota::Result<void, std::string> run_program(const std::vector<std::string>& words, const std::string& input, Milliseconds at_most,
-                                              const std::atomic<bool>& is_cancelled) {
-  const auto failed = [&](const std::string& why) -> quota::Result<void, std::string> { return {boost::system::in_place_error, words.front() + ": " + why}; };
-  const auto in = file_of(input);
-  Said said_by_it;
-  if (!in.is_open() || !said_by_it.is_open()) return failed(std::strerror(errno));
-  pid_t child = 0;
-  if (const int error = Orders(in.get(), said_by_it.write_end()).spawn(child, words); error != 0) return failed(std::strerror(error));
-  said_by_it.close_write_end();
-  const bool is_late = !ends_in_time(child, at_most, is_cancelled, said_by_it);
-  if (is_late) ::kill(-child, SIGKILL);
+int wait_for(pid_t child) {
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  const auto said = said_by_it.first_line();
-  const auto told = said.empty() ? std::string() : "; it said: " + said;
-  if (is_late && is_cancelled) return failed("was killed, because the daemon stops" + told);
-  if (is_late) return failed(fmt::format("did not end within {} s, and was killed{}", std::chrono::ceil<std::chrono::seconds>(at_most).count(), told));
-  if (WIFSIGNALED(status)) return failed(fmt::format("was ended by signal {}{}", WTERMSIG(status), told));
-  if (WEXITSTATUS(status) != 0) return failed(fmt::format("ended with {}{}", WEXITSTATUS(status), told));
-  return {};
+  return status;
+}
+
+std::string with_what_it_said(std::string text, const std::string& said) { return said.empty() ? text : text + "; it said: " + said; }
+
+}  // namespace
+
+quota::Result<Ended, std::string> run(const Program& program, const std::atomic<bool>& is_cancelled) {
+  const auto failed = [&](const std::string& why) { return quota::failed<Ended>(program.words.front() + ": " + why); };
+  std::string said;
+  Stream output(program.output);
+  Stream errors([&](std::string_view piece) {
+    said += piece.substr(0, most_said - std::min(most_said, said.size()));
+    if (program.errors) program.errors(piece);
+  });
+  const auto in = file_of(program.input);
+  if (!in.is_open() || !output.is_open() || !errors.is_open()) return failed(std::strerror(errno));
+  pid_t child = 0;
+  if (const int error = Orders(in.get(), output.write_end(), errors.write_end()).spawn(child, program); error != 0) return failed(std::strerror(error));
+  output.close_write_end();
+  errors.close_write_end();
+  const bool is_late = !ends_in_time(child, program.at_most, is_cancelled, {&output, &errors});
+  if (is_late) ::kill(-child, SIGKILL);
+  const int status = wait_for(child);
+  output.take();  // a child of its own may hold the pipes open, and is not waited for
+  errors.take();
+  said = said.substr(0, said.find('\n'));
+  if (is_late && is_cancelled) return failed(with_what_it_said("was killed, because the daemon stops", said));
+  const auto seconds = std::chrono::ceil<std::chrono::seconds>(program.at_most).count();
+  if (is_late) return failed(with_what_it_said(fmt::format("did not end within {} s, and was killed", seconds), said));
+  if (WIFSIGNALED(status)) return failed(with_what_it_said(fmt::format("was ended by signal {}", WTERMSIG(status)), said));
+  return Ended{WEXITSTATUS(status), said};
+}
+
+quota::Result<void, std::string> run_program(const std::vector<std::string>& words, const std::string& input, Milliseconds at_most,
+                                              const std::atomic<bool>& is_cancelled) {
+  const auto ended = run({.words = words, .input = input, .at_most = at_most}, is_cancelled);
+  if (ended && ended->code == 0) return {};
+  const auto why = ended ? words.front() + ": " + with_what_it_said(fmt::format("ended with {}", ended->code), ended->said) : ended.error();
+  return {boost::system::in_place_error, why};
 }
 
 }  // namespace milter

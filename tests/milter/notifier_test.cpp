@@ -208,3 +208,20 @@ TEST_CASE("a program that hangs does not keep the daemon from stopping") {
   const std::atomic<bool> at_once{true};
   CHECK(run_program({"/bin/sleep", "60"}, "", 60s, at_once).error() == "/bin/sleep: was killed, because the daemon stops");
 }
+
+TEST_CASE("what a program writes comes in pieces, both outputs to their ends, however much it is") {
+  std::size_t output = 0;
+  std::string errors;
+  const Program program{.words = {"/bin/sh", "-c", "head -c 3000000 /dev/zero; cat >&2; env | sort >&2; exit 7"},
+                        .input = "x\ny\n",
+                        .at_most = 10s,
+                        .environment = {"A=b"},
+                        .output = [&](std::string_view piece) { output += piece.size(); },
+                        .errors = [&](std::string_view piece) { errors += piece; }};
+  const auto ended = run(program, never);
+  REQUIRE(ended.has_value());
+  CHECK(ended->code == 7);
+  CHECK(ended->said == "x");
+  CHECK(output == 3'000'000);
+  CHECK(errors == "x\ny\nA=b\nPWD=" + std::filesystem::current_path().native() + "\n");
+}
