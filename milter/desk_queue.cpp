@@ -1,4 +1,6 @@
 // What the desk knows of mail in the queues of MTAs, and what is ordered about it.
+#include <set>
+
 #include "milter/api_json.hpp"
 #include "milter/desk.hpp"
 #include "milter/desk_problems.hpp"
@@ -229,6 +231,8 @@ json::array Desk::sent_by_themselves(quota::Archive& archive, const std::string&
 Desk::Answer Desk::orders(const std::string& host) {
   auto* const archive = tools_.book.shelves();
   if (!archive) return nothing_recorded();
+  if (!host.empty())
+    if (const auto seen = archive->see_host(host); !seen) return no_answer(seen.error());
   const auto orders = archive->orders();
   if (!orders) return no_answer(orders.error());
   json::array rows;
@@ -261,12 +265,30 @@ std::optional<quota::StoreError> Desk::replace_orders(quota::Archive& archive, c
   return std::nullopt;
 }
 
+/// Where it has mail by the record; where mail is held that was not yet recorded; and, where there is any, every host that asks for orders, for
+/// what was sent within the last seconds is not in the record yet.
+quota::Result<std::set<std::string>, quota::StoreError> Desk::hosts_of(quota::Archive& archive, const quota::Identity& identity, Fate fate) {
+  std::set<std::string> hosts;
+  const auto shelves = archive.shelves(identity);
+  if (!shelves) return shelves.error();
+  for (const auto& one : *shelves)
+    if (one.shelf.fate == fate) hosts.insert(one.shelf.host);
+  const auto record = tools_.setup.ledger().record(identity);
+  if (!record) return record.error();
+  if (fate == Fate::held)
+    for (const auto& [host, count] : record->held) hosts.insert(host);
+  if (hosts.empty()) return hosts;
+  const auto seen = archive.hosts_seen();
+  if (!seen) return seen.error();
+  hosts.insert(seen->begin(), seen->end());
+  return hosts;
+}
+
 Desk::Answer Desk::give(quota::Archive& archive, quota::QueueOrder order) {
   const auto identity = quota::parse_identity(order.identity);
-  const auto shelves = archive.shelves(identity ? std::optional(*identity) : std::nullopt);
-  if (!shelves) return no_answer(shelves.error());
-  for (const auto& one : *shelves)
-    if (one.shelf.fate == order.fate) order.hosts.push_back(one.shelf.host);
+  auto hosts_of_it = identity ? hosts_of(archive, *identity, order.fate) : quota::Result<std::set<std::string>, quota::StoreError>(std::set<std::string>{});
+  if (!hosts_of_it) return no_answer(hosts_of_it.error());
+  order.hosts.assign(hosts_of_it->begin(), hosts_of_it->end());
   if (order.hosts.empty())
     return admin::Problem{admin::Problem::Kind::not_found,
                           order.fate == Fate::held ? "no mail of " + order.identity + " is known to be held" : "no queue id of mail of " + order.identity + " is known",
@@ -293,6 +315,19 @@ Desk::Answer Desk::order(const admin::MailOrder& typed) {
   if (!archive) return nothing_recorded();
   return give(*archive, {quota::random_id(), identity->text(), *fate, *act, typed.with_bounces, typed.at_once,
                          std::chrono::floor<std::chrono::seconds>(now()), typed.by.user, typed.reason, {}});
+}
+
+Desk::Answer Desk::told(const admin::DoneOnHost& done) {
+  const auto shelf = shelf_called(done.shelf);
+  if (!shelf) return shelf.error();
+  const auto counted = [&done](const char* what) {
+    const auto found = done.counts.find(what);
+    return std::to_string(found == done.counts.end() ? 0 : found->second);
+  };
+  const auto text = shelf->host + ", " + done.act + ": " + counted("done") + " done, " + counted("gone") + " gone, " + counted("skipped") + " skipped" +
+                    (done.reason.empty() ? "" : ": " + done.reason);
+  tools_.handles.tell({"mail_done", "info", shelf->identity, text, "", ""}, done.by.user);
+  return json::object{{"identity", shelf->identity}, {"host", shown(shelf->host)}};
 }
 
 Desk::Answer Desk::report(const admin::HostReport& typed) {

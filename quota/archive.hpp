@@ -129,6 +129,11 @@ class Archive {
   /// What is not in the queue any more. Requires: most_of_page places at most, of that shelf.
   [[nodiscard]] virtual Result<void, StoreError> take_away(const Shelf& shelf, std::span<const std::string> places) = 0;
 
+  /// Which hosts asked for orders within `host_seen_for`.
+  static constexpr Milliseconds host_seen_for = std::chrono::minutes{1};
+  [[nodiscard]] virtual Result<void, StoreError> see_host(const std::string& host) = 0;
+  [[nodiscard]] virtual Result<std::vector<std::string>, StoreError> hosts_seen() = 0;
+
   /// Adds an order; false: there are `most_orders` that are not over. Returns after it is kept.
   [[nodiscard]] virtual Result<bool, StoreError> give(const QueueOrder& order) = 0;
   /// The oldest first. What is_passed() is forgotten.

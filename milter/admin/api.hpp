@@ -33,7 +33,8 @@
 //   POST   /v1/identities/{id}/grant             {"recipients": [n… of each message]} → {"granted": how many of these messages the
 //                                                quotas let go now, which are charged, "retry_ms": n}
 //   POST   /v1/identities/{id}/gone              {"fate", "host", "places": [text…], "held_for": {identity: n…}} → {"taken": n}
-//   PUT    /v1/orders/{order}/hosts/{host}       a Report → {"order", "host"}; the last two are of sendquota-queue(8)
+//   POST   /v1/identities/{id}/told              {"fate", "host", "act", "counts", "reason"?} → {"identity", "host"}: what was done by hand
+//   PUT    /v1/orders/{order}/hosts/{host}       a Report → {"order", "host"}; the last three are of sendquota-queue(8) and of the command
 //   POST   /v1/identities/{id}/block             {"for"?, "reason"?} → Block
 //   PUT    /v1/identities/{id}/limits/{quota}    {"limit", "for"?} → LiveLimit; id and quota may be `*`
 //   DELETE /v1/identities/{id}/limits/{quota}    → {"identity", "quota", "removed": bool}

@@ -123,6 +123,10 @@ GoneOrder read_gone(Body& body, const Request&, const Parameters& at) {
   return {{at.at("id"), body.text("fate"), body.text("host")}, body.texts("places"), body.numbers_by_name("held_for")};
 }
 
+DoneOnHost read_done(Body& body, const Request& request, const Parameters& at) {
+  return {{at.at("id"), body.text("fate"), body.text("host")}, body.text("act"), body.numbers_by_name("counts"), body.text("reason"), request.caller};
+}
+
 HostReport read_report(Body& body, const Request&, const Parameters& at) {
   return {at.at("order"), at.at("host"), body.text("state"), body.numbers_by_name("counts"), body.text("error"), body.texts("skips")};
 }
@@ -136,6 +140,7 @@ std::vector<Route> queue_routes(Operations& to) {
       {"POST", "/v1/identities/{id}/grant",
        with_body([](Body& body, const Request&, const Parameters& at) { return GrantQuestion{at.at("id"), body.numbers("recipients")}; },
                  [&to](const GrantQuestion& question) { return to.grant(question); })},
+      {"POST", "/v1/identities/{id}/told", with_body(read_done, [&to](const DoneOnHost& done) { return to.told(done); })},
       {"PUT", "/v1/orders/{order}/hosts/{host}", with_body(read_report, [&to](const HostReport& report) { return to.report(report); })},
   };
 }

@@ -102,6 +102,7 @@ class Operations {
   [[nodiscard]] virtual Answer orders(const std::string& host) = 0;
   [[nodiscard]] virtual Answer order(const MailOrder& order) = 0;
   [[nodiscard]] virtual Answer report(const HostReport& report) = 0;
+  [[nodiscard]] virtual Answer told(const DoneOnHost& done) = 0;
   [[nodiscard]] virtual Answer blocked() = 0;
   [[nodiscard]] virtual Answer limits() = 0;
   [[nodiscard]] virtual Answer nodes() = 0;

@@ -46,6 +46,15 @@ struct MailOrder {
   Caller by;
 };
 
+/// What the command, run by root, has done on one host without an order.
+struct DoneOnHost {
+  ShelfName shelf;
+  std::string act;
+  std::map<std::string, std::int64_t> counts;
+  std::string reason;
+  Caller by;
+};
+
 /// How far a host has come (quota/queue_order.hpp).
 struct HostReport {
   std::string order;

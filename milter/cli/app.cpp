@@ -111,6 +111,7 @@ ExitCode run(int argc, const char* const* argv, Console& console) {
   add_look_commands(app, session);
   add_past_commands(app, session);
   add_act_commands(app, session);
+  add_queue_commands(app, session);
   add_mode_command(app, session);
   add_check_config(app, session);
   add_try(app, session);

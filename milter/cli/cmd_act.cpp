@@ -1,11 +1,13 @@
 // release, block, limit, reload: commands that change something.
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <ostream>
 #include <vector>
 
 #include "milter/admin/target.hpp"
 #include "milter/cli/commands.hpp"
 #include "milter/cli/identity_argument.hpp"
+#include "milter/cli/json_reading.hpp"
 
 namespace milter::cli {
 namespace {
@@ -16,12 +18,14 @@ struct Arguments {
   std::vector<std::string> limit;  // may come unquoted, in several words
   std::optional<std::string> lasting;
   std::string reason;
+  std::string held;
 };
 
 boost::json::object body_of(const Arguments& arguments) {
   boost::json::object body;
   if (arguments.lasting) body["for"] = *arguments.lasting;
   if (!arguments.reason.empty()) body["reason"] = arguments.reason;
+  if (!arguments.held.empty()) body["held"] = arguments.held;
   return body;
 }
 
@@ -70,11 +74,32 @@ Added add(CLI::App& app, const char* name, const char* description) {
   return {command, arguments};
 }
 
+/// What becomes of held mail is told when the hosts have.
+ExitCode release(Session& session, const Arguments& arguments) {
+  if (arguments.held.empty() || arguments.held == "keep") return post(session, arguments, "release", render_released);
+  const auto identity = identity_from(arguments.identity);
+  if (!identity) return fail(session, ExitCode::usage, identity.error().what, "");
+  const Call call{"POST", target_of(*identity, "/release"), body_of(arguments)};
+  const auto answer = session.console.connect(session.options.socket)->ask(call);
+  if (!answer) return fail(session, exit_code_of(answer.error().kind), answer.error().what, answer.error().hint);
+  const auto code = exit_code_of(answer->status);
+  if (code != ExitCode::ok) return fail(session, code, text_at(answer->body, "error"), text_at(answer->body, "hint"));
+  const auto& order = object_at(answer->body, "order");
+  if (session.options.json && order.empty()) session.console.out << answer->text << "\n";
+  if (!session.options.json) session.console.out << render_released(answer->body, session.console.view) << std::flush;
+  if (order.empty()) {
+    if (!session.options.json) session.console.out << "No mail is known to be held.\n";
+    return ExitCode::ok;
+  }
+  return follow_order(session, order, *identity);
+}
+
 void add_release(CLI::App& app, Session& session) {
   const auto [command, arguments] = add(app, "release", "Lift a block and its ladder, refill the quotas");
   command->alias("unblock");
   command->add_option("--reason", arguments->reason, "Why; goes into the event");
-  command->callback([&session, held = arguments] { session.exit = post(session, *held, "release", render_released); });
+  command->add_option("--held", arguments->held, "What becomes of its held mail on all hosts: send, delete or keep")->check(CLI::IsMember({"send", "delete", "keep"}));
+  command->callback([&session, held = arguments] { session.exit = release(session, *held); });
 }
 
 void add_block(CLI::App& app, Session& session) {

@@ -14,8 +14,12 @@ void add_look_commands(CLI::App& app, Session& session);  // status, show, top, 
 void add_mode_command(CLI::App& app, Session& session);   // mode
 void add_past_commands(CLI::App& app, Session& session);  // events, who, incident, report
 void add_act_commands(CLI::App& app, Session& session);   // release, block, limit, reload
+void add_queue_commands(CLI::App& app, Session& session); // held, queue
 void add_check_config(CLI::App& app, Session& session);   // check-config
 void add_try(CLI::App& app, Session& session);            // try
+
+/// Waits for the hosts of an order about held mail, and tells how far they are.
+[[nodiscard]] ExitCode follow_order(Session& session, const boost::json::object& order, const std::string& identity);
 
 /// Refuses an empty word: it is a shell variable without a value more often than "for ever" or "nobody".
 [[nodiscard]] CLI::Validator not_empty();

@@ -20,6 +20,12 @@ using Render = std::string (*)(const boost::json::object& answer, const View& vi
 [[nodiscard]] std::string render_incident(const boost::json::object& answer, const View& view);
 /// {"status": Status, "top": Top, "most_in_30_days", "scripts", "refused", "networks": rows of a Top, "blocked": [Block…], "limits": [LiveLimit…]}.
 [[nodiscard]] std::string render_report(const boost::json::object& answer, const View& view);
+/// Shelves of held mail.
+[[nodiscard]] std::string render_held(const boost::json::object& answer, const View& view);
+/// {"identity", "fate", "shelves": [a Shelf with "mail"…], "orders": [Order…]}
+[[nodiscard]] std::string render_mail(const boost::json::object& answer, const View& view);
+/// An Order; also one that this host alone carried out, or would.
+[[nodiscard]] std::string render_order(const boost::json::object& order, const View& view);
 [[nodiscard]] std::string render_blocked(const boost::json::object& answer, const View& view);
 [[nodiscard]] std::string render_limits(const boost::json::object& answer, const View& view);
 [[nodiscard]] std::string render_nodes(const boost::json::object& answer, const View& view);

@@ -166,6 +166,17 @@ Result<void, StoreError> MemoryArchive::take_away(const Shelf& shelf, std::span<
   return {};
 }
 
+Result<void, StoreError> MemoryArchive::see_host(const std::string& host) {
+  const std::lock_guard lock(mutex_);
+  shelves_.see_host(host, clock_.now());
+  return {};
+}
+
+Result<std::vector<std::string>, StoreError> MemoryArchive::hosts_seen() {
+  const std::lock_guard lock(mutex_);
+  return shelves_.hosts_seen(clock_.now());
+}
+
 Result<bool, StoreError> MemoryArchive::give(const QueueOrder& order) {
   const std::lock_guard lock(mutex_);
   return shelves_.give(order, clock_.now());

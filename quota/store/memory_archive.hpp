@@ -31,6 +31,8 @@ class MemoryArchive final : public Archive {
   [[nodiscard]] Result<std::vector<ShelfCount>, StoreError> shelves(const std::optional<Identity>& identity) override;
   [[nodiscard]] Result<ShelfPage, StoreError> page(const Shelf& shelf, const std::string& from, std::size_t count) override;
   [[nodiscard]] Result<void, StoreError> take_away(const Shelf& shelf, std::span<const std::string> places) override;
+  [[nodiscard]] Result<void, StoreError> see_host(const std::string& host) override;
+  [[nodiscard]] Result<std::vector<std::string>, StoreError> hosts_seen() override;
   [[nodiscard]] Result<bool, StoreError> give(const QueueOrder& order) override;
   [[nodiscard]] Result<std::vector<OrderStatus>, StoreError> orders() override;
   [[nodiscard]] Result<void, StoreError> report(const std::string& order, const std::string& host, const OrderReport& report) override;

@@ -68,6 +68,18 @@ void MemoryShelves::take_away(const Shelf& shelf, std::span<const std::string> p
   if (found->second.texts.empty()) kept_.erase(found);
 }
 
+void MemoryShelves::see_host(const std::string& host, Timestamp now) {
+  hosts_[host] = now;
+  std::erase_if(hosts_, [now](const auto& one) { return one.second < now - Archive::host_seen_for; });
+}
+
+std::vector<std::string> MemoryShelves::hosts_seen(Timestamp now) {
+  std::vector<std::string> hosts;
+  for (const auto& [host, at] : hosts_)
+    if (at >= now - Archive::host_seen_for) hosts.push_back(host);
+  return hosts;
+}
+
 bool MemoryShelves::give(const QueueOrder& order, Timestamp now) {
   const auto known = orders(now);
   if (std::count_if(known.begin(), known.end(), [](const OrderStatus& one) { return !one.is_over(); }) >= static_cast<std::ptrdiff_t>(most_orders)) return false;

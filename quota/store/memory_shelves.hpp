@@ -21,6 +21,9 @@ class MemoryShelves {
   [[nodiscard]] ShelfPage page(const Shelf& shelf, const std::string& from, std::size_t count, Timestamp now) const;
   void take_away(const Shelf& shelf, std::span<const std::string> places);
 
+  void see_host(const std::string& host, Timestamp now);
+  [[nodiscard]] std::vector<std::string> hosts_seen(Timestamp now);
+
   [[nodiscard]] bool give(const QueueOrder& order, Timestamp now);
   [[nodiscard]] std::vector<OrderStatus> orders(Timestamp now);
   void report(const std::string& order, const std::string& host, const OrderReport& report);
@@ -37,6 +40,7 @@ class MemoryShelves {
   std::map<Shelf, Kept> kept_{};
   std::size_t in_all_ = 0;
   std::uint64_t next_place_ = 1;
+  std::map<std::string, Timestamp> hosts_{};  // when each asked for orders
   std::map<std::string, OrderStatus> orders_{};
 };
 

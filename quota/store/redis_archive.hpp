@@ -27,6 +27,8 @@ class RedisArchive final : public Archive {
   [[nodiscard]] Result<std::vector<ShelfCount>, StoreError> shelves(const std::optional<Identity>& identity) override;
   [[nodiscard]] Result<ShelfPage, StoreError> page(const Shelf& shelf, const std::string& from, std::size_t count) override;
   [[nodiscard]] Result<void, StoreError> take_away(const Shelf& shelf, std::span<const std::string> places) override { return shelves_.take_away(shelf, places); }
+  [[nodiscard]] Result<void, StoreError> see_host(const std::string& host) override { return shelves_.see_host(host); }
+  [[nodiscard]] Result<std::vector<std::string>, StoreError> hosts_seen() override { return shelves_.hosts_seen(); }
   [[nodiscard]] Result<bool, StoreError> give(const QueueOrder& order) override { return shelves_.give(order); }
   [[nodiscard]] Result<std::vector<OrderStatus>, StoreError> orders() override { return shelves_.orders(); }
   [[nodiscard]] Result<void, StoreError> report(const std::string& order, const std::string& host, const OrderReport& report) override {

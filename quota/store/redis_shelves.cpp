@@ -157,6 +157,25 @@ Result<void, StoreError> RedisShelves::take_away(const Shelf& shelf, std::span<c
   return {};
 }
 
+Result<void, StoreError> RedisShelves::see_host(const std::string& host) {
+  const auto key = context_.key("queue-hosts");
+  const auto now = now_();
+  if (const auto seen = ask({"ZADD", key, number(now.time_since_epoch().count()), host}); !seen) return seen.error();
+  if (const auto cut = ask({"ZREMRANGEBYRANK", key, "0", number(-static_cast<std::int64_t>(Archive::most_shelves) - 1)}); !cut) return cut.error();
+  if (const auto kept = ask({"PEXPIRE", key, number(Archive::host_seen_for.count())}); !kept) return kept.error();
+  return {};
+}
+
+Result<std::vector<std::string>, StoreError> RedisShelves::hosts_seen() {
+  const auto reply = ask({"ZREVRANGE", context_.key("queue-hosts"), "0", "-1", "WITHSCORES"});
+  if (!reply) return reply.error();
+  const auto oldest = (now_() - Archive::host_seen_for).time_since_epoch().count();
+  std::vector<std::string> hosts;
+  for (std::size_t i = 0; i + 1 < reply->size(); i += 2)
+    if (parse_number((*reply)[i + 1].text().value_or("")).value_or(0) >= oldest) hosts.emplace_back((*reply)[i].text().value_or(""));
+  return hosts;
+}
+
 Result<bool, StoreError> RedisShelves::give(const QueueOrder& order) {
   const auto known = orders();
   if (!known) return known.error();

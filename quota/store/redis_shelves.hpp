@@ -3,6 +3,7 @@
 //   sendquota:held:{user:alice@example.com}:mx1.example.com   a stream, the oldest first; field `m` (quota/queued_mail.hpp)
 //   sendquota:sent:{user:alice@example.com}:mx1.example.com   likewise, of those that no longer are among the last messages
 //   sendquota:shelves                                         a sorted set of `held HOST IDENTITY` by when the last came, ms
+//   sendquota:queue-hosts                                     a sorted set of hosts by when they last asked for orders, ms
 //   sendquota:orders                                          a hash, order id → order (quota/queue_order.hpp)
 //   sendquota:order:ID                                        a hash, host → how far it has come
 //
@@ -30,6 +31,9 @@ class RedisShelves {
   [[nodiscard]] Result<std::vector<ShelfCount>, StoreError> shelves(const std::optional<Identity>& identity);
   [[nodiscard]] Result<ShelfPage, StoreError> page(const Shelf& shelf, const std::string& from, std::size_t count);
   [[nodiscard]] Result<void, StoreError> take_away(const Shelf& shelf, std::span<const std::string> places);
+
+  [[nodiscard]] Result<void, StoreError> see_host(const std::string& host);
+  [[nodiscard]] Result<std::vector<std::string>, StoreError> hosts_seen();
 
   [[nodiscard]] Result<bool, StoreError> give(const QueueOrder& order);
   [[nodiscard]] Result<std::vector<OrderStatus>, StoreError> orders();

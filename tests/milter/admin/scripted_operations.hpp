@@ -41,6 +41,7 @@ class ScriptedOperations final : public milter::admin::Operations {
   Answer order(const milter::admin::MailOrder& o) override {
     return say("order " + o.identity + " " + o.fate + " " + o.act + (o.with_bounces ? " with_bounces" : "") + (o.at_once ? " at_once" : "") + " reason=" + o.reason + by(o.by));
   }
+  Answer told(const milter::admin::DoneOnHost& d) override { return say("told " + named(d.shelf) + " " + d.act + " reason=" + d.reason + by(d.by)); }
   Answer report(const milter::admin::HostReport& r) override {
     std::string text = "report " + r.order + " " + r.host + " " + r.state + " error=" + r.error;
     for (const auto& [what, count] : r.counts) text += " " + what + "=" + std::to_string(count);

@@ -35,6 +35,8 @@ class ScriptedArchive final : public Archive {
   Result<std::vector<ShelfCount>, StoreError> shelves(const std::optional<Identity>&) override { return std::vector<ShelfCount>{}; }
   Result<ShelfPage, StoreError> page(const Shelf&, const std::string&, std::size_t) override { return ShelfPage{}; }
   Result<void, StoreError> take_away(const Shelf&, std::span<const std::string>) override { return {}; }
+  Result<void, StoreError> see_host(const std::string&) override { return {}; }
+  Result<std::vector<std::string>, StoreError> hosts_seen() override { return std::vector<std::string>{}; }
   Result<bool, StoreError> give(const QueueOrder&) override { return false; }
   Result<std::vector<OrderStatus>, StoreError> orders() override { return std::vector<OrderStatus>{}; }
   Result<void, StoreError> report(const std::string&, const std::string&, const OrderReport&) override { return {}; }

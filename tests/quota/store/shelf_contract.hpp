@@ -144,9 +144,28 @@ TEST_CASE_TEMPLATE_DEFINE("an archive hands orders to every host, and tells how 
   CHECK(orders_in(archive).empty());
 }
 
+TEST_CASE_TEMPLATE_DEFINE("an archive knows which hosts asked for orders lately", Fixture, archive_hosts) {
+  Fixture fixture;
+  auto& archive = fixture.archive({});
+  const auto seen = [&archive] {
+    auto hosts = archive.hosts_seen();
+    if (!hosts) FAIL("no hosts: " << hosts.error().text);
+    std::sort(hosts->begin(), hosts->end());
+    return *hosts;
+  };
+  CHECK(seen().empty());
+  REQUIRE(archive.see_host("mx1").has_value());
+  fixture.set_now(start + 40s);
+  REQUIRE(archive.see_host("mx2").has_value());
+  CHECK(seen() == std::vector<std::string>{"mx1", "mx2"});
+  fixture.set_now(start + 61s);
+  CHECK(seen() == std::vector<std::string>{"mx2"});
+}
+
 #define SHELF_CONTRACT(Fixture)                       \
   TEST_CASE_TEMPLATE_INVOKE(archive_shelves, Fixture); \
   TEST_CASE_TEMPLATE_INVOKE(archive_sent, Fixture);    \
+  TEST_CASE_TEMPLATE_INVOKE(archive_hosts, Fixture);   \
   TEST_CASE_TEMPLATE_INVOKE(archive_orders, Fixture)
 
 }  // namespace quota::test

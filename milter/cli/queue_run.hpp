@@ -1,0 +1,91 @@
+// QueueRun: one sender's mail in the queue of this host is sent, removed or kept back: the messages that the record tells of, and no other.
+// Each is compared with its record before it is touched (queue_match.hpp); one that was on its way is kept back first and compared once
+// more, for only what is on hold stays what it is. What is done is taken out of the record page by page, so a run that was interrupted
+// goes on where it was.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "milter/cli/daemon.hpp"
+#include "milter/cli/queue_match.hpp"
+#include "milter/mail_queue/mail_queue.hpp"
+#include "quota/queue_order.hpp"
+
+namespace milter::cli {
+
+struct QueueTask {
+  std::string identity{};
+  std::string host{};
+  quota::Fate fate = quota::Fate::held;
+  quota::QueueAct act = quota::QueueAct::send;
+  bool with_bounces = false;
+  bool at_once = false;   ///< send: not at the sender's own rate
+  bool is_dry = false;    ///< only tell what would be done
+  std::optional<quota::Timestamp> until{};  ///< mail that was judged later is not meant; by the store's clock
+};
+
+struct QueueWorld {
+  Daemon& daemon;
+  mail_queue::MailQueue& queue;
+  std::function<quota::Timestamp()> clock;  ///< of this host
+  std::function<void(const quota::OrderReport&)> progress;  ///< after each piece
+};
+
+/// How far it came. `report.state` is running where the sender's rate allows no more now, with how long to wait.
+struct QueueOutcome {
+  quota::OrderReport report{};
+  quota::Milliseconds retry{0};
+};
+
+class QueueRun {
+ public:
+  QueueRun(QueueTask task, QueueWorld world) : task_(std::move(task)), world_(std::move(world)) {}
+
+  /// Errors: a sentence; what was done until then is done. Threads: one at a time.
+  [[nodiscard]] quota::Result<QueueOutcome, std::string> run();
+
+ private:
+  template <typename T>
+  using Or = quota::Result<T, std::string>;
+  using Rows = std::vector<RecordedMail>;
+
+  struct Page {
+    Rows rows{};
+    std::string next{};
+  };
+
+  [[nodiscard]] Or<boost::json::object> ask(const Call& call);
+  [[nodiscard]] Or<std::int64_t> total();
+  [[nodiscard]] Or<Page> page(const std::string& identity, const std::string& from);
+  [[nodiscard]] Or<void> run_page(Rows rows);
+  /// Those of `rows` that are in the queue and are what was recorded; the others are counted.
+  [[nodiscard]] Or<Rows> found(const Rows& rows);
+  [[nodiscard]] Or<void> act(const Rows& rows);
+  [[nodiscard]] Or<Rows> kept_back(const Rows& rows);
+  [[nodiscard]] Or<void> send_at_own_rate(Rows rows);
+  [[nodiscard]] Or<std::size_t> granted(const Rows& rows);
+  [[nodiscard]] Or<void> take_away(const Rows& rows);
+  [[nodiscard]] Or<void> take_away_from(const std::string& identity, const std::vector<std::string>& places, const std::map<std::string, std::int64_t>& held_for);
+  /// From the other identity under which held mail is recorded.
+  [[nodiscard]] Or<void> take_siblings_away();
+  [[nodiscard]] Or<void> remember_all();
+  [[nodiscard]] Or<void> act_on_notices();
+  [[nodiscard]] bool is_paced() const { return task_.act == quota::QueueAct::send && !task_.at_once; }
+  void note_done(std::size_t count);
+  void skip(const RecordedMail& mail, const std::string& why);
+
+  const QueueTask task_;
+  const QueueWorld world_;
+  std::string default_realm_{};
+  quota::OrderReport report_{};
+  quota::Milliseconds retry_{0};
+  std::map<std::string, std::set<std::string>> siblings_{};   // identity → queue ids that are gone
+  std::map<std::string, RecordedMail> all_{};                // by queue id, for the notices
+  std::map<std::string, bool> held_now_{};                   // by queue id: what found() saw last
+};
+
+}  // namespace milter::cli

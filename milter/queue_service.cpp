@@ -1,0 +1,198 @@
+// sendquota-queue: carries out on this host what was ordered about mail in its queue (quota/queue_order.hpp), and sends held mail as quotas
+// refill where the configuration says so. The only part that runs as root: it knows the daemon's admin socket and the MTA's own programs,
+// nothing else. It ends between two pieces of work; what was interrupted by a crash goes on where it was.
+#include <signal.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <map>
+
+#include "milter/admin/api.hpp"
+#include "milter/admin/target.hpp"
+#include "milter/cli/http_client.hpp"
+#include "milter/cli/json_reading.hpp"
+#include "milter/cli/queue_run.hpp"
+#include "milter/cli/terminal.hpp"
+#include "quota/time_text.hpp"
+
+namespace {
+
+namespace json = boost::json;
+using namespace std::chrono_literals;
+using namespace milter::cli;
+using quota::OrderReport;
+
+constexpr int wrong_usage = 64, cannot_run = 69;
+constexpr auto look_every = 2s;
+constexpr auto report_every = 1s;
+
+struct Settings {
+  std::string socket = milter::admin::default_socket_path;
+  milter::mail_queue::Settings mta{};
+  bool once = false;
+};
+
+quota::Timestamp host_clock() { return std::chrono::time_point_cast<quota::Milliseconds>(std::chrono::system_clock::now()); }
+
+void say(const std::string& text) { std::cerr << printable(text) << "\n" << std::flush; }
+
+class Service {
+ public:
+  Service(Daemon& daemon, milter::mail_queue::MailQueue& queue, std::string host) : daemon_(daemon), queue_(queue), host_(std::move(host)) {}
+
+  void look_once() {
+    const auto answer = daemon_.ask({"GET", "/v1/orders?host=" + milter::admin::percent_encode(host_)});
+    if (!answer || exit_code_of(answer->status) != ExitCode::ok) {
+      const auto why = answer ? text_at(answer->body, "error") : answer.error().what;
+      if (!std::exchange(is_away_, true)) say("no orders can be had: " + why);
+      return;
+    }
+    if (std::exchange(is_away_, false)) say("orders can be had again");
+    for (const auto& value : array_at(answer->body, "orders"))
+      if (value.is_object()) carry_out(value.get_object());
+    for (const auto& value : array_at(answer->body, "auto"))
+      if (value.is_string()) send_some(std::string(value.get_string()));
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  [[nodiscard]] QueueWorld world(std::function<void(const OrderReport&)> progress) { return {daemon_, queue_, host_clock, std::move(progress)}; }
+
+  /// What this host has said of an order before.
+  [[nodiscard]] OrderReport before(const json::object& order) const {
+    OrderReport report;
+    for (const auto& value : array_at(order, "hosts")) {
+      if (!value.is_object() || text_at(value.get_object(), "host") != host_) continue;
+      const auto& counts = object_at(value.get_object(), "counts");
+      report.total = number_at(counts, "total").value_or(0);
+      report.done = number_at(counts, "done").value_or(0);
+      report.gone = number_at(counts, "gone").value_or(0);
+      report.bounces = number_at(counts, "bounces").value_or(0);
+    }
+    return report;
+  }
+
+  [[nodiscard]] static OrderReport sum(const OrderReport& before, OrderReport now) {
+    now.total = std::max(before.total, before.done + before.gone + now.total);
+    now.done += before.done;
+    now.gone += before.gone;
+    now.bounces += before.bounces;
+    return now;
+  }
+
+  void report(const std::string& order, const OrderReport& report) {
+    json::array skips;
+    for (const auto& skip : report.skips) skips.emplace_back(printable(skip).substr(0, 500));
+    const json::object counts{{"total", report.total}, {"done", report.done}, {"gone", report.gone}, {"skipped", report.skipped}, {"bounces", report.bounces}};
+    const auto told = daemon_.ask({"PUT", "/v1/orders/" + milter::admin::percent_encode(order) + "/hosts/" + milter::admin::percent_encode(host_),
+                                   {{"state", json::string(name(report.state))}, {"counts", counts}, {"error", printable(report.error).substr(0, 400)}, {"skips", std::move(skips)}}});
+    if (!told || exit_code_of(told->status) != ExitCode::ok) say("order " + order + ": what was done could not be told: " + (told ? text_at(told->body, "error") : told.error().what));
+  }
+
+  void carry_out(const json::object& order) {
+    const auto id = text_at(order, "order");
+    const auto act = quota::queue_act_called(text_at(order, "act"));
+    const auto until = quota::parse_moment(text_at(order, "at"));
+    if (id.empty() || !act || !until) return;
+    if (const auto later = not_before_.find(id); later != not_before_.end() && Clock::now() < later->second) return;
+    const QueueTask task{text_at(order, "identity"), host_, text_at(order, "fate") == "held" ? quota::Fate::held : quota::Fate::sent, *act, flag_at(order, "with_bounces"),
+                         flag_at(order, "at_once"), false, *until + 999ms};
+    const auto known = before(order);
+    auto told_at = Clock::now();
+    auto outcome = QueueRun(task, world([&](const OrderReport& now) {
+                     if (Clock::now() - told_at < report_every) return;
+                     told_at = Clock::now();
+                     auto running = sum(known, now);
+                     running.state = OrderReport::State::running;
+                     report(id, running);
+                   })).run();
+    end(id, task, known, outcome);
+  }
+
+  /// An error is tried again: a mail system that is down comes back.
+  void end(const std::string& id, const QueueTask& task, const OrderReport& known, const quota::Result<QueueOutcome, std::string>& outcome) {
+    auto now = outcome ? sum(known, outcome->report) : known;
+    if (!outcome) {
+      now.state = OrderReport::State::running;
+      now.error = outcome.error();
+    }
+    const auto pause = outcome ? std::chrono::duration_cast<Clock::duration>(outcome->retry) : Clock::duration(10s);
+    not_before_[id] = Clock::now() + std::max<Clock::duration>(pause, 1s);
+    if (now.state == OrderReport::State::done) not_before_.erase(id);
+    report(id, now);
+    say("order " + id + ": " + std::string(name(task.act)) + " mail of " + task.identity + ": " + std::string(name(now.state)) + ", " + std::to_string(now.done) + " of " +
+        std::to_string(now.total) + ", " + std::to_string(now.gone) + " gone, " + std::to_string(now.skipped) + " skipped" + (now.error.empty() ? "" : ": " + now.error));
+  }
+
+  /// Held mail that goes by itself: what the quotas let go now.
+  void send_some(const std::string& identity) {
+    if (const auto later = not_before_.find(identity); later != not_before_.end() && Clock::now() < later->second) return;
+    auto outcome = QueueRun({identity, host_, quota::Fate::held, quota::QueueAct::send, false, false, false, {}}, world({})).run();
+    not_before_[identity] = Clock::now() + (outcome ? std::clamp<Clock::duration>(std::chrono::duration_cast<Clock::duration>(outcome->retry), 2s, 60s) : Clock::duration(30s));
+    if (!outcome)
+      say("held mail of " + identity + " could not be sent: " + outcome.error());
+    else if (outcome->report.done > 0)
+      say("held mail of " + identity + ": " + std::to_string(outcome->report.done) + " sent as its quota refilled");
+  }
+
+  Daemon& daemon_;
+  milter::mail_queue::MailQueue& queue_;
+  const std::string host_;
+  bool is_away_ = false;
+  std::map<std::string, Clock::time_point> not_before_{};
+};
+
+/// True: it is to end.
+bool wait_for_end(const sigset_t& signals) {
+  const timespec pause{std::chrono::seconds(look_every).count(), 0};
+  return ::sigtimedwait(&signals, nullptr, &pause) > 0;
+}
+
+int serve(const Settings& settings) {
+  if (::geteuid() != 0) {
+    say("sendquota-queue must run as root: the queue of the mail server is root's");
+    return cannot_run;
+  }
+  const auto queue = milter::mail_queue::open(settings.mta);
+  if (!queue) {
+    say(queue.error());
+    return cannot_run;
+  }
+  const auto host = (*queue)->host();
+  if (!host) {
+    say(host.error());
+    return cannot_run;
+  }
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int one : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, one);
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  HttpClient daemon(settings.socket, milter::admin::command_patience);
+  Service service(daemon, **queue, *host);
+  sd_notify(0, "READY=1");
+  say("sendquota-queue carries out orders for " + *host);
+  do service.look_once();
+  while (!settings.once && !wait_for_end(signals));
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Settings settings;
+  CLI::App app("Carries out on this host what sendquota orders about mail in its queue; runs as root.", "sendquota-queue");
+  app.set_version_flag("--version", "sendquota-queue " SENDQUOTA_VERSION);
+  app.add_option("--socket", settings.socket, "The daemon's admin socket")->capture_default_str();
+  app.add_option("--mta", settings.mta.mta, "postfix or sendmail; else the one that is here");
+  app.add_option("--mta-config", settings.mta.config, "Folder of main.cf, or path of sendmail.cf; else the MTA's own");
+  app.add_flag("--once", settings.once, "Look for orders once, carry them out, and end");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : wrong_usage;
+  }
+  return serve(settings);
+}

@@ -1,0 +1,291 @@
+"""Held and queued mail of one sender on real mail servers: exactly that mail is sent, removed or kept back, on every host."""
+
+import json
+import re
+import shutil
+import subprocess
+import time
+
+import pytest
+
+from rig import Client, Daemon, Postfix, Redis, wait_for
+from rig.room import BUILD
+
+ALICE, BOB = "alice@example.test", "bob@example.test"
+HOLD = {"name": "mailbox", "per": "user", "limits": ["2 messages / 1h"], "action": "quarantine"}
+
+
+class Host:
+    """A Postfix with a daemon of its own, and the programs that its root would run."""
+
+    def __init__(self, running, name, store="memory:", quota=(HOLD,), settings=None, **tables):
+        self.daemon = running(Daemon({"quota": list(quota), **tables}, store=store, name=name))
+        self.mx = running(Postfix(name, milters=[self.daemon.milter], settings=settings, destination="sink"))
+        for user in ("alice", "bob"):
+            self.mx.add_user(user)
+        for program in ("sendquota", "sendquota-queue"):
+            shutil.copy(BUILD / "bin" / program, self.mx.path / program)
+
+    def send(self, count=1, login="alice", **message):
+        """The queue ids."""
+        with Client(self.mx.ports["submission"], login=login) as client:
+            return [client.send(**{"sender": f"{login}@example.test", **message}).text.rsplit(" ", 1)[1] for _ in range(count)]
+
+    def root(self, *words, check=True):
+        """`sendquota --json …` as root of this host."""
+        done = self.mx.room.run(self.mx.path / "sendquota", "--socket", self.daemon.admin, "--json", *words, check=False)
+        assert not check or done.returncode == 0, f"{done.returncode}: {done.stdout}{done.stderr}"
+        return json.loads(done.stdout)
+
+    def serve_once(self):
+        """What sendquota-queue does in one round."""
+        return self.mx.room.run(self.mx.path / "sendquota-queue", "--socket", self.daemon.admin, "--once").stderr
+
+    def held(self):
+        return sorted(entry["queue_id"] for entry in self.mx.queue("hold"))
+
+    def counts(self, *words):
+        """What the one host of the answer says, in short."""
+        host, = self.root(*words)["hosts"]
+        return tuple(host["counts"][what] for what in ("total", "done", "gone", "skipped"))
+
+
+@pytest.fixture
+def host(running):
+    return Host(running, "mx1")
+
+
+def listed(host, *words):
+    return [(row["identity"], row["host"], row["count"]) for row in host.daemon.cli("held", *words)["held"]]
+
+
+def test_held_mail_is_listed_by_sender_and_host(host):
+    assert listed(host) == []
+    ids = host.send(5)
+    host.send(3, login="bob")
+    assert sorted(listed(host)) == [(f"user:{ALICE}", "mx1.example.test", 3), (f"user:{BOB}", "mx1.example.test", 1)]
+    shelf, = host.daemon.cli("held", ALICE)["shelves"]
+    assert [mail["queue_id"] for mail in shelf["mail"]] == ids[2:]
+    assert {mail["from"] for mail in shelf["mail"]} == {ALICE} and {mail["login"] for mail in shelf["mail"]} == {ALICE}
+    shelf, = host.daemon.cli("queue", "--of", ALICE)["shelves"]
+    assert [mail["queue_id"] for mail in shelf["mail"]] == ids[:2]
+    for words in ("held",), ("held", ALICE), ("queue", "--of", ALICE):
+        text = host.daemon.command(*words).stdout
+        assert "mx1.example.test" in text and max(map(len, text.splitlines())) <= 80, text
+
+
+def test_held_mail_is_removed_or_sent_and_no_other(host):
+    ids = host.send(6)
+    others = host.send(5, login="bob")[2:]
+    assert host.counts("held", ALICE, "--delete", "--dry-run") == (4, 4, 0, 0)
+    assert host.held() == sorted(ids[2:] + others)
+    assert host.counts("held", ALICE, "--delete") == (4, 4, 0, 0)
+    assert host.held() == sorted(others)
+    assert listed(host) == [(f"user:{BOB}", "mx1.example.test", 3)]
+    assert host.daemon.cli("show", ALICE)["held"] == []
+    before = len(host.mx.wait_for_messages(4))
+    assert host.counts("held", BOB, "--send", "--at-once") == (3, 3, 0, 0)
+    host.mx.wait_for_messages(before + 3)
+    assert host.held() == [] and listed(host) == []
+    events = [event["event"] for event in host.daemon.cli("events")["events"]]
+    assert events.count("mail_done") == 2
+
+
+def path_of(host, queue_id):
+    return next((host.mx.path / "spool").rglob(queue_id))
+
+
+def aged(host, queue_id, seconds):
+    """Moves the arrival of a message, in its queue file."""
+    path = path_of(host, queue_id)
+    content = path.read_bytes()
+    arrival = re.search(rb"T.(\d{10}) \d+", content)
+    path.write_bytes(content[:arrival.start(1)] + str(int(arrival[1]) + seconds).encode() + content[arrival.end(1):])
+
+
+def test_another_message_under_a_recorded_queue_id_is_skipped_and_listed(host):
+    host.send(2)
+    mine, later, earlier, gone, right = host.send(5)
+    bobs, = host.send(3, login="bob")[2:]
+    shutil.move(path_of(host, bobs), path_of(host, mine))
+    aged(host, later, +3600)
+    aged(host, earlier, -2 * 3600)
+    path_of(host, gone).unlink()
+    done = host.root("held", ALICE, "--delete")["hosts"][0]
+    assert [done["counts"][what] for what in ("total", "done", "gone", "skipped")] == [5, 1, 1, 3], done
+    assert any(skip.startswith(f"{mine}: its sender is <{BOB}>") for skip in done["skips"]), done
+    assert sum(" it came at " in skip for skip in done["skips"]) == 2, done
+    assert host.held() == sorted([mine, later, earlier])
+    assert "skipped mx1.example.test" in text_of(host, "held", ALICE, "--delete")
+
+
+def text_of(host, *words):
+    return host.mx.room.run(host.mx.path / "sendquota", "--socket", host.daemon.admin, *words, check=False).stdout
+
+
+def test_the_same_sender_with_another_login_is_another_message(host):
+    host.send(2)
+    host.send(2, login="bob")
+    mine, = host.send(1)
+    bobs, = host.send(1, login="bob", sender=ALICE)
+    shutil.move(path_of(host, bobs), path_of(host, mine))
+    done = host.root("held", ALICE, "--delete")["hosts"][0]
+    assert done["counts"]["skipped"] == 1 and f"its login is {BOB}" in done["skips"][0], done
+    assert host.held() == [mine]
+
+
+DEFERRED = {"transport_maps": "inline:{slow.test=smtp:[127.0.0.1]:9}"}
+
+
+@pytest.fixture
+def slow(running):
+    """A host where mail for slow.test stays in the queue."""
+    return Host(running, "mx1", quota=({**HOLD, "limits": ["500 messages / 1h"]},), settings=DEFERRED)
+
+
+def test_queued_mail_of_one_sender_is_kept_back_or_removed(slow):
+    slow.send(3)
+    mine = slow.send(330, recipients=["a@slow.test"])
+    bobs = slow.send(5, login="bob", recipients=["a@slow.test"])
+    wait_for(lambda: len(slow.mx.queue("deferred")) == 335, "all are deferred")
+    assert slow.counts("queue", "--of", ALICE, "--hold", "--dry-run") == (333, 330, 3, 0)
+    assert slow.held() == []
+    aged(slow, mine[7], +3600)
+    assert slow.counts("queue", "--of", ALICE, "--hold") == (333, 329, 3, 1)
+    assert slow.held() == sorted(set(mine) - {mine[7]})
+    assert slow.counts("queue", "--of", ALICE, "--delete")[1] == 329
+    assert {entry["queue_id"] for entry in slow.mx.queue()} == {*bobs, mine[7]}
+
+
+def test_a_message_that_was_reused_while_it_was_being_kept_back_goes_on(slow):
+    mine, other = slow.send(2, recipients=["a@slow.test"])
+    wait_for(lambda: len(slow.mx.queue("deferred")) == 2, "both are deferred")
+    aged(slow, other, +3600)
+    assert slow.counts("queue", "--of", ALICE, "--delete") == (2, 1, 0, 1)
+    assert [entry["queue_name"] for entry in slow.mx.queue()] == ["deferred"]
+
+
+def test_held_mail_goes_out_at_the_senders_own_rate(running):
+    host = Host(running, "mx1", quota=({**HOLD, "limits": ["4 messages / 2s"]},))
+    host.send(4)
+    ids = host.send(6)
+    held = host.held()
+    assert set(held) <= set(ids) and len(held) >= 4
+    began = time.monotonic()
+    done = host.root("held", ALICE, "--send")
+    assert done["hosts"][0]["counts"]["done"] == len(held) and host.held() == []
+    # The bucket holds 4 at most and refills by 2 a second.
+    assert time.monotonic() - began > (len(held) - 4) / 2 - 1
+    assert host.daemon.used(ALICE) >= 1
+
+
+def test_an_order_is_carried_out_on_every_host_and_a_host_that_was_down_follows(running, redis):
+    hosts = [Host(running, f"mx{number}", store=redis.url) for number in (1, 2, 3)]
+    one, two, three = hosts
+    mine = {host: host.send(4)[-2:] for host in hosts}
+    bobs = {host: host.send(3, login="bob")[-1:] for host in hosts}
+    for host in (one, two):
+        host.serve_once()  # is seen to ask for orders
+    three.root("held", ALICE)  # has written what it knows, and is down
+    asked = running(Background(one.daemon, "held", ALICE, "--delete", "--all-hosts", "--wait", "20s", "--reason", "ticket 4711"))
+    wait_for(lambda: one.daemon.cli("held", ALICE)["orders"], "the order is given")
+    one.serve_once()
+    two.serve_once()
+    order, = one.daemon.cli("held", ALICE)["orders"]
+    assert {host["host"]: host["state"] for host in order["hosts"]} == {"mx1.example.test": "done", "mx2.example.test": "done", "mx3.example.test": "waiting"}
+    assert not order["over"] and "mx3.example.test" in text_of(one, "held", ALICE)
+    three.serve_once()
+    assert asked.result()["over"]
+    for host in hosts:
+        assert not set(mine[host]) & set(host.held()) and set(bobs[host]) <= set(host.held())
+    events = [event for event in one.daemon.cli("events")["events"] if event["event"].startswith("mail_")]
+    assert [event["event"] for event in events] == ["mail_done"] * 3 + ["mail_order"] and "ticket 4711" in events[-1]["text"]
+
+
+class Background:
+    """A command that runs while the test goes on."""
+
+    def __init__(self, daemon, *words):
+        self.process = subprocess.Popen([BUILD / "bin" / "sendquota", "--socket", daemon.admin, "--json", *words], stdout=subprocess.PIPE, text=True)
+
+    def result(self):
+        return json.loads(self.process.communicate(timeout=60)[0])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+
+def test_a_release_deals_with_the_held_mail_as_well(host):
+    host.send(5)
+    others = host.send(3, login="bob")[2:]
+    host.daemon.cli("block", ALICE)
+    asked = Background(host.daemon, "release", ALICE, "--held", "delete", "--reason", "password changed")
+    with asked:
+        wait_for(lambda: host.daemon.cli("held", ALICE)["orders"], "the order is given")
+        host.serve_once()
+        assert asked.result()["over"]
+    assert host.held() == sorted(others)
+    assert host.daemon.cli("blocked")["blocked"] == []
+    assert host.daemon.cli("release", ALICE, "--held", "send")["order"] is None
+
+
+def test_held_mail_of_who_was_never_blocked_goes_by_itself_where_the_configuration_says_so(running):
+    rule = {"after": "3 refusals / 10m", "for": ["1h"]}
+    host = Host(running, "mx1", quota=({**HOLD, "limits": ["2 messages / 4s"], "block": rule},), hold={"release": "auto"})
+    host.send(2)
+    mine = host.send(2)
+    host.send(2, login="bob")
+    host.send(6, login="bob")   # held until she is blocked, then refused
+    assert set(mine) & set(host.held())
+    wait_for(lambda: host.daemon.cli("blocked")["blocked"], "bob is blocked")
+    before = set(host.held())
+    def served():
+        host.serve_once()
+        return not set(mine) & set(host.held())
+    wait_for(served, "alice's mail has gone", deadline=30)
+    assert set(host.held()) == before - set(mine)
+
+
+def test_non_delivery_notices_go_too(running):
+    host = Host(running, "mx1", quota=({**HOLD, "limits": ["500 messages / 1h"]},), settings={
+        "transport_maps": "inline:{example.test=smtp:[127.0.0.1]:9}"})
+    # What is sent elsewhere comes back to a door that relays for nobody.
+    host.mx.reload(settings={"default_transport": f"smtp:[127.0.0.1]:{host.mx.ports['outside']}", "smtp_helo_name": "relay.test"})
+    host.send(4, recipients=["a@bounce.test"])
+    host.send(2, login="bob", recipients=["a@bounce.test"])
+    def notices():
+        return [entry for entry in host.mx.queue("deferred") if entry["sender"] == "MAILER-DAEMON"]
+    wait_for(lambda: len(notices()) == 6, "all were bounced to their senders")
+    done = host.root("queue", "--of", ALICE, "--delete", "--with-bounces")["hosts"][0]["counts"]
+    assert (done["bounces"], done["gone"]) == (4, 4), done
+    assert [entry["recipients"][0]["address"] for entry in notices()] == [BOB, BOB]
+
+
+@pytest.mark.parametrize("words, code, said", [
+    (("held", ALICE, "--delete", "--all-hosts"), 1, "no mail of user:alice@example.test is known to be held"),
+    (("held", ALICE, "--send", "--delete"), 64, "excludes"),
+    (("queue",), 64, "--of"),
+    (("held", ALICE, "--at-once"), 64, "--send"),
+    (("held", "user:"), 64, "user"),
+    (("release", ALICE, "--held", "burn"), 64, "burn"),
+    (("held", ALICE, "--delete", "--all-hosts", "--wait", "soon"), 64, "soon")])
+def test_what_cannot_be_done_is_said(running, words, code, said):
+    daemon = running(Daemon({"quota": [HOLD]}))
+    done = daemon.command(*words)
+    assert (done.returncode, said in done.stderr) == (code, True), done.stderr
+
+
+def test_a_store_that_is_away_is_said_at_once(running):
+    redis = running(Redis())
+    host = Host(running, "mx1", store=redis.url)
+    host.send(4)
+    redis.kill()
+    began = time.monotonic()
+    done = host.daemon.command("held", ALICE)
+    assert done.returncode == 69 and "the record has no answer" in done.stderr
+    assert time.monotonic() - began < 1.5
+    assert "no orders can be had" in host.serve_once()
