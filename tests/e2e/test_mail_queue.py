@@ -1,7 +1,6 @@
-"""Single messages of a real queue: looked at, kept back, let go, removed, and 300 others untouched."""
+"""Single messages of a real Postfix's queue: looked at, kept back, let go, removed, and 300 others untouched."""
 
 import hashlib
-import json
 import os
 import shutil
 import time
@@ -9,37 +8,13 @@ import time
 import pytest
 
 from rig import Client, Postfix, send_many, wait_for
-from rig.room import BUILD
+from rig.mail_queue import Probe
 from rig.stub_milter import CONTINUE, StubMilter, quarantine
 
 ALICE, BOB = "alice@example.test", "bob@example.test"
 HELD = quarantine("sendquota: quota mailbox")
 LAYOUTS = {"as installed": {}, "long ids, everything hashed": {
     "enable_long_queue_ids": "yes", "hash_queue_names": "incoming active deferred defer bounce hold", "hash_queue_depth": "2"}}
-
-
-class Probe:
-    """mail_queue_probe inside the room of a server."""
-
-    def __init__(self, server, mta="postfix", config=""):
-        self.room, self.words = server.room, (mta, config)
-        self.path = server.path / "mail_queue_probe"
-        shutil.copy(BUILD / "bin" / "mail_queue_probe", self.path)
-
-    def __call__(self, what, ids=()):
-        """Its lines, or the text of its error."""
-        done = self.room.run(self.path, *self.words, what, stdin="".join(f"{queue_id}\n" for queue_id in ids), check=False)
-        assert done.returncode in (0, 1), f"{done.returncode}: {done.stdout}{done.stderr}"
-        lines = [json.loads(line) for line in done.stdout.splitlines()]
-        return lines[0]["error"] if done.returncode else lines
-
-    def count(self, what, ids):
-        said = self(what, ids)
-        assert not isinstance(said, str), said
-        return said[0]["count"]
-
-    def look(self, ids):
-        return {file["id"]: file for file in self("look", ids)}
 
 
 @pytest.fixture(params=LAYOUTS.values(), ids=LAYOUTS)

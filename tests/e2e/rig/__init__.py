@@ -5,6 +5,7 @@
     Redis      a redis-server                       Sentinel   one that watches it
     Certificates  an authority and what it signs    Daemon     a sendquotad and the `sendquota` command for it
     Client     an SMTP client                       php        scripts that call mail() inside a room
+    mail_queue.Probe  what milter/mail_queue does to a server's queue
 
 Ports are chosen by the kernel; nothing is shared with, taken from or written to a mail system that is already
 on the machine. All of it needs root (mount namespaces) and what `tests/install test` installs.
