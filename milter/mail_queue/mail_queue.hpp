@@ -19,7 +19,7 @@ struct QueueFile {
   std::string queue_id{};
   bool is_held = false;        ///< or it is on its way: incoming, active, deferred
   quota::Timestamp arrived{};  ///< by this host's clock; whole seconds at least
-  std::string mail_from{};     ///< without angle brackets, as the MTA keeps it; empty: the null sender
+  std::string mail_from{};     ///< without angle brackets, as the MTA keeps it (Postfix without quotes, Sendmail with them); empty: the null sender
   std::string login{};         ///< SMTP-AUTH, as the MTA keeps it; empty: none, or not kept (has_login)
   bool has_login = true;       ///< whether the MTA keeps a login at all
 };
@@ -50,17 +50,19 @@ class MailQueue {
   /// The host's name as the MTA tells it to filters (macro `j`).
   [[nodiscard]] virtual Or<std::string> host() = 0;
 
-  /// Those of `ids` that are in the queue, in no order.
+  /// Those of `ids` that are in the queue, in no order. One that two files bear, or whose file is not whole, is left out.
   [[nodiscard]] virtual Or<std::vector<QueueFile>> look(std::span<const std::string> ids, const Progress& progress) = 0;
 
   /// Keeps them back. Returns how many are on hold by this call.
   [[nodiscard]] virtual Or<std::size_t> hold(std::span<const std::string> ids, const Progress& progress) = 0;
-  /// Lets those go that are on hold; no other message is touched. Returns how many.
+  /// Lets those go that are on hold; no other message is touched. Returns how many. Up to 100 are on their way when it returns, more
+  /// wait for the next queue run.
   [[nodiscard]] virtual Or<std::size_t> send(std::span<const std::string> ids, const Progress& progress) = 0;
   /// Removes those that are on hold; no other message is touched. Returns how many.
   [[nodiscard]] virtual Or<std::size_t> remove(std::span<const std::string> ids, const Progress& progress) = 0;
 
-  /// The non-delivery notices in the queue about messages with these ids. Reads the whole of each notice that may be one.
+  /// The non-delivery notices in the queue about messages with these ids: of delay too, and the postmaster's copies; only those that the
+  /// MTA made itself. Reads the whole of each that may be one. Empty with Sendmail, whose notices do not name queue ids.
   [[nodiscard]] virtual Or<std::vector<Notice>> notices(std::span<const std::string> ids) = 0;
 };
 

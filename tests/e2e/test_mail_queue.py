@@ -106,6 +106,14 @@ def test_deferred_messages_are_kept_back_then_removed(queue):
     assert without(files(mx), ids) == others
 
 
+def test_messages_that_postfix_moves_meanwhile_are_found(running):
+    mx, probe, stub = queue_of(running, {"minimal_backoff_time": "1s", "maximal_backoff_time": "1s", "queue_run_delay": "1s"})
+    ids = send(mx, stub, 60, at_end=CONTINUE, recipients=["someone@example.test"])
+    for _ in range(10):
+        mx.room.run("postqueue", "-f")
+        assert sorted(probe.look(ids)) == sorted(ids)
+
+
 def test_an_id_that_another_message_has_now_is_shown_as_that_message(queue):
     mx, probe, stub = queue
     (mine,) = send(mx, stub)

@@ -10,7 +10,7 @@ using namespace milter::mail_queue;
 TEST_CASE("lines are the same however they were cut, and never longer than a bound") {
   const std::string text = "one\n\ntwo\r\n" + std::string(5000, 'x') + "\nlast";
   const std::vector<std::string> want{"one", "", "two\r", std::string(1000, 'x'), "last"};
-  for (const std::size_t size : {1, 2, 3, 7, 999, 1000, 100'000}) {
+  for (const auto size : std::initializer_list<std::size_t>{1, 2, 3, 7, 999, 1000, 100'000}) {
     CAPTURE(size);
     std::vector<std::string> got;
     Lines lines([&](std::string_view line) { got.emplace_back(line); });
