@@ -32,7 +32,7 @@ OrProblem<quota::TopQuestion> top_question(const admin::TopQuestion& typed, quot
   quota::TopQuestion question;
   if (!typed.by.empty()) {
     const auto measure = quota::measure_called(typed.by);
-    if (!measure) return bad_request("'" + typed.by + "' is nothing to rank by; write messages, recipients, refused or networks");
+    if (!measure) return bad_request("'" + typed.by + "' is nothing to rank by; write messages, recipients, refused, held or networks");
     question.measure = *measure;
   }
   if (!typed.per.empty()) {

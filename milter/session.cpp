@@ -403,7 +403,7 @@ void Session::record(const Verdict& verdict, const Answer& answer, std::string_v
   if (!settings.is_on()) return;
   try {
     auto happening = happening_of(verdict, answer, queue_id, now);
-    if (!happening.identities.empty()) services_.aftermath.judged(std::move(happening));
+    services_.aftermath.judged(std::move(happening));
   } catch (const std::exception&) {
     count(services_.counters.unrecorded);
   }

@@ -5,7 +5,7 @@
 namespace quota {
 
 std::string_view name(Measure measure) {
-  constexpr std::array<std::string_view, 4> names{"messages", "recipients", "refused", "networks"};
+  constexpr std::array<std::string_view, 5> names{"messages", "recipients", "refused", "networks", "held"};
   return names[static_cast<std::size_t>(measure)];
 }
 
@@ -20,6 +20,7 @@ std::int64_t measured(const Tally& tally, std::int64_t networks, Measure measure
     case Measure::messages: return tally.messages[static_cast<std::size_t>(Fate::sent)];
     case Measure::recipients: return tally.recipients[static_cast<std::size_t>(Fate::sent)];
     case Measure::refused: return tally.messages[static_cast<std::size_t>(Fate::refused)];
+    case Measure::held: return tally.messages[static_cast<std::size_t>(Fate::held)];
     case Measure::networks: break;
   }
   return networks;

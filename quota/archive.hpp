@@ -49,8 +49,8 @@ void add_last_sent(std::vector<ShelfCount>& counts, const std::string& identity,
 using SteadyMoment = std::chrono::steady_clock::time_point;
 
 /// By what senders are ranked.
-enum class Measure : std::uint8_t { messages, recipients, refused, networks };
-inline constexpr std::array all_measures{Measure::messages, Measure::recipients, Measure::refused, Measure::networks};
+enum class Measure : std::uint8_t { messages, recipients, refused, networks, held };
+inline constexpr std::array all_measures{Measure::messages, Measure::recipients, Measure::refused, Measure::networks, Measure::held};
 [[nodiscard]] std::string_view name(Measure measure);
 [[nodiscard]] std::optional<Measure> measure_called(std::string_view name);
 
@@ -112,6 +112,10 @@ class Archive {
   [[nodiscard]] virtual Result<Chronicle, StoreError> read(const Identity& identity) = 0;
 
   [[nodiscard]] virtual Result<std::vector<Ranked>, StoreError> top(const TopQuestion& question) = 0;
+
+  /// The histories of a few senders, `read_together` at most, in their order.
+  static constexpr std::size_t read_together = 100;
+  [[nodiscard]] virtual Result<std::vector<History>, StoreError> histories(std::span<const Identity> identities) = 0;
 
   /// Looks through the last messages of everybody for those that `text` names (bears_name()), the newest `most`. Begins nothing
   /// more after `until`.

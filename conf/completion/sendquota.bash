@@ -14,7 +14,7 @@ _sendquota() {
     previous=$word
   done
   case $previous in
-    --by) candidates="messages recipients refused networks" ;;
+    --by) candidates="messages recipients refused held networks" ;;
     --per) candidates="user user_domain script uid sender sender_domain client account" ;;
     --since | --for) candidates="1h 1d 7d 30d" ;;
     --count | --reason | --user | --sender | --client | --script | --host | --recipients) return ;;

@@ -13,7 +13,7 @@
 //   GET    /v1/status                            → Status
 //   GET    /v1/identities/{id}                   → Identity; one that never sent is full, not unknown
 //   GET    /v1/identities/{id}/history           → WholeHistory
-//   GET    /v1/top?by=&per=&since=&count=        → Top: by messages|recipients|refused|networks, per a kind, since a duration ago
+//   GET    /v1/top?by=&per=&since=&count=        → Top: by messages|recipients|refused|held|networks, per a kind, since a duration ago
 //   GET    /v1/events?identity=&after=&count=    → Events: the newest `count`, of one identity, after the event with that id
 //   GET    /v1/who?name=&count=                  → Who: whose message bears that queue id, client address, or text in a header
 //   GET    /v1/held                              → {"held": [Shelf…]}: whose mail is held where, the latest first; 1000 at most

@@ -51,7 +51,7 @@ void add_top(CLI::App& app, Session& session) {
   };
   const auto typed = std::make_shared<Typed>();
   auto* command = app.add_subcommand("top", "Who sends the most, of whole hours");
-  command->add_option("--by", typed->by, "messages, recipients, refused or networks")->capture_default_str()->check(not_empty());
+  command->add_option("--by", typed->by, "messages, recipients, refused, held or networks")->capture_default_str()->check(not_empty());
   command->add_option("--per", typed->per, "user, script, uid, client, … (record.per)")->capture_default_str()->check(not_empty());
   command->add_option("--since", typed->since, "how long ago, as in 30m or 7d")->capture_default_str()->check(not_empty());
   command->add_option("--count", typed->count, "how many, 1 to 1000")->capture_default_str()->check(not_empty());

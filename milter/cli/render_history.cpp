@@ -116,7 +116,7 @@ std::string render_history(const object& identity, const View& view) {
 
 std::string render_top(const object& answer, const View& view) {
   const auto by = text_at(answer, "by");
-  Table table({{"SINCE " + moment_text(text_at(answer, "since"), view), Fit::wrap}, {by == "refused" ? "REFUSED" : by == "recipients" ? "RECIPIENTS" : by == "networks" ? "NETWORKS" : "MESSAGES"}});
+  Table table({{"SINCE " + moment_text(text_at(answer, "since"), view), Fit::wrap}, {by == "refused" ? "REFUSED" : by == "recipients" ? "RECIPIENTS" : by == "networks" ? "NETWORKS" : by == "held" ? "HELD" : "MESSAGES"}});
   const auto& top = array_at(answer, "top");
   if (top.empty()) return "Nothing of the kind since " + moment_text(text_at(answer, "since"), view) + ".\n";
   for (const auto& value : top) {

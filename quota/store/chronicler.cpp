@@ -65,6 +65,7 @@ class Notes {
 
   void add(Happening& happening) {
     auto& [identities, message, login, held_for] = happening;
+    everyone_.fives[five_of(message.at)].add(fate_of(message.action), message.recipients);
     const auto client = IpAddress::parse(message.client);
     const auto network = client ? network_of(*client) : std::string();
     const auto lister = std::find_if(identities.begin(), identities.end(), [](const Identity& one) { return lists_messages(one.kind); }) - identities.begin();
@@ -82,6 +83,7 @@ class Notes {
   /// Requires: what was added is still there.
   std::vector<Note> finished() {
     for (std::size_t i = 0; i < notes_.size(); ++i) add_listed(notes_[i], listed_[i], bounds_);
+    if (!everyone_.fives.empty()) notes_.push_back(std::move(everyone_));
     return std::move(notes_);
   }
 
@@ -108,6 +110,7 @@ class Notes {
 
   const HistoryBounds& bounds_;
   std::vector<Note> notes_{};
+  Note everyone_{everyone_identity()};
   std::unordered_map<Identity, std::size_t, HashOfIdentity> places_{};
   std::vector<std::vector<PastMessage*>> listed_{};
 };

@@ -78,7 +78,8 @@ class Chronicler {
 /// The identities that a message is listed under: its login, or else its script, or else who sent it.
 [[nodiscard]] bool lists_messages(Kind kind);
 
-/// What happenings add to each identity: no more messages, queue ids and networks than are kept, the last ones.
+/// What happenings add to each identity: no more messages, queue ids and networks than are kept, the last ones. And, last, how much there
+/// was of everyone.
 [[nodiscard]] std::vector<Note> notes_of(std::vector<Happening> happenings, const HistoryBounds& bounds);
 
 }  // namespace quota

@@ -81,15 +81,31 @@ void MemoryArchive::make_room(Timestamp now) {
   }
 }
 
+const MemoryArchive::Kept* MemoryArchive::find_kept(const Identity& identity, Timestamp now) const {
+  const auto found = by_identity_.find(identity.text());
+  if (found == by_identity_.end() || now - found->second->written > std::max(bounds_.hours_for, bounds_.messages_for)) return nullptr;
+  return &*found->second;
+}
+
+Result<std::vector<History>, StoreError> MemoryArchive::histories(std::span<const Identity> identities) {
+  const auto now = clock_.now();
+  const std::lock_guard lock(mutex_);
+  std::vector<History> all;
+  for (const auto& identity : identities) {
+    const auto* const kept = find_kept(identity, now);
+    forget_passed(all.emplace_back(kept ? parse_history(kept->history) : History{}), bounds_, now);
+  }
+  return all;
+}
+
 Result<Chronicle, StoreError> MemoryArchive::read(const Identity& identity) {
   const auto now = clock_.now();
   const std::lock_guard lock(mutex_);
-  const auto found = by_identity_.find(identity.text());
-  if (found == by_identity_.end() || now - found->second->written > std::max(bounds_.hours_for, bounds_.messages_for)) return Chronicle{};
-  const auto& kept = *found->second;
-  Chronicle chronicle{parse_history(kept.history), {}};
+  const auto* const kept = find_kept(identity, now);
+  if (!kept) return Chronicle{};
+  Chronicle chronicle{parse_history(kept->history), {}};
   forget_passed(chronicle.history, bounds_, now);
-  for (auto text = kept.messages.rbegin(); text != kept.messages.rend(); ++text)
+  for (auto text = kept->messages.rbegin(); text != kept->messages.rend(); ++text)
     if (auto message = parse_past_message(*text, identity.value); message && message->at >= now - bounds_.messages_for) chronicle.messages.push_back(std::move(*message));
   return chronicle;
 }

@@ -27,6 +27,7 @@ class MemoryArchive final : public Archive {
   [[nodiscard]] std::optional<Unwritten> write(std::span<const Note> notes, SteadyMoment until) override;
   [[nodiscard]] Result<Chronicle, StoreError> read(const Identity& identity) override;
   [[nodiscard]] Result<std::vector<Ranked>, StoreError> top(const TopQuestion& question) override;
+  [[nodiscard]] Result<std::vector<History>, StoreError> histories(std::span<const Identity> identities) override;
   [[nodiscard]] Result<Search, StoreError> find(const std::string& text, std::size_t most, SteadyMoment until) override;
   [[nodiscard]] Result<std::vector<ShelfCount>, StoreError> shelves(const std::optional<Identity>& identity) override;
   [[nodiscard]] Result<ShelfPage, StoreError> page(const Shelf& shelf, const std::string& from, std::size_t count) override;
@@ -54,6 +55,8 @@ class MemoryArchive final : public Archive {
   };
   using Place = std::list<Kept>::iterator;
 
+  /// What is still kept of it; null where nothing is. Requires: mutex_.
+  [[nodiscard]] const Kept* find_kept(const Identity& identity, Timestamp now) const;
   [[nodiscard]] Kept& kept_of(const Identity& identity);
   void add_to(Kept& kept, const Note& note, Timestamp now);
   void keep_messages(Kept& kept, const Note& note, Timestamp now);

@@ -172,6 +172,7 @@ Result<ShelfPage, StoreError> RedisArchive::page(const Shelf& shelf, const std::
 }
 
 void RedisArchive::rank(const Note& note, const RedisReply& hours, Rankings& rankings) {
+  if (note.identity.kind == Kind::everyone) return;  // there is one of it
   const auto identity = note.identity.text();
   for (std::size_t i = 0; i + 2 < hours.size(); i += 3) {
     const auto hour = hours[i].integer();
@@ -229,6 +230,42 @@ void RedisArchive::forget_least() {
   least_.clear();
 }
 
+Result<History, StoreError> RedisArchive::history_in(const RedisReply& fields) const {
+  HistoryText text;
+  for (std::size_t i = 0; i + 1 < fields.size(); i += 2) {
+    const auto field = fields[i].text();
+    const auto value = fields[i + 1].text();
+    if (!field || !value) return unexpected("a history");
+    text.emplace_back(*field, *value);
+  }
+  auto history = parse_history(text);
+  forget_passed(history, bounds_, now_());
+  return history;
+}
+
+Result<std::vector<History>, StoreError> RedisArchive::histories(std::span<const Identity> identities) {
+  const auto deadline = Patience::begin() + read_at_most;
+  std::vector<History> all;
+  while (!identities.empty()) {
+    const auto some = identities.first(std::min(identities.size(), scripts_at_once));
+    identities = identities.subspan(some.size());
+    std::vector<std::string> keys;
+    for (const auto& identity : some) keys.push_back(history_key(identity));
+    std::vector<RedisQuestion> questions;
+    for (const auto& key : keys) {
+      auto& words = questions.emplace_back(RedisQuestion{key, {}}).words;
+      for (const std::string_view word : {"HGETALL", key.c_str()}) words.add(word);
+    }
+    for (const auto& answer : context_.topology().ask_each(questions, deadline, chronicle_limits)) {
+      if (!answer) return answer.error();
+      auto history = history_in(*answer);
+      if (!history) return history.error();
+      all.push_back(std::move(*history));
+    }
+  }
+  return all;
+}
+
 Result<Chronicle, StoreError> RedisArchive::read(const Identity& identity) {
   const auto history = history_key(identity);
   const auto messages = messages_key(identity);
@@ -241,15 +278,9 @@ Result<Chronicle, StoreError> RedisArchive::read(const Identity& identity) {
   const auto answers = context_.topology().ask_each(questions, Patience::begin() + read_at_most, chronicle_limits);
   for (const auto& answer : answers)
     if (!answer) return answer.error();
-  HistoryText text;
-  for (std::size_t i = 0; i + 1 < answers[0]->size(); i += 2) {
-    const auto field = (*answers[0])[i].text();
-    const auto value = (*answers[0])[i + 1].text();
-    if (!field || !value) return unexpected("a history");
-    text.emplace_back(*field, *value);
-  }
-  Chronicle chronicle{parse_history(text), {}};
-  forget_passed(chronicle.history, bounds_, now_());
+  auto read = history_in(*answers[0]);
+  if (!read) return read.error();
+  Chronicle chronicle{std::move(*read), {}};
   if (answers.size() < 2) return chronicle;
   for (auto i = answers[1]->size(); i > 0; --i)
     if (auto message = parse_past_message((*answers[1])[i - 1].text().value_or(""), identity.value); message && message->at >= now_() - bounds_.messages_for)

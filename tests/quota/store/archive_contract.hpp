@@ -117,8 +117,40 @@ TEST_CASE_TEMPLATE_DEFINE("an archive ranks the senders of an hour by each measu
   CHECK(top(archive, {Kind::user, Measure::recipients, hour, hour, 1}) == Rows{{u(3), 90}});
   CHECK(top(archive, {Kind::user, Measure::refused, hour, hour, 10}) == Rows{{u(2), 1}});
   CHECK(top(archive, {Kind::user, Measure::networks, hour, hour, 10}) == Rows{{u(2), 2}, {u(1), 1}});
+  CHECK(top(archive, {Kind::user, Measure::held, hour, hour, 10}).empty());
+  write(archive, {note_of(sender(2), start, Fate::held, 7)});
+  CHECK(top(archive, {Kind::user, Measure::held, hour, hour, 10}) == Rows{{u(2), 1}});
   CHECK(top(archive, {Kind::client, Measure::messages, hour, hour, 10}) == Rows{{"client:192.0.2.7", 1}});
   CHECK(top(archive, {Kind::script, Measure::messages, hour, hour, 10}).empty());
+}
+
+TEST_CASE_TEMPLATE_DEFINE("an archive reads the histories of several senders at once, in their order", Fixture, archive_reads_many) {
+  Fixture fixture;
+  auto& archive = fixture.archive({.hours_for = std::chrono::days{2}});
+  std::vector<Note> notes;
+  std::vector<Identity> asked;
+  for (int who = 0; who < static_cast<int>(Archive::read_together); ++who) {
+    asked.push_back(sender(who));
+    if (who % 2 == 0) notes.push_back(note_of(sender(who), start, Fate::held, who));
+  }
+  write(archive, notes);
+  const auto all = archive.histories(asked);
+  REQUIRE(all.has_value());
+  REQUIRE(all->size() == asked.size());
+  for (std::size_t i = 0; i < asked.size(); ++i) CHECK((*all)[i] == read(archive, asked[i]).history);
+  CHECK((*all)[2].hours.begin()->second.recipients[2] == 2);
+  CHECK(archive.histories({})->empty());
+  fixture.set_now(start + std::chrono::days{4});
+  CHECK(archive.histories(asked)->at(2).hours.empty());
+}
+
+TEST_CASE_TEMPLATE_DEFINE("an archive counts everyone as one more, who is not ranked", Fixture, archive_counts_everyone) {
+  Fixture fixture;
+  auto& archive = fixture.archive({});
+  const auto hour = five_of(start) / fives_of_hour;
+  write(archive, {note_of(everyone_identity(), start, Fate::sent, 3), note_of(sender(1), start, Fate::sent, 3)});
+  CHECK(top(archive, {Kind::user, Measure::messages, hour, hour, 10}).size() == 1);
+  CHECK(read(archive, everyone_identity()).history.hours.at(hour).recipients[0] == 3);
 }
 
 TEST_CASE_TEMPLATE_DEFINE("an archive ranks the greatest hundred of an hour, whenever they grew", Fixture, archive_ranks_many) {
@@ -212,6 +244,8 @@ TEST_CASE_TEMPLATE_DEFINE("an archive finds whose message bears a queue id, a cl
   TEST_CASE_TEMPLATE_INVOKE(archive_counts, Fixture);           \
   TEST_CASE_TEMPLATE_INVOKE(archive_ranks, Fixture);            \
   TEST_CASE_TEMPLATE_INVOKE(archive_ranks_many, Fixture);       \
+  TEST_CASE_TEMPLATE_INVOKE(archive_reads_many, Fixture);       \
+  TEST_CASE_TEMPLATE_INVOKE(archive_counts_everyone, Fixture);  \
   TEST_CASE_TEMPLATE_INVOKE(archive_ranks_kept, Fixture);       \
   TEST_CASE_TEMPLATE_INVOKE(archive_long_texts, Fixture);       \
   TEST_CASE_TEMPLATE_INVOKE(archive_finds, Fixture)

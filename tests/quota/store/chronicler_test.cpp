@@ -31,6 +31,7 @@ class ScriptedArchive final : public Archive {
   }
   Result<Chronicle, StoreError> read(const Identity&) override { return Chronicle{}; }
   Result<std::vector<Ranked>, StoreError> top(const TopQuestion&) override { return std::vector<Ranked>{}; }
+  Result<std::vector<History>, StoreError> histories(std::span<const Identity>) override { return std::vector<History>{}; }
   Result<Search, StoreError> find(const std::string&, std::size_t, SteadyMoment) override { return Search{}; }
   Result<std::vector<ShelfCount>, StoreError> shelves(const std::optional<Identity>&) override { return std::vector<ShelfCount>{}; }
   Result<ShelfPage, StoreError> page(const Shelf&, const std::string&, std::size_t) override { return ShelfPage{}; }
@@ -48,7 +49,7 @@ TEST_CASE("messages are put together by identity; each is counted under all, and
   const auto notes = notes_of({{{alice, domain, client}, message_at(start)},
                                {{alice, domain, client}, message_at(start + 1s, Action::reject, "198.51.100.9")},
                                {{client}, message_at(start + 2s, Action::quarantine)}}, {});
-  REQUIRE(notes.size() == 3);
+  REQUIRE(notes.size() == 4);
   CHECK(notes[0].identity == alice);
   CHECK(format(notes[0].fives.at(five_of(start))) == "1,1,,2,2");
   CHECK(notes[0].networks == std::vector<NetworkSeen>{{"198.51.100.0/24", start + 1s, 1}, {"192.0.2.0/24", start, 1}});
@@ -57,6 +58,11 @@ TEST_CASE("messages are put together by identity; each is counted under all, and
   CHECK(notes[1].messages.empty());
   CHECK(format(notes[2].fives.at(five_of(start))) == "1,1,1,2,2,2");
   CHECK(notes[2].messages.size() == 1);
+  CHECK(notes[3].identity == everyone_identity());
+  CHECK(format(notes[3].fives.at(five_of(start))) == "1,1,1,2,2,2");  // each message once
+  CHECK(notes[3].networks.empty());
+  CHECK(notes[3].messages.empty());
+  CHECK(notes_of({}, {}).empty());
 }
 
 TEST_CASE("of the messages before the last ones the queue ids are kept, and those of held mail under who lists it and whom it is held for") {
@@ -138,7 +144,7 @@ TEST_CASE("what finds no room or no answer is dropped and counted, and said once
   Chronicler chronicler(archive, {.write_every = 1h, .most_queued = 2, .report = [&](const std::string& problem) { said.push_back(problem); }});
   for (int i = 0; i < 3; ++i) chronicler.add({{alice}, message_at(start)});
   CHECK(chronicler.dropped() == 1);
-  archive.next = Archive::Unwritten{1, {StoreErrorKind::unreachable, Executed::no, "away"}};
+  archive.next = Archive::Unwritten{2, {StoreErrorKind::unreachable, Executed::no, "away"}};
   chronicler.flush(10s);
   CHECK(chronicler.dropped() == 3);
   chronicler.add({{alice}, message_at(start)});
