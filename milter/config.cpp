@@ -144,6 +144,7 @@ std::vector<std::string> needs_restart(const Config& running, const Config& fres
   compare("admin.listen", running.admin.listen, fresh.admin.listen);
   compare("admin.socket_mode", running.admin.socket_mode, fresh.admin.socket_mode);
   compare("admin.socket_group", running.admin.socket_group, fresh.admin.socket_group);
+  compare("admin.tcp", running.admin.tcp, fresh.admin.tcp);
   return keys;
 }
 
@@ -151,7 +152,7 @@ std::vector<std::string> known_config_keys() {
   Config config;
   Findings findings("");
   // One of each optional section, so that all keys are asked for; what is missing in them does not matter.
-  read("[[quota]]\n[quota.block]\n[quota.reply]\n[[quota.override]]\n", config, findings);
+  read("[[quota]]\n[quota.block]\n[quota.reply]\n[[quota.override]]\n[[admin.token]]\n", config, findings);
   return {findings.keys().begin(), findings.keys().end()};
 }
 

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "milter/admin/access.hpp"
 #include "milter/config_problem.hpp"
 #include "milter/file_state.hpp"
 #include "quota/history.hpp"
@@ -59,6 +60,8 @@ struct AdminSettings {
   std::string listen = "unix:/run/sendquota/admin.sock";
   unsigned socket_mode = 0660;
   std::string socket_group = "sendquota";
+  std::string tcp{};        ///< `127.0.0.1:8025`; empty: the unix socket only
+  admin::Access access{};
   bool operator==(const AdminSettings&) const = default;
 
   /// What stands behind `unix:`.

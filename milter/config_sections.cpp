@@ -36,11 +36,6 @@ bool consists_of(std::string_view text, std::string_view allowed) {
   return text.find_first_not_of(allowed) == std::string_view::npos;
 }
 
-std::string group_problem(std::string_view text) {
-  const bool is_name = text.size() <= 32 && consists_of(text, std::string(letters) + std::string(digits) + "_-.$");
-  return is_name ? "" : in_quotes(text) + " is no name of a group; write one, or \"\" for the daemon's own";
-}
-
 std::string realm_problem(std::string_view text) {
   const bool is_well = text.size() <= 253 && consists_of(text, std::string(letters) + std::string(digits) + "-._") &&
                        !text.starts_with('.');
@@ -57,22 +52,6 @@ std::string delimiter_problem(std::string_view text) {
 std::string program_problem(std::string_view text) {
   const auto words = quota::words_of(text);
   return words.empty() || words.front().starts_with('/') ? "" : in_quotes(words.front()) + " is no absolute path; there is no shell that would look for it";
-}
-
-/// `"0660"`. The owner must be able to read and write, or nobody could connect.
-void read_socket_mode(Section& section, unsigned& into) {
-  const auto text = section.text("socket_mode");
-  if (!text) return;
-  const bool is_octal =
-      (text->size() == 3 || (text->size() == 4 && text->front() == '0')) && consists_of(*text, "01234567");
-  if (!is_octal) {
-    section.problem("socket_mode", in_quotes(*text) + " is no mode", "write it in octal digits, as in \"0660\"");
-    return;
-  }
-  into = static_cast<unsigned>(std::stoul(*text, nullptr, 8));
-  if ((into & 0600) != 0600 || (into & 0111) != 0)
-    section.problem("socket_mode", in_quotes(*text) + " is no mode for a socket",
-                    "write \"0660\": the owner reads and writes, nobody executes");
 }
 
 Result<Network, std::string> parse_network(std::string_view text) { return Network::parse(text); }
@@ -120,13 +99,6 @@ void read_list(Section& section, std::string_view key, std::vector<T>& into, Sec
   if (auto list = section.list<T>(key, parse)) into = std::move(*list);
 }
 
-std::string admin_problem(std::string_view text) {
-  if (text.starts_with("unix:")) return socket_problem(text);
-  return in_quotes(text) +
-         " is no unix socket: this version has no tokens, without which a TCP port would serve anybody; "
-         "write it as in \"unix:/run/sendquota/admin.sock\"";
-}
-
 }  // namespace
 
 std::string any_text(std::string_view) { return ""; }
@@ -136,6 +108,26 @@ void read_text(Section& section, std::string_view key, std::string& into, std::s
   if (!text) return;
   if (auto wrong = complaint(*text); !wrong.empty()) section.problem(key, std::move(wrong));
   into = std::move(*text);
+}
+
+std::string group_problem(std::string_view text) {
+  const bool is_name = text.size() <= 32 && consists_of(text, std::string(letters) + std::string(digits) + "_-.$");
+  return is_name ? "" : in_quotes(text) + " is no name of a group; write one, or \"\" for the daemon's own";
+}
+
+void read_socket_mode(Section& section, unsigned& into) {
+  const auto text = section.text("socket_mode");
+  if (!text) return;
+  const bool is_octal =
+      (text->size() == 3 || (text->size() == 4 && text->front() == '0')) && consists_of(*text, "01234567");
+  if (!is_octal) {
+    section.problem("socket_mode", in_quotes(*text) + " is no mode", "write it in octal digits, as in \"0660\"");
+    return;
+  }
+  into = static_cast<unsigned>(std::stoul(*text, nullptr, 8));
+  if ((into & 0600) != 0600 || (into & 0111) != 0)
+    section.problem("socket_mode", in_quotes(*text) + " is no mode for a socket",
+                    "write \"0660\": the owner reads and writes, nobody executes");
 }
 
 void read_milter(Section& section, MilterSettings& into) {
@@ -185,18 +177,6 @@ void read_hold(Section& section, HoldSettings& into) {
   into.max = section.number("max", hold_bounds).value_or(into.max);
   section.word("then", into.then, then_words);
   section.word("release", into.release, release_words);
-}
-
-void read_admin(Section& section, AdminSettings& into) {
-  read_text(section, "listen", into.listen, admin_problem);
-  read_socket_mode(section, into.socket_mode);
-  if ((into.socket_mode & 07) != 0)
-    section.problem("socket_mode", "everybody on this host could release and block",
-                    "write \"0660\", and put administrators into socket_group");
-  read_text(section, "socket_group", into.socket_group, group_problem);
-  const auto tokens = section.text("token_file");
-  if (tokens && !tokens->empty())
-    section.problem("token_file", "this version has no tokens", "write \"\"; the socket's group says who may connect");
 }
 
 void read_log(Section& section, LogSettings& into) {

@@ -23,6 +23,12 @@ void read_text(Section& section, std::string_view key, std::string& into, std::s
 /// For read_text(): there is nothing that could be wrong.
 [[nodiscard]] std::string any_text(std::string_view text);
 
+/// `"0660"`. The owner must be able to read and write, or nobody could connect.
+void read_socket_mode(Section& section, unsigned& into);
+
+/// What is wrong with a group of this host; empty where nothing is.
+[[nodiscard]] std::string group_problem(std::string_view text);
+
 /// What is wrong with a listening socket in libmilter's notation; empty where nothing is.
 [[nodiscard]] std::string socket_problem(std::string_view listen);
 

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "milter/admin/tcp_socket.hpp"
 #include "milter/config_report.hpp"
 #include "quota/text.hpp"
 
@@ -44,6 +45,13 @@ void warn_of_milter(const Config& config, Warnings& warnings) {
     warnings.push_back(
         "milter.socket_mode: everybody with a login on this host can pose as the MTA: charge, refuse and block "
         "anybody, and crash the daemon. Write \"0660\" and a socket_group");
+}
+
+void warn_of_admin(const Config& config, Warnings& warnings) {
+  const auto address = admin::TcpAddress::parse(config.admin.tcp);
+  if (address && !address->is_loopback())
+    warnings.push_back("admin.tcp: whoever can listen on the way to " + config.admin.tcp +
+                       " reads the tokens that are sent there. Listen on 127.0.0.1, and put a proxy that speaks TLS before it");
 }
 
 void warn_of_mode(const Config& config, Warnings& warnings) {
@@ -135,6 +143,7 @@ std::vector<std::string> warnings_about(const Config& config) {
   Warnings warnings;
   warn_of_mode(config, warnings);
   warn_of_milter(config, warnings);
+  warn_of_admin(config, warnings);
   warn_of_coverage(config, warnings);
   warn_of_scripts(config, warnings);
   for (const auto& quota : config.policy->parts().quotas) warn_of_quota(quota, warnings);

@@ -225,27 +225,6 @@ Desk::Answer Desk::show(const std::string& typed) {
   return shown;
 }
 
-Desk::Answer Desk::blocked() {
-  json::array rows;
-  const auto tables = tools_.keeper.tables();
-  const auto at = now();
-  tables->blocked().each([&](const std::string& identity, const quota::Block& block) {
-    if (block.holds_at(at)) rows.push_back(block_json(identity, block));
-  });
-  return json::object{{"blocked", std::move(rows)}};
-}
-
-Desk::Answer Desk::limits() {
-  json::array rows;
-  const auto tables = tools_.keeper.tables();
-  const auto at = now();
-  tables->overrides().each([&](const std::string& field, const quota::Override& entry) {
-    if (const auto key = quota::parse_override_key(field); key && entry.holds_at(at)) rows.push_back(override_json(*key, entry));
-  });
-  for (const auto& [field, text] : tables->override_errors) rows.push_back(override_error_json(field, text));
-  return json::object{{"limits", std::move(rows)}};
-}
-
 json::object Desk::summary_of_nodes() const {
   auto summary = nodes_json(tools_.nodes.last());
   summary["shared_by"] = tools_.nodes.count();
@@ -329,6 +308,15 @@ Desk::Answer Desk::block(const admin::BlockOrder& order) {
   return block_json(identity->text(), *done);
 }
 
+/// What an administrator has granted without end is his to end.
+std::optional<admin::Problem> Desk::objection_to(const admin::Caller& by, const quota::OverrideKey& key) const {
+  if (by.role >= admin::Role::admin) return std::nullopt;
+  const auto tables = tools_.keeper.tables();
+  const auto* const entry = tables->overrides().find(key.text());
+  if (!entry || entry->until) return std::nullopt;
+  return admin::Problem{admin::Problem::Kind::forbidden, "a limit without an end stands there", "the role admin may change it", {}};
+}
+
 Desk::Answer Desk::limit(const admin::LimitOrder& order) {
   const auto key = key_of(order.identity, order.quota);
   const auto lasting = duration_of(order.lasting);
@@ -337,6 +325,7 @@ Desk::Answer Desk::limit(const admin::LimitOrder& order) {
   if (const auto unknown = complaint_about(order.quota)) return *unknown;
   if (!lasting) return lasting.error();
   if (!allowance) return bad_request(allowance.error());
+  if (const auto objection = objection_to(order.by, *key)) return *objection;
   const auto done = tools_.handles.set_limit(*key, *allowance, *lasting, order.by.user);
   if (!done) return handle_problem(done.error());
   see([&](const quota::Tables& tables) { return shows(tables, *key, *done); });
@@ -346,6 +335,7 @@ Desk::Answer Desk::limit(const admin::LimitOrder& order) {
 Desk::Answer Desk::remove_limit(const admin::RemoveLimitOrder& order) {
   const auto key = key_of(order.identity, order.quota);
   if (!key) return key.error();
+  if (const auto objection = objection_to(order.by, *key)) return *objection;
   const auto done = tools_.handles.remove_limit(*key, order.by.user);
   if (!done) return handle_problem(done.error());
   // The entry of a quota that a reload took away can still be removed.

@@ -6,6 +6,8 @@
 #include "milter/admin/operations.hpp"
 #include "milter/config.hpp"
 #include "milter/counters.hpp"
+#include "milter/desk_problems.hpp"
+#include "milter/history_json.hpp"
 #include "milter/record_book.hpp"
 #include "milter/store_setup.hpp"
 #include "quota/store/handles.hpp"
@@ -45,6 +47,8 @@ class Desk final : public admin::Operations {
   [[nodiscard]] Answer show(const std::string& identity) override;
   [[nodiscard]] Answer history(const std::string& identity) override;
   [[nodiscard]] Answer top(const admin::TopQuestion& question) override;
+  [[nodiscard]] Answer senders(const admin::SendersQuestion& question) override;
+  [[nodiscard]] Answer totals(const std::string& account) override;
   [[nodiscard]] Answer events(const admin::EventsQuestion& question) override;
   [[nodiscard]] Answer who(const admin::WhoQuestion& question) override;
   [[nodiscard]] Answer held() override;
@@ -56,7 +60,7 @@ class Desk final : public admin::Operations {
   [[nodiscard]] Answer order(const admin::MailOrder& order) override;
   [[nodiscard]] Answer report(const admin::HostReport& report) override;
   [[nodiscard]] Answer told(const admin::DoneOnHost& done) override;
-  [[nodiscard]] Answer blocked() override;
+  [[nodiscard]] Answer blocked(const admin::BlockedQuestion& question) override;
   [[nodiscard]] Answer limits() override;
   [[nodiscard]] Answer nodes() override;
   [[nodiscard]] Answer mode() override;
@@ -67,6 +71,7 @@ class Desk final : public admin::Operations {
   [[nodiscard]] Answer limit(const admin::LimitOrder& order) override;
   [[nodiscard]] Answer remove_limit(const admin::RemoveLimitOrder& order) override;
   [[nodiscard]] Answer reload(const admin::Caller& by) override;
+  [[nodiscard]] bool is_of(const std::string& identity, const std::string& account) override;
 
  private:
   /// By which blocks and live limits end.
@@ -81,6 +86,10 @@ class Desk final : public admin::Operations {
   [[nodiscard]] static std::optional<quota::StoreError> replace_orders(quota::Archive& archive, const quota::QueueOrder& by);
   [[nodiscard]] boost::json::array sent_by_themselves(quota::Archive& archive, const std::string& host);
   void tell_of(quota::Archive& archive, const admin::HostReport& typed, const quota::OrderReport& report);
+  /// Why the caller may not change the live limit that stands there; empty where he may.
+  [[nodiscard]] std::optional<admin::Problem> objection_to(const admin::Caller& by, const quota::OverrideKey& key) const;
+  [[nodiscard]] OrProblem<std::vector<quota::Ranked>> ranked(quota::TopQuestion question, bool by_name);
+  [[nodiscard]] OrProblem<std::vector<SenderRow>> rows_of(const std::vector<quota::Ranked>& all, const quota::TopQuestion& question);
   void see(const std::function<bool(const quota::Tables&)>& is_there);
   [[nodiscard]] boost::json::object summary_of_nodes() const;
 

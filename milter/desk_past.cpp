@@ -1,6 +1,9 @@
 // What the desk knows of the past: what senders sent, and what happened.
+#include <limits>
+
 #include "milter/desk.hpp"
 #include "milter/desk_problems.hpp"
+#include "milter/desk_questions.hpp"
 #include "milter/history_json.hpp"
 #include "milter/api_json.hpp"
 #include "quota/text.hpp"
@@ -11,44 +14,12 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::size_t usual_count = 20;
 constexpr std::size_t most_counted = 1000;
-constexpr auto longest_since = std::chrono::days{366};
 /// In case the stream grows while it is read, or is kept longer than ours.
 constexpr int most_pages = 100;
 
 admin::Problem stream_problem(const std::string& what) {
   return {admin::Problem::Kind::unavailable, "the store has no answer: " + what, "mail goes on; try again when it answers", {}};
-}
-
-OrProblem<std::size_t> count_of(const std::string& typed) {
-  if (typed.empty()) return usual_count;
-  const auto count = quota::parse_number<std::size_t>(typed);
-  if (!count || *count < 1 || *count > most_counted) return bad_request("'" + typed + "' is no number of rows; write 1 to 1000");
-  return *count;
-}
-
-OrProblem<quota::TopQuestion> top_question(const admin::TopQuestion& typed, quota::Timestamp now) {
-  quota::TopQuestion question;
-  if (!typed.by.empty()) {
-    const auto measure = quota::measure_called(typed.by);
-    if (!measure) return bad_request("'" + typed.by + "' is nothing to rank by; write messages, recipients, refused, held or networks");
-    question.measure = *measure;
-  }
-  if (!typed.per.empty()) {
-    const auto kind = quota::kind_called(typed.per);
-    if (!kind || *kind == quota::Kind::everyone) return bad_request("'" + typed.per + "' is no kind of sender; write user, script, uid, client or another one of record.per");
-    question.kind = *kind;
-  }
-  const auto since = quota::parse_duration(typed.since.empty() ? "1h" : typed.since);
-  if (!since) return bad_request(since.error());
-  if (*since > longest_since) return bad_request("'" + typed.since + "' is longer than anything is kept; write at most 366d");
-  const auto count = count_of(typed.count);
-  if (!count) return count.error();
-  question.count = *count;
-  question.last_hour = quota::five_of(now) / quota::fives_of_hour;
-  question.first_hour = quota::five_of(now - *since) / quota::fives_of_hour;
-  return question;
 }
 
 json::object event_json(const quota::PastEvent& past) {
@@ -78,15 +49,20 @@ Desk::Answer Desk::history(const std::string& typed) {
 Desk::Answer Desk::top(const admin::TopQuestion& typed) {
   const auto question = top_question(typed, now());
   if (!question) return question.error();
-  const auto kept = tools_.book.top(*question);
+  auto asked = *question;
+  if (!typed.account.empty()) asked.count = std::numeric_limits<std::size_t>::max();  // the others are left out first
+  auto kept = tools_.book.top(asked);
   if (!kept) return nothing_recorded();
   if (!*kept) return record_problem(kept->error().text);
-  return top_json(*question, **kept);
+  auto& ranked = **kept;
+  if (!typed.account.empty()) std::erase_if(ranked, [&](const quota::Ranked& one) { return !is_of(one.identity, typed.account); });
+  if (ranked.size() > question->count) ranked.resize(question->count);
+  return top_json(*question, ranked);
 }
 
-/// Of one identity the stream is read from its end until enough are found.
+/// Of one identity, or account, the stream is read from its end until enough are found.
 Desk::Answer Desk::events(const admin::EventsQuestion& question) {
-  const auto count = count_of(question.count);
+  const auto count = count_of(question.count, most_counted);
   if (!count) return count.error();
   quota::EventRange range{.count = *count};
   if (!question.after.empty()) range.after = quota::EventId::parse(question.after);
@@ -96,8 +72,11 @@ Desk::Answer Desk::events(const admin::EventsQuestion& question) {
     const auto parsed = identity_of(question.identity);
     if (!parsed) return parsed.error();
     identity = parsed->text();
-    range.count = most_counted;
   }
+  if (!identity.empty() || !question.account.empty()) range.count = most_counted;
+  const auto is_asked_for = [&](const std::string& whose) {
+    return (identity.empty() || whose == identity) && (question.account.empty() || is_of(whose, question.account));
+  };
   json::array rows;
   std::string last;
   for (int page = 0; page < most_pages; ++page) {
@@ -105,7 +84,7 @@ Desk::Answer Desk::events(const admin::EventsQuestion& question) {
     if (!events) return stream_problem(events.error().text);
     if (last.empty() && !events->empty()) last = events->front().id.text();
     for (const auto& one : *events)
-      if (rows.size() < *count && (identity.empty() || one.event.identity == identity)) rows.push_back(event_json(one));
+      if (rows.size() < *count && is_asked_for(one.event.identity)) rows.push_back(event_json(one));
     if (rows.size() >= *count || events->size() < range.count) break;
     range.before = events->back().id;
   }
@@ -113,12 +92,14 @@ Desk::Answer Desk::events(const admin::EventsQuestion& question) {
 }
 
 Desk::Answer Desk::who(const admin::WhoQuestion& question) {
-  const auto count = count_of(question.count);
+  const auto count = count_of(question.count, most_counted);
   if (!count) return count.error();
   if (question.name.empty()) return bad_request("nothing to look for; write a queue id, a client's address, or a part of a header in record.evidence_headers");
-  const auto search = tools_.book.find(question.name, *count);
+  auto search = tools_.book.find(question.name, question.account.empty() ? *count : most_counted);
   if (!search) return nothing_recorded();
   if (!*search) return record_problem((*search).error().text);
+  if (!question.account.empty()) std::erase_if((*search)->found, [&](const auto& one) { return !is_of(one.identity, question.account); });
+  if ((*search)->found.size() > *count) (*search)->found.resize(*count);
   const auto kept_for = tools_.config()->record.bounds.messages_for;
   if ((*search)->found.empty() && (*search)->is_complete)
     return admin::Problem{admin::Problem::Kind::not_found,

@@ -15,10 +15,4 @@ inline admin::Problem bad_request(std::string what) { return {admin::Problem::Ki
 
 inline admin::Problem refusal(const std::string& what, const char* hint) { return {admin::Problem::Kind::refused, what, hint, {}}; }
 
-inline admin::Problem nothing_recorded() { return refusal("nothing is recorded: record.url is \"off\"", "write record.url = \"store\" into the configuration, and restart the daemon"); }
-
-inline admin::Problem record_problem(const std::string& what) {
-  return {admin::Problem::Kind::unavailable, "the record has no answer: " + what, "mail goes on; try again when it answers", {}};
-}
-
 }  // namespace milter

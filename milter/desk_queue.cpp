@@ -4,6 +4,7 @@
 #include "milter/api_json.hpp"
 #include "milter/desk.hpp"
 #include "milter/desk_problems.hpp"
+#include "milter/desk_questions.hpp"
 #include "quota/holding.hpp"
 #include "quota/store/random_id.hpp"
 #include "quota/text.hpp"
@@ -21,7 +22,7 @@ using quota::QueueAct;
 constexpr std::size_t most_sent_by_themselves = 20;
 constexpr quota::Milliseconds shortest_retry{1000};
 
-json::string shown(const std::string& text) { return json::string(quota::valid_utf8(text)); }
+json::string utf8(const std::string& text) { return json::string(quota::valid_utf8(text)); }
 
 std::string_view word_of(Fate fate) { return fate == Fate::held ? "held" : "sent"; }
 
@@ -42,7 +43,7 @@ admin::Problem no_answer(const quota::StoreError& error) { return record_problem
 
 json::object shelf_json(const quota::ShelfCount& one) {
   return {{"identity", one.shelf.identity},
-          {"host", shown(one.shelf.host)},
+          {"host", utf8(one.shelf.host)},
           {"fate", json::string(word_of(one.shelf.fate))},
           {"count", one.count},
           {"oldest", quota::format_moment(one.oldest)}};
@@ -53,7 +54,7 @@ json::object mail_json(const quota::ShelfPage::Row& row) {
   return {{"place", text_json(row.place)},
           {"at", quota::format_moment(mail.at)},
           {"queue_id", mail.queue_id},
-          {"from", shown(mail.mail_from)},
+          {"from", utf8(mail.mail_from)},
           {"login", mail.login ? json::value(*mail.login) : json::value(nullptr)},
           {"recipients", mail.recipients},
           {"held_for", text_json(mail.held_for)},
@@ -63,10 +64,10 @@ json::object mail_json(const quota::ShelfPage::Row& row) {
 json::object report_json(const std::string& host, const OrderReport* report) {
   json::array skips;
   if (report)
-    for (const auto& skip : report->skips) skips.push_back(shown(skip));
+    for (const auto& skip : report->skips) skips.push_back(utf8(skip));
   const auto none = OrderReport{};
   const auto& counts = report ? *report : none;
-  return {{"host", shown(host)},
+  return {{"host", utf8(host)},
           {"state", report ? json::string(name(report->state)) : json::string("waiting")},
           {"at", report ? json::value(quota::format_moment(report->at)) : json::value(nullptr)},
           {"counts", json::object{{"total", counts.total}, {"done", counts.done}, {"gone", counts.gone}, {"skipped", counts.skipped}, {"bounces", counts.bounces}}},
@@ -88,8 +89,8 @@ json::object order_json(const quota::OrderStatus& status) {
           {"with_bounces", order.with_bounces},
           {"at_once", order.at_once},
           {"at", quota::format_moment(order.at)},
-          {"by", shown(order.by)},
-          {"reason", shown(order.reason)},
+          {"by", utf8(order.by)},
+          {"reason", utf8(order.reason)},
           {"over", status.is_over()},
           {"hosts", std::move(hosts)}};
 }
@@ -164,7 +165,7 @@ Desk::Answer Desk::shelf(const admin::ShelfQuestion& question) {
   json::array mail;
   for (const auto& row : page->rows) mail.push_back(mail_json(row));
   return json::object{{"identity", shelf->identity},
-                      {"host", shown(shelf->host)},
+                      {"host", utf8(shelf->host)},
                       {"fate", json::string(word_of(shelf->fate))},
                       {"now", quota::format_moment(now())},
                       {"default_realm", tools_.config()->policy->parts().identity.default_realm},
@@ -327,7 +328,7 @@ Desk::Answer Desk::told(const admin::DoneOnHost& done) {
   const auto text = shelf->host + ", " + done.act + ": " + counted("done") + " done, " + counted("gone") + " gone, " + counted("skipped") + " skipped" +
                     (done.reason.empty() ? "" : ": " + done.reason);
   tools_.handles.tell({"mail_done", "info", shelf->identity, text, "", ""}, done.by.user);
-  return json::object{{"identity", shelf->identity}, {"host", shown(shelf->host)}};
+  return json::object{{"identity", shelf->identity}, {"host", utf8(shelf->host)}};
 }
 
 Desk::Answer Desk::report(const admin::HostReport& typed) {

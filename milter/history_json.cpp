@@ -114,6 +114,39 @@ json::object top_json(const quota::TopQuestion& question, const std::vector<quot
           {"top", std::move(rows)}};
 }
 
+json::object senders_json(const quota::TopQuestion& question, const std::vector<SenderRow>& rows) {
+  const auto of = [](const auto& numbers, Fate fate) { return numbers[static_cast<std::size_t>(fate)]; };
+  json::array senders;
+  for (const auto& row : rows)
+    senders.push_back(json::object{{"identity", shown(row.identity)},
+                                   {"sent", of(row.sum.messages, Fate::sent)},
+                                   {"refused", of(row.sum.messages, Fate::refused)},
+                                   {"held", of(row.sum.messages, Fate::held)},
+                                   {"recipients", of(row.sum.recipients, Fate::sent)},
+                                   {"networks", row.networks},
+                                   {"first", moment_json(row.first)},
+                                   {"blocked", row.is_blocked}});
+  return {{"by", name(question.measure)},
+          {"per", name(question.kind)},
+          {"since", quota::format_moment(Timestamp{std::chrono::hours{question.first_hour}})},
+          {"senders", std::move(senders)}};
+}
+
+json::object totals_json(const quota::Identity& whose, const quota::History& history, bool has_fives, Timestamp now) {
+  if (!has_fives) return {{"identity", whose.text()}, {"step", "1h"}, {"tallies", last_hours_json(history, now)}};
+  constexpr std::int64_t fives_of_quarter = 3;
+  constexpr auto quarters = quota::hours_of_day * quota::fives_of_hour / fives_of_quarter;
+  const auto last = quota::five_of(now) / fives_of_quarter;
+  json::array tallies;
+  for (auto quarter = last - quarters + 1; quarter <= last; ++quarter) {
+    Tally sum;
+    for (auto five = history.fives.lower_bound(quarter * fives_of_quarter); five != history.fives.end() && five->first < (quarter + 1) * fives_of_quarter; ++five)
+      sum += five->second;
+    tallies.push_back(tally_json(Timestamp{std::chrono::minutes{15} * quarter}, sum));
+  }
+  return {{"identity", whose.text()}, {"step", "15m"}, {"tallies", std::move(tallies)}};
+}
+
 json::object who_json(const std::string& name, const quota::Search& search) {
   json::array found;
   for (const auto& [identity, message] : search.found) {

@@ -15,6 +15,19 @@ namespace milter {
 
 [[nodiscard]] boost::json::object top_json(const quota::TopQuestion& question, const std::vector<quota::Ranked>& ranked);
 
+/// One of a list of senders, since the question's first hour.
+struct SenderRow {
+  std::string identity{};
+  quota::Tally sum{};
+  std::int64_t networks = 0;
+  std::optional<quota::Timestamp> first{};
+  bool is_blocked = false;
+};
+[[nodiscard]] boost::json::object senders_json(const quota::TopQuestion& question, const std::vector<SenderRow>& rows);
+
+/// The last 24 hours by quarters of an hour, where five minutes are kept for as long, else by hours.
+[[nodiscard]] boost::json::object totals_json(const quota::Identity& whose, const quota::History& history, bool has_fives, quota::Timestamp now);
+
 [[nodiscard]] boost::json::object who_json(const std::string& name, const quota::Search& search);
 
 }  // namespace milter

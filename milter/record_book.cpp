@@ -78,6 +78,11 @@ std::optional<Result<std::vector<quota::Ranked>, quota::StoreError>> RecordBook:
   return archive_->top(question);
 }
 
+std::optional<Result<std::vector<quota::History>, quota::StoreError>> RecordBook::histories(std::span<const quota::Identity> identities) {
+  if (!archive_) return std::nullopt;
+  return archive_->histories(identities);
+}
+
 std::optional<Result<quota::Search, quota::StoreError>> RecordBook::find(const std::string& text, std::size_t most) {
   if (!archive_) return std::nullopt;
   chronicler_->flush(fresh_within);

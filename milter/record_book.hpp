@@ -22,6 +22,9 @@ class RecordBook {
   [[nodiscard]] std::optional<quota::Result<quota::Chronicle, quota::StoreError>> read(const quota::Identity& identity);
   [[nodiscard]] std::optional<quota::Result<std::vector<quota::Ranked>, quota::StoreError>> top(const quota::TopQuestion& question);
 
+  /// Of a few senders, Archive::read_together at most; as of the last write.
+  [[nodiscard]] std::optional<quota::Result<std::vector<quota::History>, quota::StoreError>> histories(std::span<const quota::Identity> identities);
+
   [[nodiscard]] std::optional<quota::Result<quota::Search, quota::StoreError>> find(const std::string& text, std::size_t most);
 
   /// Who keeps queue ids and the orders about them, with what happened on this host until now; null: nothing is kept.

@@ -1,4 +1,4 @@
-// The admin API, version 1: HTTP/1.1 and JSON over the admin unix socket. Scripts may rely on it: keys are added,
+// The admin API, version 1: HTTP/1.1 and JSON over the admin unix socket and, with tokens, over TCP (admin.tcp). Scripts may rely on it: keys are added,
 // never renamed or given another meaning, so a reader ignores the keys it does not know.
 //
 // Conventions. Times are RFC 3339 text in UTC, durations in requests are text as in the configuration (`1h`), numbers
@@ -6,39 +6,49 @@
 // U+FFFD. An identity is `kind:value`; in a path every byte outside [A-Za-z0-9._~-] may be percent-encoded, and '/' and
 // '%' must be: /v1/identities/script%3Amx1%2F1000%3Aform.php
 //
+// Who asks. Over the unix socket whoever its group lets in, as the role admin; over TCP a token, `Authorization: Bearer TOKEN`. Below,
+// R, S and A are the least roles (read, support, admin), – is nobody in particular; a * is not for tokens that are bound to an account,
+// who find only their own senders in all others, and get 403 for other ones. `support` orders nothing about `*` and everyone; its limits
+// need "for", at most 31d, and do not take the place of one without an end. What is refused to browsers: milter/admin/door.hpp.
+//
 // clang-format off
-//   GET    /healthz                              → {"status": "ok"}: the daemon lives
-//   GET    /readyz                               → the same while the store answers, else 503
-//   GET    /metrics                              → Prometheus' text format, no JSON
-//   GET    /v1/status                            → Status
-//   GET    /v1/identities/{id}                   → Identity; one that never sent is full, not unknown
-//   GET    /v1/identities/{id}/history           → WholeHistory
-//   GET    /v1/top?by=&per=&since=&count=        → Top: by messages|recipients|refused|held|networks, per a kind, since a duration ago
-//   GET    /v1/events?identity=&after=&count=    → Events: the newest `count`, of one identity, after the event with that id
-//   GET    /v1/who?name=&count=                  → Who: whose message bears that queue id, client address, or text in a header
-//   GET    /v1/held                              → {"held": [Shelf…]}: whose mail is held where, the latest first; 1000 at most
-//   GET    /v1/identities/{id}/mail              → {"identity", "held": [Shelf…], "sent": [Shelf…], "orders": [Order…]}
-//   GET    /v1/shelf?identity=&fate=&host=&from=&count=  → ShelfPage: queue ids, the oldest first; fate held or sent
-//   GET    /v1/orders?host=                      → Orders: about mail in the queues; of one host those that it has not ended
-//   GET    /v1/blocked                           → {"blocked": [Block…]}
-//   GET    /v1/limits                            → {"limits": [LiveLimit…]}: the table of overrides
-//   GET    /v1/nodes                             → Nodes: the daemons that share the store
-//   GET    /v1/mode                              → Mode
-//   PUT    /v1/mode                              {"mode": "observe|enforce", "for"?} → Mode
-//   DELETE /v1/mode                              → Mode: again what the configuration says
-//   POST   /v1/identities/{id}/release           {"reason"?, "held"?: "send|delete|keep"} → {"identity", "released": bool,
-//                                                "refilled": bool, "block": Block|null, "order": Order|null (about held mail)}
-//   POST   /v1/identities/{id}/orders            {"fate": "held|sent", "act": "send|delete|hold", "with_bounces"?: bool, "at_once"?: bool,
-//                                                "reason"?} → Order: for every host that has such mail
-//   POST   /v1/identities/{id}/grant             {"recipients": [n… of each message]} → {"granted": how many of these messages the
+//   GET    /, /page.css, /page.js, /icon.svg     – the web page, no JSON
+//   GET    /healthz                            – → {"status": "ok"}: the daemon lives
+//   GET    /readyz                             – → the same while the store answers, else 503
+//   GET    /metrics                           R* → Prometheus' text format, no JSON
+//   GET    /v1/status                          R → Status; to a token of an account only "version", "caller", and of "store" "state", "since"
+//   GET    /v1/identities/{id}                 R → Identity; one that never sent is full, not unknown
+//   GET    /v1/identities/{id}/history         R → WholeHistory
+//   GET    /v1/totals                          R → Totals: the last 24 hours of everybody; to a token of an account, of that account
+//   GET    /v1/senders?by=&per=&since=&search=&offset=&count=
+//                                              R → Senders: those with any of `by` (as Top, or identity) since 24h, page by page, 100 at once at most
+//   GET    /v1/top?by=&per=&since=&count=      R → Top: by messages|recipients|refused|held|networks, per a kind, since a duration ago
+//   GET    /v1/events?identity=&after=&count=  R → Events: the newest `count`, of one identity, after the event with that id
+//   GET    /v1/who?name=&count=                R → Who: whose message bears that queue id, client address, or text in a header
+//   GET    /v1/held                           R* → {"held": [Shelf…]}: whose mail is held where, the latest first; 1000 at most
+//   GET    /v1/identities/{id}/mail            R → {"identity", "held": [Shelf…], "sent": [Shelf…], "orders": [Order…]}
+//   GET    /v1/shelf?identity=&fate=&host=&from=&count=
+//                                             R* → ShelfPage: queue ids, the oldest first; fate held or sent
+//   GET    /v1/orders?host=                   R* → Orders: about mail in the queues; of one host those that it has not ended
+//   GET    /v1/blocked?search=&offset=&count=  R → {"blocked": [Block… the newest first, all where no count is typed], "total": n}
+//   GET    /v1/limits                          R → {"limits": [LiveLimit…]}: the table of overrides
+//   GET    /v1/nodes                          R* → Nodes: the daemons that share the store
+//   GET    /v1/mode                           R* → Mode
+//   PUT    /v1/mode                           A* {"mode": "observe|enforce", "for"?} → Mode
+//   DELETE /v1/mode                           A* → Mode: again what the configuration says
+//   POST   /v1/identities/{id}/release         S {"reason"?, "held"?: "send|delete|keep"} → {"identity", "released": bool,
+//                                                "refilled": bool, "block": Block|null, "order": Order|null (about held mail)}; A to delete
+//   POST   /v1/identities/{id}/orders          S {"fate": "held|sent", "act": "send|delete|hold", "with_bounces"?: bool, "at_once"?: bool,
+//                                                "reason"?} → Order: for every host that has such mail; A to delete
+//   POST   /v1/identities/{id}/grant          A* {"recipients": [n… of each message]} → {"granted": how many of these messages the
 //                                                quotas let go now, which are charged, "retry_ms": n}
-//   POST   /v1/identities/{id}/gone              {"fate", "host", "places": [text…], "held_for": {identity: n…}} → {"taken": n}
-//   POST   /v1/identities/{id}/told              {"fate", "host", "act", "counts", "reason"?} → {"identity", "host"}: what was done by hand
-//   PUT    /v1/orders/{order}/hosts/{host}       a Report → {"order", "host"}; the last three are of sendquota-queue(8) and of the command
-//   POST   /v1/identities/{id}/block             {"for"?, "reason"?} → Block
-//   PUT    /v1/identities/{id}/limits/{quota}    {"limit", "for"?} → LiveLimit; id and quota may be `*`
-//   DELETE /v1/identities/{id}/limits/{quota}    → {"identity", "quota", "removed": bool}
-//   POST   /v1/reload                            → {"file", "loaded": time, "quotas": n, "warnings": [text…]}
+//   POST   /v1/identities/{id}/gone           A* {"fate", "host", "places": [text…], "held_for": {identity: n…}} → {"taken": n}
+//   POST   /v1/identities/{id}/told           A* {"fate", "host", "act", "counts", "reason"?} → {"identity", "host"}: what was done by hand
+//   PUT    /v1/orders/{order}/hosts/{host}    A* a Report → {"order", "host"}; the last three are of sendquota-queue(8) and of the command
+//   POST   /v1/identities/{id}/block           S {"for"?, "reason"?} → Block
+//   PUT    /v1/identities/{id}/limits/{quota}  S {"limit", "for"?} → LiveLimit; id and quota may be `*`
+//   DELETE /v1/identities/{id}/limits/{quota}  S → {"identity", "quota", "removed": bool}
+//   POST   /v1/reload                         A* → {"file", "loaded": time, "quotas": n, "warnings": [text…]}
 //
 // The mode and everybody's limit on every quota (both `*`) share one entry: while it holds one, orders about the other are 409.
 //
@@ -52,7 +62,8 @@
 //            "nodes": {"alive": n, "counted": n, "shared_by": n, "setting": "auto"|n, "differ": bool}: as of the last heartbeat,
 //            "mail": {"accepted", "tempfailed", "rejected", "held", "discarded", "observed", "inbound", "uncovered"}: since the start,
 //            "record": {"on": bool, "error": text|null (it cannot be written, and has gaps), "dropped": messages that are in no history},
-//            "signals": Signals, "blocked": n, "live_limits": n, "warnings": [text…]}
+//            "signals": Signals, "blocked": n, "live_limits": n, "warnings": [text…],
+//            "caller": {"name", "role": "read|support|admin", "account": text|null, "token": bool (false: the unix socket)}}
 // Signals   what happened since the start that somebody should look into, or explains other numbers:
 //           {"refused_early": at MAIL or RCPT, before the message was there,
 //            "store_errors": questions without an answer,
@@ -83,6 +94,9 @@
 //            "headers": {name: text…}}; what senders typed is as they typed it
 // Top       {"by", "per", "since": time (of whole hours), "top": [{"identity", "amount": n}…]}; who was never among the first 100 of
 //           an hour may be missing
+// Totals    {"identity", "step": "15m|1h" (how far apart), "tallies": [Tally… 24 hours, the oldest first, those without mail too]}
+// Senders   {"by", "per", "since": time (of whole hours), "offset": n, "total": n, "senders": [{"identity", "sent": n, "refused": n, "held": n,
+//            "recipients": n (of what was sent), "networks": n, "first": time|null, "blocked": bool}…]}; who is missing in Top is missing here
 // Events    {"events": [{"id", "at": time, "event", "severity": "info|warning|error", "identity": text|null, "text", "by", "host"}…
 //            the newest first], "last": id|null (of the newest event there is, of whomever: to go on `after`)}
 // Who       {"name", "found": [a Message with "identity"… the newest first], "senders": n (looked at), "complete": bool (false: there
@@ -113,7 +127,8 @@
 //            Where the entry's field cannot be understood either, identity is the whole field and quota is null.
 //
 // Errors    {"error": what happened, "hint"?: what to do, "problems"?: [a line each]}
-//           400 cannot be understood · 404 no such thing or path · 405 not this method · 409 refused · 413, 431 too large ·
+//           400 cannot be understood · 401 no token, or a wrong one · 403 not for this caller, or sent by another page · 404 no such thing or path · 405 not this method · 409 refused · 413, 431 too large · 415 the
+//           body is not declared as JSON · 429 too often, see Retry-After ·
 //           422 the configuration has problems, the old one goes on · 500 a bug · 503 the store has no answer
 //
 // With --json the command prints these answers as they came, and of the commands that ask no daemon:

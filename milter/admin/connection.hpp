@@ -1,8 +1,9 @@
 // One HTTP connection of the admin endpoint: reads a request, lets the service answer, and so on until it ends.
-// Owns itself while an operation is under way. All calls on the listener's thread.
+// Owns itself while an operation is under way. All calls on the listener's thread, but for the service's.
 #pragma once
 
 #include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
@@ -19,6 +20,7 @@ struct Shared {
   ListenerSettings settings;
   Service service;
   TroubleSink trouble;
+  boost::asio::thread_pool* workers = nullptr;  // null: before the first connection
 };
 
 class Connection : public std::enable_shared_from_this<Connection> {
@@ -42,7 +44,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void respond(Response response, bool keep_alive);
   void linger();
   void discard();
-  [[nodiscard]] Response served();
+  void serve();
+  /// Threads: any.
+  [[nodiscard]] Response served(const RawRequest& request) const;
+  [[nodiscard]] RawRequest request() const;
 
   // Constant after construction.
   const Caller caller_;

@@ -1,187 +1,146 @@
 #include "milter/admin/handlers.hpp"
 
-#include <algorithm>
 #include <functional>
-#include <optional>
-#include <string_view>
 #include <utility>
 
-#include "milter/admin/api.hpp"
+#include "milter/admin/fields.hpp"
+#include "milter/admin/order_routes.hpp"
+#include "milter/admin/page.hpp"
+#include "milter/admin/queue_routes.hpp"
 
 namespace milter::admin {
-
-Response answer(Operations::Answer result) {
-  if (!result) return to_response(result.error());
-  return {.status = 200, .body = std::move(*result)};
-}
-
 namespace {
 
-using Fields = std::map<std::string, std::string>;
-
-Response bad_request(std::string what, std::string hint) {
-  return to_response({.kind = Problem::Kind::bad_request, .what = std::move(what), .hint = std::move(hint)});
-}
-
-bool has_control_character(std::string_view text) {
-  return std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
-}
-
-using Names = std::vector<std::string_view>;
-
-std::string joined(const Names& words) {
-  std::string text;
-  for (const auto word : words) text += (text.empty() ? "" : ", ") + std::string(word);
-  return text.empty() ? "none" : text;
-}
-
-// A text ends in logs, tables and on terminals: a line break in it could forge an entry there.
-std::optional<Response> objection(std::string_view name, const boost::json::value& value) {
-  const std::string field = "\"" + std::string(name) + "\"";
-  if (!value.is_string()) return bad_request(field + " is not a text", "write it in quotes");
-  const std::string_view text = value.as_string();
-  if (text.size() > max_reason_bytes) return bad_request(field + " is too long", "at most 500 bytes");
-  if (has_control_character(text)) return bad_request(field + " contains a control character", "write it on one line");
-  return std::nullopt;
-}
-
-quota::Result<Fields, Response> read_fields(const Request& request, const Names& known) {
-  Fields fields;
-  for (const auto& [key, value] : request.body) {
-    if (std::ranges::find(known, std::string_view(key)) == known.end())
-      return bad_request("unknown field \"" + std::string(key) + "\"", "known here: " + joined(known));
-    if (value.is_null()) continue;
-    if (auto problem = objection(key, value)) return std::move(*problem);
-    fields.emplace(key, value.as_string());
-  }
-  return fields;
-}
-
-std::optional<std::string> optional_field(const Fields& fields, const std::string& name) {
-  const auto found = fields.find(name);
-  return found == fields.end() ? std::nullopt : std::optional(found->second);
-}
-
-std::string field_or_empty(const Fields& fields, const std::string& name) {
-  return optional_field(fields, name).value_or("");
-}
-
-// Wraps a handler: its request has no fields but `known`, and its path no hidden control characters.
-template <class Act>
-Handler with_fields(Names known, Act act) {
-  return [known = std::move(known), act](const Request& request, const Parameters& parameters) {
-    for (const auto& [name, value] : parameters)
-      if (has_control_character(value)) return bad_request("the " + name + " contains a control character", "");
-    const auto fields = read_fields(request, known);
-    return fields ? act(request, parameters, *fields) : fields.error();
-  };
-}
-
+/// A GET that the daemon answers from memory.
 template <class Look>
-Route look(std::string pattern, Look ask) {
-  return {"GET", std::move(pattern),
-          with_fields({}, [ask](const Request&, const Parameters& at, const Fields&) { return answer(ask(at)); })};
+Route look(std::string pattern, Reach reach, Look ask) {
+  return {"GET", std::move(pattern), with_fields({}, [ask](const Request& request, const Parameters&, const Fields&) { return ask(request.caller); }),
+          Role::read, reach, Pace::prompt};
 }
 
-using Parameter = std::function<std::string(const char* name)>;
+/// A GET about one sender.
+template <class Look>
+Route look_at_sender(Operations& to, std::string pattern, Look ask) {
+  return {"GET", std::move(pattern), with_fields({}, [&to, ask](const Request& request, const Parameters& at, const Fields&) {
+            if (auto objection = objection_to(to, request.caller, at)) return std::move(*objection);
+            return answer(ask(at.at("id")));
+          }),
+          Role::read, Reach::sender};
+}
 
-/// A GET whose query has no parameters but `known`; one that is not there is empty.
+/// What a query says, as typed; what is not there is empty.
+struct Query {
+  const std::map<std::string, std::string>& all;
+  const Caller& caller;
+  std::string operator()(const char* name) const {
+    const auto found = all.find(name);
+    return found == all.end() ? std::string() : found->second;
+  }
+};
+
+/// A GET whose query has no parameters but `known`.
 template <class Ask>
-Route look_with(std::string pattern, Names known, Ask ask) {
+Route look_for(std::string pattern, Names known, Ask ask) {
   return {"GET", std::move(pattern), with_fields({}, [known = std::move(known), ask](const Request& request, const Parameters&, const Fields&) {
-            for (const auto& [name, value] : request.query) {
-              if (std::ranges::find(known, std::string_view(name)) == known.end())
-                return bad_request("unknown parameter \"" + name + "\"", "known here: " + joined(known));
-              if (value.size() > max_reason_bytes || has_control_character(value)) return bad_request("the parameter \"" + name + "\" cannot be read", "");
-            }
-            return answer(ask([&request](const char* name) {
-              const auto found = request.query.find(name);
-              return found == request.query.end() ? std::string() : found->second;
-            }));
-          })};
+            if (auto objection = objection_to(request.query, known)) return std::move(*objection);
+            return answer(ask(Query{request.query, request.caller}));
+          }),
+          Role::read, Reach::sender};
+}
+
+/// Over TCP nobody need show a token for this, so it tells nothing but yes or no.
+Response readiness(Operations& to, const Caller& caller) {
+  auto ready = to.ready();
+  if (!ready && caller.role == Role::none) return error_response(503, "the store has no answer", "");
+  return answer(std::move(ready));
+}
+
+boost::json::object caller_json(const Caller& caller) {
+  return {{"name", caller.user},
+          {"role", name(caller.role)},
+          {"account", caller.account.empty() ? boost::json::value(nullptr) : boost::json::value(caller.account)},
+          {"token", !caller.address.empty()}};
+}
+
+/// Who is bound to an account is told how well the service is, and nothing of the cluster.
+Response status(Operations& to, const Caller& caller) {
+  auto whole = to.status();
+  if (!whole) return answer(std::move(whole));
+  auto& all = *whole;
+  if (!caller.account.empty()) {
+    boost::json::object store;
+    if (const auto* const full = all.if_contains("store"); full && full->is_object())
+      for (const char* const key : {"state", "since"})
+        if (const auto* const value = full->as_object().if_contains(key)) store[key] = *value;
+    const auto* const version = all.if_contains("version");
+    all = {{"version", version ? *version : boost::json::value(nullptr)}, {"store", std::move(store)}};
+  }
+  all["caller"] = caller_json(caller);
+  return answer(std::move(whole));
+}
+
+/// Those that the caller may see.
+Response own_limits(Operations& to, const Caller& caller) {
+  auto whole = to.limits();
+  if (whole && !caller.account.empty()) {
+    auto& rows = (*whole)["limits"].as_array();
+    boost::json::array own;
+    for (auto& row : rows)
+      if (to.is_of(std::string(row.at("identity").as_string()), caller.account)) own.push_back(std::move(row));
+    rows = std::move(own);
+  }
+  return answer(std::move(whole));
+}
+
+std::vector<Route> health_routes(Operations& to) {
+  auto healthy = look("/healthz", Reach::sender, [](const Caller&) { return answer(boost::json::object{{"status", "ok"}}); });
+  auto ready = look("/readyz", Reach::sender, [&to](const Caller& caller) { return readiness(to, caller); });
+  healthy.least = ready.least = Role::none;
+  return {std::move(healthy), std::move(ready),
+          look("/metrics", Reach::cluster, [&to](const Caller&) { return Response{.text = to.metrics()}; })};
 }
 
 std::vector<Route> look_routes(Operations& to) {
   return {
-      look("/healthz", [](const Parameters&) { return boost::json::object{{"status", "ok"}}; }),
-      look("/readyz", [&to](const Parameters&) { return to.ready(); }),
-      {"GET", "/metrics", with_fields({}, [&to](const Request&, const Parameters&, const Fields&) { return Response{.text = to.metrics()}; })},
-      look("/v1/status", [&to](const Parameters&) { return to.status(); }),
-      look("/v1/identities/{id}", [&to](const Parameters& at) { return to.show(at.at("id")); }),
-      look("/v1/identities/{id}/history", [&to](const Parameters& at) { return to.history(at.at("id")); }),
-      look_with("/v1/top", {"by", "per", "since", "count"},
-                [&to](const Parameter& at) { return to.top({at("by"), at("per"), at("since"), at("count")}); }),
-      look_with("/v1/events", {"identity", "after", "count"}, [&to](const Parameter& at) { return to.events({at("identity"), at("after"), at("count")}); }),
-      look_with("/v1/who", {"name", "count"}, [&to](const Parameter& at) { return to.who({at("name"), at("count")}); }),
-      look("/v1/held", [&to](const Parameters&) { return to.held(); }),
-      look("/v1/identities/{id}/mail", [&to](const Parameters& at) { return to.mail(at.at("id")); }),
-      look_with("/v1/shelf", {"identity", "fate", "host", "from", "count"},
-                [&to](const Parameter& at) { return to.shelf({{at("identity"), at("fate"), at("host")}, at("from"), at("count")}); }),
-      look_with("/v1/orders", {"host"}, [&to](const Parameter& at) { return to.orders(at("host")); }),
-      look("/v1/blocked", [&to](const Parameters&) { return to.blocked(); }),
-      look("/v1/limits", [&to](const Parameters&) { return to.limits(); }),
-      look("/v1/nodes", [&to](const Parameters&) { return to.nodes(); }),
-      look("/v1/mode", [&to](const Parameters&) { return to.mode(); }),
+      look("/v1/status", Reach::sender, [&to](const Caller& caller) { return status(to, caller); }),
+      look("/v1/limits", Reach::sender, [&to](const Caller& caller) { return own_limits(to, caller); }),
+      look("/v1/mode", Reach::cluster, [&to](const Caller&) { return answer(to.mode()); }),
+      {"GET", "/v1/nodes", with_fields({}, [&to](const Request&, const Parameters&, const Fields&) { return answer(to.nodes()); }), Role::read},
+      look_at_sender(to, "/v1/identities/{id}", [&to](const std::string& id) { return to.show(id); }),
+      {"GET", "/v1/held", with_fields({}, [&to](const Request&, const Parameters&, const Fields&) { return answer(to.held()); }), Role::read},
+      look_at_sender(to, "/v1/identities/{id}/mail", [&to](const std::string& id) { return to.mail(id); }),
+      look_at_sender(to, "/v1/identities/{id}/history", [&to](const std::string& id) { return to.history(id); }),
   };
 }
 
-Response set_mode(Operations& to, const Request& request, const Fields& fields) {
-  const auto mode = field_or_empty(fields, "mode");
-  if (mode != "observe" && mode != "enforce")
-    return bad_request(R"("mode" must be observe or enforce)", "DELETE /v1/mode goes back to the configuration");
-  return answer(to.set_mode({mode, optional_field(fields, "for"), request.caller}));
+Route of_cluster(Route route) {
+  route.reach = Reach::cluster;
+  return route;
 }
 
-Response set_limit(Operations& to, const Request& request, const Parameters& at, const Fields& fields) {
-  const auto limit = field_or_empty(fields, "limit");
-  if (limit.empty()) return bad_request(R"("limit" is missing)", "for example 5000 messages / 1d, unlimited or none");
-  return answer(to.limit({at.at("id"), at.at("quota"), limit, optional_field(fields, "for"), request.caller}));
-}
-
-std::vector<Route> mode_routes(Operations& to) {
-  const auto put = [&to](const Request& request, const Parameters&, const Fields& fields) {
-    return set_mode(to, request, fields);
-  };
-  const auto clear = [&to](const Request& request, const Parameters&, const Fields&) {
-    return answer(to.clear_mode(request.caller));
-  };
-  const auto reload = [&to](const Request& request, const Parameters&, const Fields&) {
-    return answer(to.reload(request.caller));
-  };
+std::vector<Route> search_routes(Operations& to) {
   return {
-      {"PUT", "/v1/mode", with_fields({"mode", "for"}, put)},
-      {"DELETE", "/v1/mode", with_fields({}, clear)},
-      {"POST", "/v1/reload", with_fields({}, reload)},
-  };
-}
-
-std::vector<Route> identity_routes(Operations& to) {
-  const auto release = [&to](const Request& request, const Parameters& at, const Fields& fields) {
-    return answer(to.release({at.at("id"), field_or_empty(fields, "held"), field_or_empty(fields, "reason"), request.caller}));
-  };
-  const auto block = [&to](const Request& request, const Parameters& at, const Fields& fields) {
-    return answer(
-        to.block({at.at("id"), optional_field(fields, "for"), field_or_empty(fields, "reason"), request.caller}));
-  };
-  const auto limit = [&to](const Request& request, const Parameters& at, const Fields& fields) {
-    return set_limit(to, request, at, fields);
-  };
-  const auto remove = [&to](const Request& request, const Parameters& at, const Fields&) {
-    return answer(to.remove_limit({at.at("id"), at.at("quota"), request.caller}));
-  };
-  return {
-      {"POST", "/v1/identities/{id}/release", with_fields({"reason", "held"}, release)},
-      {"POST", "/v1/identities/{id}/block", with_fields({"for", "reason"}, block)},
-      {"PUT", "/v1/identities/{id}/limits/{quota}", with_fields({"limit", "for"}, limit)},
-      {"DELETE", "/v1/identities/{id}/limits/{quota}", with_fields({}, remove)},
+      look_for("/v1/top", {"by", "per", "since", "count"},
+               [&to](const Query& at) { return to.top({at("by"), at("per"), at("since"), at("count"), at.caller.account}); }),
+      look_for("/v1/blocked", {"search", "offset", "count"},
+               [&to](const Query& at) { return to.blocked({at("search"), at("offset"), at("count"), at.caller.account}); }),
+      look_for("/v1/senders", {"by", "per", "since", "search", "offset", "count"},
+               [&to](const Query& at) { return to.senders({at("by"), at("per"), at("since"), at("search"), at("offset"), at("count"), at.caller.account}); }),
+      look_for("/v1/totals", {}, [&to](const Query& at) { return to.totals(at.caller.account); }),
+      look_for("/v1/events", {"identity", "after", "count"},
+               [&to](const Query& at) { return to.events({at("identity"), at("after"), at("count"), at.caller.account}); }),
+      of_cluster(look_for("/v1/shelf", {"identity", "fate", "host", "from", "count"},
+                          [&to](const Query& at) { return to.shelf({{at("identity"), at("fate"), at("host")}, at("from"), at("count")}); })),
+      of_cluster(look_for("/v1/orders", {"host"}, [&to](const Query& at) { return to.orders(at("host")); })),
+      look_for("/v1/who", {"name", "count"}, [&to](const Query& at) { return to.who({at("name"), at("count"), at.caller.account}); }),
   };
 }
 
 }  // namespace
 
 std::vector<Route> routes_for(Operations& operations) {
-  auto routes = look_routes(operations);
-  for (auto* more : {&mode_routes, &identity_routes, &queue_routes})
+  auto routes = page_routes();
+  for (auto* more : {&health_routes, &look_routes, &search_routes, &order_routes, &queue_routes})
     for (auto& route : more(operations)) routes.push_back(std::move(route));
   return routes;
 }

@@ -3,7 +3,9 @@
 //
 // Orders carry identity, limit and duration as they were typed: only the daemon knows their grammar and the default
 // realm. What cannot be understood is Problem::Kind::bad_request. Every text is free of control characters.
-// Threads: called by the listener's thread only, one call at a time. A call may take as long as the store's timeout, who() 6 s.
+// What a caller may ask at all is decided before (routes.hpp, handlers.cpp); where only the daemon can tell (whose a sender is, what a
+// table holds), it looks at `account` and `by`.
+// Threads: any, at once. A call may take as long as the store's timeout, who() 6 s.
 #pragma once
 
 #include <boost/json.hpp>
@@ -51,12 +53,24 @@ struct RemoveLimitOrder {
   Caller by;
 };
 
-/// As typed; empty: the default.
+/// As typed; empty: the default. `account`: only its senders are told of; empty: everybody is.
 struct TopQuestion {
   std::string by;     // messages (default), recipients, refused, networks
   std::string per;    // a kind; user
   std::string since;  // a duration; 1h
   std::string count;  // 20
+  std::string account = {};
+};
+
+/// Likewise.
+struct SendersQuestion {
+  std::string by = {};      // as TopQuestion's, or identity
+  std::string per = {};     // a kind; user
+  std::string since = {};   // a duration; 24h
+  std::string search = {};  // what stands in the identity, whatever the case
+  std::string offset = {};  // 0
+  std::string count = {};   // 20, at most 100
+  std::string account = {};
 };
 
 /// Likewise.
@@ -64,12 +78,22 @@ struct EventsQuestion {
   std::string identity;  // everybody's
   std::string after;     // an event's id
   std::string count;     // 20
+  std::string account = {};
 };
 
 /// Likewise.
 struct WhoQuestion {
   std::string name;   // a queue id, a client's address, or what stands in a header that is kept
   std::string count;  // 20
+  std::string account = {};
+};
+
+/// Likewise.
+struct BlockedQuestion {
+  std::string search = {};  // what stands in the identity, whatever the case
+  std::string offset = {};  // 0
+  std::string count = {};   // all
+  std::string account = {};
 };
 
 class Operations {
@@ -89,6 +113,9 @@ class Operations {
   [[nodiscard]] virtual Answer show(const std::string& identity) = 0;
   [[nodiscard]] virtual Answer history(const std::string& identity) = 0;
   [[nodiscard]] virtual Answer top(const TopQuestion& question) = 0;
+  [[nodiscard]] virtual Answer senders(const SendersQuestion& question) = 0;
+  /// How much was sent in the last 24 hours, by all of the cluster or, where one is named, of the account.
+  [[nodiscard]] virtual Answer totals(const std::string& account) = 0;
   [[nodiscard]] virtual Answer events(const EventsQuestion& question) = 0;
   [[nodiscard]] virtual Answer who(const WhoQuestion& question) = 0;
   /// Whose mail is held where.
@@ -103,7 +130,7 @@ class Operations {
   [[nodiscard]] virtual Answer order(const MailOrder& order) = 0;
   [[nodiscard]] virtual Answer report(const HostReport& report) = 0;
   [[nodiscard]] virtual Answer told(const DoneOnHost& done) = 0;
-  [[nodiscard]] virtual Answer blocked() = 0;
+  [[nodiscard]] virtual Answer blocked(const BlockedQuestion& question) = 0;
   [[nodiscard]] virtual Answer limits() = 0;
   [[nodiscard]] virtual Answer nodes() = 0;
   [[nodiscard]] virtual Answer mode() = 0;
@@ -114,6 +141,9 @@ class Operations {
   [[nodiscard]] virtual Answer limit(const LimitOrder& order) = 0;
   [[nodiscard]] virtual Answer remove_limit(const RemoveLimitOrder& order) = 0;
   [[nodiscard]] virtual Answer reload(const Caller& by) = 0;
+
+  /// Whether that sender is the account, or one of its own. False for what is no identity.
+  [[nodiscard]] virtual bool is_of(const std::string& identity, const std::string& account) = 0;
 };
 
 }  // namespace milter::admin

@@ -8,6 +8,8 @@ unsigned status_of(Problem::Kind kind) {
   switch (kind) {
     case Problem::Kind::bad_request:
       return 400;
+    case Problem::Kind::forbidden:
+      return 403;
     case Problem::Kind::not_found:
       return 404;
     case Problem::Kind::refused:
@@ -26,6 +28,12 @@ Response error_response(unsigned status, std::string what, std::string hint) {
   Response response{.status = status};
   response.body["error"] = std::move(what);
   if (!hint.empty()) response.body["hint"] = std::move(hint);
+  return response;
+}
+
+Response unauthorized(std::string what) {
+  auto response = error_response(401, std::move(what), "send the header 'Authorization: Bearer TOKEN', with a token whose hash is in [[admin.token]]");
+  response.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"sendquota\"");
   return response;
 }
 

@@ -13,6 +13,7 @@ struct Problem {
   enum class Kind {
     bad_request,     // 400: what was asked cannot be understood
     not_found,       // 404: there is no such thing
+    forbidden,       // 403: understood, and not for this caller
     refused,         // 409: understood, and not done
     invalid_config,  // 422: the configuration has problems; the old one goes on
     internal,        // 500: a bug
@@ -31,5 +32,8 @@ struct Problem {
 
 /// An error that has no kind of its own because HTTP, not an operation, caused it (405, 413, 431).
 [[nodiscard]] Response error_response(unsigned status, std::string what, std::string hint);
+
+/// 401, and how to do better.
+[[nodiscard]] Response unauthorized(std::string what);
 
 }  // namespace milter::admin

@@ -1,5 +1,6 @@
 #include "milter/admin/routes.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -35,6 +36,16 @@ std::optional<boost::json::object> parse_body(const std::string& text) {
   return std::move(value.as_object());
 }
 
+/// Empty: he may.
+std::optional<Response> objection_to(const Caller& caller, const Route& route) {
+  if (caller.role < route.least && caller.role == Role::none) return unauthorized("this needs a token");
+  if (caller.role < route.least)
+    return error_response(403, "the token " + caller.user + " has the role " + std::string(name(caller.role)) + ", and this needs " + std::string(name(route.least)), "");
+  if (route.reach == Reach::cluster && !caller.account.empty())
+    return error_response(403, "the token " + caller.user + " is for the account " + caller.account + ", and this is about the whole cluster", "");
+  return std::nullopt;
+}
+
 Response wrong_method(const std::string& method, const std::string& allowed) {
   auto response = error_response(405, method + " is not possible here", "use " + allowed);
   response.allow = allowed;
@@ -61,13 +72,23 @@ Response Router::handle(const RawRequest& raw) const {
       allowed += (allowed.empty() ? "" : ", ") + route.method;
       continue;
     }
+    if (auto objection = objection_to(raw.caller, route)) return std::move(*objection);
     auto body = parse_body(raw.body);
     if (!body) return error_response(400, "the body is not a JSON object", R"(send for example {"reason": "text"})");
     return route.handler({raw.method, std::move(target->path), std::move(target->query), std::move(*body), raw.caller},
                          *parameters);
   }
+  if (raw.caller.role == Role::none) return unauthorized("this needs a token");
   if (!allowed.empty()) return wrong_method(raw.method, allowed);
   return error_response(404, "there is nothing at this address", "the API begins with /v1/; ask /v1/status");
+}
+
+bool Router::is_prompt(const RawRequest& raw) const {
+  const auto target = parse_target(raw.target);
+  if (!target) return true;
+  return std::ranges::none_of(entries_, [&](const Entry& entry) {
+    return entry.route.pace == Pace::waits && entry.route.method == raw.method && match(entry.segments, target->path);
+  });
 }
 
 }  // namespace milter::admin

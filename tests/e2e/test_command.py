@@ -182,7 +182,7 @@ def ask():
     caller.connect({str(daemon.admin)!r})
     caller.setblocking(False)
     try:
-        while caller.send(b"GET /v1/status HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n"):
+        while caller.send(b"GET /v1/status HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n"):
             pass
     except OSError:
         return caller

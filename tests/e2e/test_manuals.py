@@ -44,7 +44,7 @@ def described():
             section = line
         if section == "EXAMPLE":
             break
-        entry = re.match(r" {7}([a-z_]+(?:, [a-z_]+)*)(?: = (.*)| \(required\))$", line)
+        entry = re.match(r" {7}([a-z_0-9]+(?:, [a-z_0-9]+)*)(?: = (.*)| \(required\))$", line)
         if entry:
             sections.setdefault(section, {}).update(dict.fromkeys(entry.group(1).split(", "), entry.group(2)))
     return sections
@@ -56,7 +56,9 @@ def reference():
     sections = {"TOP OF THE FILE": {}, "[[quota]]": {}}
     for name, value in config.items():
         if isinstance(value, dict):
-            sections[f"[{name}]"] = value
+            lists = {key: entries[0] for key, entries in value.items() if isinstance(entries, list) and entries and isinstance(entries[0], dict)}
+            sections[f"[{name}]"] = {key: entry for key, entry in value.items() if key not in lists}
+            sections |= {f"[[{name}.{key}]]": entry for key, entry in lists.items()}
         elif name != "quota":
             sections["TOP OF THE FILE"][name] = value
     for quota in config["quota"]:

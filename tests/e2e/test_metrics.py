@@ -16,7 +16,7 @@ def get(daemon, path):
     """Status, headers and body of a GET on the admin socket."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(daemon.admin))
-        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         answer = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
     head, body = answer.split("\r\n\r\n", 1)
     return int(head.split()[1]), head, body

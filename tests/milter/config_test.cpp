@@ -119,7 +119,7 @@ TEST_CASE("the reference configuration holds every key") {
     const auto key = path.substr(path.rfind('.') + 1);
     const auto part = path.substr(0, path.size() - std::min(path.size(), key.size() + 1));
     const auto header = part.empty() ? 0
-                                     : text.find(part == "quota" || part == "quota.override" ? "\n[[" + part + "]]"
+                                     : text.find(part == "quota" || part == "quota.override" || part == "admin.token" ? "\n[[" + part + "]]"
                                                                                              : "\n[" + part + "]");
     CAPTURE(path);
     REQUIRE(header != std::string::npos);
@@ -174,6 +174,28 @@ TEST_CASE("the first quota of the reference configuration holds the true default
   CHECK(written.block->forget == implied.block->forget);
   CHECK(written.block->action == implied.block->action);
   CHECK((written.reply.over + written.reply.blocked + written.reply.too_big + written.reply.contact).empty());
+}
+
+TEST_CASE("tokens and hosts are read into finished values, and a token that is nobody's is left out") {
+  const auto config = good(R"(
+    [admin]
+    tcp = "[::1]:8025"
+    hosts = ["Quota.Example.com"]
+    [[admin.token]]
+    name = "nobody"
+    role = "admin"
+    sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
+    [[admin.token]]
+    name = "helpdesk"
+    role = "support"
+    sha256 = "ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef0123456789"
+    account = "Acme GmbH"
+  )");
+  CHECK(config.admin.tcp == "[::1]:8025");
+  CHECK(config.admin.access.hosts == std::vector<std::string>{"quota.example.com"});
+  CHECK(config.admin.access.tokens ==
+        std::vector<milter::admin::Token>{{"helpdesk", milter::admin::Role::support, "abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789",
+                                           quota::account_identity("Acme GmbH").value}});
 }
 
 TEST_CASE("a quota is read into finished values") {
@@ -326,6 +348,12 @@ TEST_CASE("a reload is told which keys need a restart, and only those") {
        {"milter.listen", "milter.socket_mode", "milter.socket_group"}},
       {"[admin]\nlisten = 'unix:/run/y.sock'\nsocket_mode = '0600'\nsocket_group = ''\n",
        {"admin.listen", "admin.socket_mode", "admin.socket_group"}},
+      {"[admin]\nhosts = 'quota.example.com'\n[[admin.token]]\nname = 'a'\nrole = 'read'\nsha256 = "
+       "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'\n",
+       {}},
+      {"[admin]\ntcp = '[::1]:8025'\n[[admin.token]]\nname = 'a'\nrole = 'read'\nsha256 = "
+       "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'\n",
+       {"admin.tcp"}},
       {"[store]\nstate_dir = '/var/lib/sendquota'\n", {}},  // the default, written out
   };
   for (const auto& row : rows) {

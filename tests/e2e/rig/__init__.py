@@ -4,6 +4,7 @@
     Postfix    a Postfix in a room of its own       Sendmail   a Sendmail in a room of its own
     Redis      a redis-server                       Sentinel   one that watches it
     Certificates  an authority and what it signs    Daemon     a sendquotad and the `sendquota` command for it
+    Browser    a headless Chromium (rig.browser)   tokens   the admin port, asked over TCP (rig.tokens)
     Client     an SMTP client                       php        scripts that call mail() inside a room
     mail_queue.Probe  what milter/mail_queue does to a server's queue
 

@@ -48,13 +48,22 @@ def message(login=None, sender="<alice@example.test>", parameters=(), macros=Non
 
 def play(daemon, steps, mta=MODERN):
     """Plays the steps; returns the Tap's talk: [event, [answers]] for each event that reached the daemon."""
+    with Tap(daemon.socket) as tap:
+        play_to(tap.milter, [("open", *mta), *steps, ("quit",)])
+        return tap.talk
+
+
+def play_each(daemon, conversations, mta=MODERN):
+    """Plays one connection after the other."""
+    play_to(daemon.milter, [step for steps in conversations for step in [("open", *mta), *steps, ("quit",)]])
+
+
+def play_to(milter, steps):
     folder = Folder("play")
     case = folder.path / "case.lua"
-    case.write_text("".join(f"{name}({', '.join(map(lua, words))})\n" for name, *words in [("open", *mta), *steps, ("quit",)]))
+    case.write_text("".join(f"{name}({', '.join(map(lua, words))})\n" for name, *words in steps))
     try:
-        with Tap(daemon.socket) as tap:
-            miltertest(PLAYER, tap.milter, case=case)
-            return tap.talk
+        miltertest(PLAYER, milter, case=case)
     finally:
         folder.remove()
 

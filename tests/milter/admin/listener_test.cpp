@@ -270,6 +270,28 @@ TEST_CASE("stopping ends every connection, removes the socket and frees the path
   endpoint.listener->stop();  // a second time does nothing
 }
 
+TEST_CASE("what is prompt is answered while everything else waits for the store") {
+  std::latch entered(2), leave(1);
+  const auto slow = [&](const RawRequest& raw) {
+    if (raw.target == "/prompt") return echo(raw);
+    entered.count_down();
+    leave.wait();
+    return echo(raw);
+  };
+  Endpoint endpoint({.workers = 2, .is_prompt = [](const RawRequest& raw) { return raw.target == "/prompt"; }}, slow);
+  RawClient one(endpoint.path), other(endpoint.path), third(endpoint.path), prompt(endpoint.path);
+  one.send(get("/one"));
+  other.send(get("/other"));
+  entered.wait();
+  third.send(get("/third"));
+  prompt.send(get("/prompt"));
+  CHECK(has(prompt.read_until("}\n"), "/prompt"));
+  CHECK_FALSE(third.has_news());
+  leave.count_down();
+  CHECK(has(one.read_until("}\n"), "/one"));
+  CHECK(has(other.read_until("}\n"), "/other"));
+}
+
 TEST_CASE("stopping waits for the call that runs") {
   std::latch entered(1), leave(1);
   std::atomic<bool> finished = false;
@@ -291,7 +313,8 @@ TEST_CASE("stopping waits for the call that runs") {
 
 TEST_CASE("a caller that is accepted in the moment of the stop does not hold it up") {
   std::latch entered_first(1), entered_second(1), leave_first(1), leave_second(1);
-  Endpoint endpoint({}, [&](const RawRequest& raw) {
+  // All on the listener's thread.
+  Endpoint endpoint({.is_prompt = [](const RawRequest&) { return true; }}, [&](const RawRequest& raw) {
     (raw.target == "/first" ? entered_first : entered_second).count_down();
     (raw.target == "/first" ? leave_first : leave_second).wait();
     return Response{};

@@ -77,3 +77,39 @@ TEST_CASE("a wrong method is told which methods there are") {
   CHECK(response.body.at("error") == "POST is not possible here");
   CHECK(response.body.at("hint") == "use GET, PUT, DELETE");
 }
+
+TEST_CASE("who may not ask is told so before anything else, and a stranger not even what there is") {
+  const Router router({{"GET", "/open", echo("open"), Role::none, Reach::sender},
+                       {"GET", "/look", echo("look"), Role::read, Reach::sender},
+                       {"GET", "/whole", echo("whole"), Role::read, Reach::cluster},
+                       {"PUT", "/unsaid", echo("unsaid")}});
+  const Caller stranger{.address = "192.0.2.1", .role = Role::none};
+  const Caller reader{.user = "r", .address = "192.0.2.1", .role = Role::read};
+  const Caller chief_of_acme{.user = "c", .address = "192.0.2.1", .role = Role::admin, .account = "acme"};
+  const Caller root{.user = "root"};
+  struct {
+    Caller caller;
+    std::string method, target;
+    unsigned want;
+  } const rows[] = {
+      {stranger, "GET", "/open", 200}, {stranger, "GET", "/look", 401}, {stranger, "POST", "/look", 401}, {stranger, "GET", "/nowhere", 401},
+      {reader, "GET", "/look", 200},   {reader, "GET", "/whole", 200},  {reader, "PUT", "/unsaid", 403},  {reader, "GET", "/nowhere", 404},
+      {chief_of_acme, "GET", "/look", 200}, {chief_of_acme, "GET", "/whole", 403}, {chief_of_acme, "PUT", "/unsaid", 403},
+      {root, "GET", "/whole", 200},    {root, "PUT", "/unsaid", 200},   // a route that says nothing is an administrator's
+  };
+  for (const auto& row : rows) {
+    CAPTURE(row.target);
+    CAPTURE(row.caller.user);
+    CHECK(router.handle({row.method, row.target, "{not read", row.caller}).status == (row.want == 200 ? 400 : row.want));
+    CHECK(router.handle({row.method, row.target, "", row.caller}).status == row.want);
+  }
+}
+
+TEST_CASE("what waits for the store is told from what does not") {
+  const Router router({{"GET", "/fast", echo(""), Role::none, Reach::sender, Pace::prompt}, {"GET", "/slow/{id}", echo("")}, {"PUT", "/fast", echo("")}});
+  CHECK(router.is_prompt({"GET", "/fast", "", {}}));
+  CHECK_FALSE(router.is_prompt({"GET", "/slow/x", "", {}}));
+  CHECK_FALSE(router.is_prompt({"PUT", "/fast", "", {}}));
+  CHECK(router.is_prompt({"GET", "/nowhere", "", {}}));
+  CHECK(router.is_prompt({"GET", "no path", "", {}}));
+}

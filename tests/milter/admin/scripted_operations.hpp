@@ -20,9 +20,17 @@ class ScriptedOperations final : public milter::admin::Operations {
   Answer history(const std::string& identity) override { return say("history " + identity); }
   Answer ready() override { return say("ready"); }
   std::string metrics() override { return "a 1\n"; }
-  Answer events(const milter::admin::EventsQuestion& q) override { return say("events identity=" + q.identity + " after=" + q.after + " count=" + q.count); }
-  Answer who(const milter::admin::WhoQuestion& q) override { return say("who name=" + q.name + " count=" + q.count); }
-  Answer top(const milter::admin::TopQuestion& q) override { return say("top by=" + q.by + " per=" + q.per + " since=" + q.since + " count=" + q.count); }
+  Answer events(const milter::admin::EventsQuestion& q) override { return say("events identity=" + q.identity + " after=" + q.after + " count=" + q.count + of(q.account)); }
+  Answer who(const milter::admin::WhoQuestion& q) override { return say("who name=" + q.name + " count=" + q.count + of(q.account)); }
+  Answer top(const milter::admin::TopQuestion& q) override { return say("top by=" + q.by + " per=" + q.per + " since=" + q.since + " count=" + q.count + of(q.account)); }
+  Answer senders(const milter::admin::SendersQuestion& q) override {
+    return say("senders by=" + q.by + " per=" + q.per + " since=" + q.since + " search=" + q.search + " offset=" + q.offset + " count=" + q.count + of(q.account));
+  }
+  Answer totals(const std::string& account) override { return say("totals" + of(account)); }
+  bool is_of(const std::string& identity, const std::string& account) override { return identity.ends_with("@" + account); }
+  Answer blocked(const milter::admin::BlockedQuestion& q) override {
+    return say("blocked search=" + q.search + " offset=" + q.offset + " count=" + q.count + of(q.account));
+  }
   Answer held() override { return say("held"); }
   Answer mail(const std::string& identity) override { return say("mail " + identity); }
   Answer shelf(const milter::admin::ShelfQuestion& q) override { return say("shelf " + named(q.shelf) + " from=" + q.from + " count=" + q.count); }
@@ -48,7 +56,6 @@ class ScriptedOperations final : public milter::admin::Operations {
     for (const auto& skip : r.skips) text += " [" + skip + "]";
     return say(text);
   }
-  Answer blocked() override { return say("blocked"); }
   Answer limits() override { return say("limits"); }
   Answer nodes() override { return say("nodes"); }
   Answer mode() override { return say("mode"); }
@@ -73,6 +80,7 @@ class ScriptedOperations final : public milter::admin::Operations {
  private:
   static std::string named(const milter::admin::ShelfName& shelf) { return shelf.identity + " " + shelf.fate + " " + shelf.host; }
   static std::string lasting(const std::optional<std::string>& text) { return text ? " for=" + *text : ""; }
+  static std::string of(const std::string& account) { return account.empty() ? "" : " of=" + account; }
   static std::string by(const Caller& caller) { return " by=" + caller.user; }
   Answer say(std::string call) {
     asked.push_back(std::move(call));

@@ -1,8 +1,10 @@
-// The routes about mail in the queues of MTAs. Their bodies hold lists and numbers as well.
+// Bodies here hold lists and numbers as well.
+#include "milter/admin/queue_routes.hpp"
+
 #include <algorithm>
 
 #include "milter/admin/api.hpp"
-#include "milter/admin/handlers.hpp"
+#include "milter/admin/fields.hpp"
 
 namespace milter::admin {
 namespace {
@@ -134,9 +136,16 @@ HostReport read_report(Body& body, const Request&, const Parameters& at) {
 }  // namespace
 
 std::vector<Route> queue_routes(Operations& to) {
+  const auto give = with_body(read_order, [&to](const MailOrder& order) { return to.order(order); });
+  const auto order = [&to, give](const Request& request, const Parameters& at) {
+    if (auto objection = objection_to(to, request.caller, at)) return std::move(*objection);
+    const auto* const act = request.body.if_contains("act");
+    if (request.caller.role < Role::admin && act && *act == "delete") return forbidden("mail is removed by the role admin only", R"(the role support may send it, or hold it)");
+    return give(request, at);
+  };
   return {
-      {"POST", "/v1/identities/{id}/orders", with_body(read_order, [&to](const MailOrder& order) { return to.order(order); })},
-      {"POST", "/v1/identities/{id}/gone", with_body(read_gone, [&to](const GoneOrder& order) { return to.gone(order); })},
+      {"POST", "/v1/identities/{id}/orders", order, Role::support, Reach::sender},
+      {"POST", "/v1/identities/{id}/gone", with_body(read_gone, [&to](const GoneOrder& gone) { return to.gone(gone); })},
       {"POST", "/v1/identities/{id}/grant",
        with_body([](Body& body, const Request&, const Parameters& at) { return GrantQuestion{at.at("id"), body.numbers("recipients")}; },
                  [&to](const GrantQuestion& question) { return to.grant(question); })},

@@ -1,0 +1,14 @@
+// The routes by which something is changed. What a caller may order beyond his role's name stands here: `support` acts on one sender at
+// a time, and the limits that it sets end by themselves.
+#pragma once
+
+#include <vector>
+
+#include "milter/admin/operations.hpp"
+#include "milter/admin/routes.hpp"
+
+namespace milter::admin {
+
+[[nodiscard]] std::vector<Route> order_routes(Operations& to);
+
+}  // namespace milter::admin

@@ -1,0 +1,499 @@
+// The page: what the API says, and its orders with a confirmation. Every text that comes from the API is put in by textContent, never
+// as HTML: senders typed some of it. It asks again every few seconds, and says within one when there is no answer.
+"use strict";
+
+const token_key = "sendquota.token";
+const every_ms = 2000;        // between two looks
+const late_ms = 700;          // without an answer this is said
+const patience_ms = 15000;    // and then it is given up
+const rows_of_page = 20;
+const at = (id) => document.getElementById(id);
+
+// ── Elements ──
+
+/** An element with attributes and children; a child that is no node becomes text. A child that is null is left out. */
+function make(name, attributes = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key === "click") made.addEventListener("click", value);
+    else if (value !== null && value !== false) made.setAttribute(key, value === true ? "" : value);
+  }
+  made.append(...children.filter((child) => child !== null && child !== undefined));
+  return made;
+}
+
+/** Puts new children in, if anything about them is new, and leaves the focus where it was: on the element with the same data-key. */
+function fill(parent, ...children) {
+  const fresh = make(parent.tagName, {}, ...children);
+  if (fresh.innerHTML === parent.innerHTML) return;
+  const key = parent.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
+  parent.replaceChildren(...fresh.childNodes);
+  if (key) [...parent.querySelectorAll("[data-key]")].find((one) => one.dataset.key === key)?.focus();
+}
+
+const cell = (label, content, kind = null) => make("td", { "data-label": label, class: kind }, make("div", {}, ...[content].flat()));
+
+/** A part that says so when it is empty. */
+function fill_list(id, rows) {
+  const list = at(id);
+  list.parentElement.classList.toggle("is-empty", rows.length === 0);
+  fill(list.tBodies ? list.tBodies[0] : list, ...rows);
+}
+
+// ── Words ──
+
+const count = (number) => Number(number).toLocaleString("en-US");
+const local = (moment) => new Date(moment).toLocaleString("sv-SE");  // 2026-11-23 15:06:31 in the reader's own time, wherever he is
+const when = (moment) => (moment ? local(moment) : "");
+const clock = (moment) => local(moment).slice(11, 16);
+const link_to = (id) => make("a", { href: "#/sender/" + encodeURIComponent(id), "data-key": "to " + id }, id);
+
+function time_left(until) {
+  if (!until) return "until released";
+  const seconds = Math.max(0, Math.round((new Date(until) - Date.now()) / 1000));
+  if (seconds < 120) return seconds + " s";
+  if (seconds < 7200) return Math.floor(seconds / 60) + " min";
+  if (seconds < 172800) return Math.floor(seconds / 3600) + " h " + Math.floor((seconds % 3600) / 60) + " min";
+  return Math.floor(seconds / 86400) + " days";
+}
+
+// ── Asking ──
+
+const troubles = new Map();  // by what has no answer
+let caller = null;           // as the status says; null: not known yet
+
+function trouble(what, text) {
+  if (text) troubles.set(what, text);
+  else troubles.delete(what);
+  const alarm = at("alarm");
+  alarm.hidden = troubles.size === 0;
+  const all = [...troubles.values()].join(" ");
+  if (alarm.textContent !== all) alarm.textContent = all;
+}
+
+class Refusal extends Error {
+  constructor(status, answer) {
+    super([answer.error, answer.hint, ...(answer.problems || [])].filter(Boolean).join("; ") || "refused (" + status + ")");
+    this.status = status;
+  }
+}
+
+/** The answer. `what` is who has to give it: "daemon" or "store". Throws a Refusal, or another Error where there is no answer. */
+async function ask(what, method, path, body) {
+  const headers = {};
+  const token = sessionStorage.getItem(token_key);
+  if (token) headers.Authorization = "Bearer " + token;
+  if (body) headers["Content-Type"] = "application/json";
+  const name = what === "daemon" ? "The daemon" : "The store";
+  const late = setTimeout(() => trouble(what, name + " does not answer. Mail goes on."), late_ms);
+  try {
+    const response = await fetch(path, { method, headers, body: body && JSON.stringify(body), credentials: "omit", cache: "no-store", redirect: "error",
+                                         signal: AbortSignal.timeout(patience_ms) });
+    const answer = await response.json();
+    trouble("daemon", null);
+    if (response.status === 401) lock(token ? "This token is not known." : "");
+    if (response.status !== 503) trouble(what, null);
+    else trouble(what, name + " does not answer. Mail goes on. (" + answer.error + ")");
+    if (!response.ok) throw new Refusal(response.status, answer);
+    return answer;
+  } catch (error) {
+    if (!(error instanceof Refusal)) trouble("daemon", "The daemon does not answer.");
+    throw error;
+  } finally {
+    clearTimeout(late);
+  }
+}
+
+const look = (path) => ask("store", "GET", path);
+const query = (all) => "?" + Object.entries(all).filter(([, value]) => value !== "").map(([key, value]) => key + "=" + encodeURIComponent(value)).join("&");
+const of_sender = (id, rest = "") => "/v1/identities/" + encodeURIComponent(id) + rest;
+
+// ── Who is here ──
+
+function lock(why) {
+  caller = null;
+  sessionStorage.removeItem(token_key);
+  at("gate-error").textContent = why;
+  at("leave").hidden = true;
+  at("caller").textContent = "";
+  if (!at("gate").hidden) return;
+  show_view("gate");
+  at("token").focus();
+}
+
+function show_view(name) {
+  for (const view of document.querySelectorAll(".view")) view.hidden = view.id !== name;
+}
+
+const may_order = () => caller && caller.role !== "read";
+
+function show_status(status) {
+  caller = status.caller;
+  at("caller").textContent = caller.name + " (" + caller.role + (caller.account ? ", " + caller.account : "") + ")";
+  at("leave").hidden = !caller.token;
+  at("host").textContent = status.host || "";
+  const observing = status.mode ? status.mode.quotas.filter((quota) => quota.effective === "observe").length : 0;
+  const mode = at("mode");
+  mode.hidden = observing === 0;
+  mode.className = "badge warn";
+  mode.textContent = observing > 0 && observing === status.mode.quotas.length ? "only observing" : observing + " quotas only observe";
+  const store = status.store;
+  const lost = store.state === "degraded" ? "The store has no answer since " + when(store.since) + ". Mail goes on." : store.tables_error;
+  trouble("store of the daemon", lost ? lost + (store.error ? " (" + store.error + ")" : "") : null);
+  trouble("record", status.record && status.record.error ? "The record of who sent what has gaps: " + status.record.error : null);
+  document.body.classList.toggle("may-order", may_order());
+  at("orders").hidden = !may_order();
+}
+
+async function watch_status() {
+  try {
+    if (at("gate").hidden && !document.hidden) {
+      show_status(await ask("daemon", "GET", "/v1/status"));
+      if (!place.name) route();
+    }
+  } catch {
+    // said already
+  }
+  setTimeout(watch_status, every_ms);
+}
+
+// ── Charts ──
+
+const fates = ["sent", "held", "refused"];
+const sum_of = (tallies, fate) => tallies.reduce((sum, one) => sum + one[fate], 0);
+
+function drawn(name, attributes, ...children) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.append(...children);
+  return made;
+}
+
+/** Stacked bars; `tallies` are evenly apart. */
+function draw(parent, tallies) {
+  const highest = Math.max(1, ...tallies.map((one) => one.sent + one.held + one.refused));
+  const bars = tallies.map((one, place) => {
+    let top = 100;
+    const parts = fates.filter((fate) => one[fate] > 0).map((fate) => {
+      const height = Math.max(0.8, (one[fate] / highest) * 100);
+      top -= height;
+      return drawn("rect", { class: fate, x: place + 0.1, y: Math.max(0, top), width: 0.8, height });
+    });
+    const words = clock(one.at) + ": " + fates.map((fate) => count(one[fate]) + " " + fate).join(", ");
+    return drawn("g", {}, drawn("title", {}, words), drawn("rect", { x: place, y: 0, width: 1, height: 100, fill: "transparent" }), ...parts);
+  });
+  const label = "Messages by time: " + fates.map((fate) => count(sum_of(tallies, fate)) + " " + fate).join(", ") + "; at most " + count(highest) + " at once";
+  const picture = drawn("svg", { viewBox: "0 0 " + tallies.length + " 100", preserveAspectRatio: "none", role: "img", "aria-label": label },
+                        drawn("line", { x1: 0, x2: tallies.length, y1: 100, y2: 100 }), ...bars);
+  const marks = [0, 0.25, 0.5, 0.75].map((part) => clock(tallies[Math.floor(part * tallies.length)].at));
+  fill(parent, make("div", { class: "top" }, count(highest)), picture, make("div", { class: "axis", "aria-hidden": "true" }, ...[...marks, "now"].map((mark) => make("span", {}, mark))));
+}
+
+// ── Overview ──
+
+const columns = [
+  { label: "Sender", key: "identity", by: "identity" }, { label: "Sent", key: "sent", by: "messages" },
+  { label: "Refused", key: "refused", by: "refused" }, { label: "Held", key: "held", by: "held" },
+  { label: "Recipients", key: "recipients", by: "recipients" }, { label: "Networks", key: "networks", by: "networks" }];
+const sorted = { by: "messages" };
+const first_row = { senders: 0, blocked: 0 };
+
+function show_heads() {
+  const heads = columns.map((column) => make("th", { scope: "col", class: column.by === "identity" ? null : "number",
+                                                     "aria-sort": column.by === sorted.by ? (column.by === "identity" ? "ascending" : "descending") : null },
+    make("button", { type: "button", "data-key": "by " + column.by, "data-by": column.by }, column.label)));
+  fill(at("senders").tHead.rows[0], ...heads);
+}
+
+function show_pages(part, total) {
+  const first = first_row[part];
+  const pages = at(part + "-pages");
+  pages.hidden = total <= rows_of_page && first === 0;
+  const to = (label, row, is_there) => make("button", { type: "button", "data-key": label, "data-part": part, "data-row": row, disabled: !is_there }, label);
+  fill(pages, to("Previous", Math.max(0, first - rows_of_page), first > 0), make("span", {}, total === 0 ? "0" : count(first + 1) + " to " + count(Math.min(first + rows_of_page, total)) + " of " + count(total)),
+       to("Next", first + rows_of_page, first + rows_of_page < total));
+  at(part + "-count").textContent = count(total);
+}
+
+function show_totals(totals) {
+  const recipients = totals.tallies.reduce((sum, one) => sum + one.recipients_sent, 0);
+  const part = (name, value, kind) => make("div", { class: kind }, make("dt", {}, name), make("dd", {}, count(value)));
+  fill(at("sums"), ...fates.map((fate) => part(fate, sum_of(totals.tallies, fate), fate)), part("recipients of what was sent", recipients, "recipients"));
+  draw(at("totals"), totals.tallies);
+}
+
+function show_blocked(answer) {
+  const rows = answer.blocked.map((block) => make("tr", {},
+    cell("Sender", link_to(block.identity)), cell("Reason", block.error || block.reason || (block.quota ? "refused too often: quota " + block.quota : "")),
+    cell("Since", when(block.since)), cell("Time left", time_left(block.until)),
+    cell("", may_order() ? make("button", { type: "button", "data-key": "release " + block.identity, "data-release": block.identity, "aria-label": "Release " + block.identity }, "Release…") : "")));
+  fill(at("blocked").tBodies[0], ...rows);
+  at("blocked").hidden = rows.length === 0;
+  at("blocked-none").hidden = rows.length > 0;
+  at("blocked-none").textContent = at("blocked-search").value ? "Nobody whose name holds this is blocked." : "Nobody is blocked.";
+  show_pages("blocked", answer.total);
+}
+
+function show_senders(answer) {
+  const rows = answer.senders.map((one) => make("tr", {}, ...columns.map((column) => column.by === "identity"
+    ? cell("Sender", [link_to(one.identity), " ", one.blocked ? make("span", { class: "badge bad" }, "blocked") : ""])
+    : cell(column.label, count(one[column.key]), "number"))));
+  fill(at("senders").tBodies[0], ...rows);
+  at("senders-none").hidden = rows.length > 0;
+  show_pages("senders", answer.total);
+}
+
+async function look_at_overview(is_current) {
+  show_heads();
+  const blocked = await look("/v1/blocked" + query({ search: at("blocked-search").value.trim(), offset: first_row.blocked, count: rows_of_page }));
+  if (is_current()) show_blocked(blocked);
+  const totals = await look("/v1/totals");
+  if (is_current()) show_totals(totals);
+  const senders = await look("/v1/senders" + query({ by: sorted.by, per: at("per").value, since: at("since").value, search: at("search").value.trim(),
+                                                     offset: first_row.senders, count: rows_of_page }));
+  if (is_current()) show_senders(senders);
+}
+
+// ── One sender ──
+
+let kept = { id: "", newest: null, messages: [] };  // all messages are fetched only when there is a new one
+
+function show_limits(limits) {
+  const rows = limits.map((limit) => {
+    const is_counted = limit.burst !== null && limit.used !== null;
+    const meter = is_counted ? make("meter", { min: 0, max: limit.burst, value: limit.used, high: limit.burst * 0.8, low: limit.burst * 0.8, optimum: 0, "aria-label": "used of " + limit.quota }) : "";
+    const words = is_counted ? count(limit.used) + " of " + count(limit.burst) + " used" + (limit.full_at ? ", all back at " + when(limit.full_at) : "") : "";
+    return make("div", { class: "limit" }, make("div", {}, make("strong", {}, limit.quota), " " + limit.limit),
+                make("div", {}, meter), make("div", { class: "quiet" }, [words, limit.source === "quota" ? "" : limit.source, limit.observed ? "only observed" : ""].filter(Boolean).join("; ")));
+  });
+  fill(at("limits"), ...(rows.length ? rows : [make("p", { class: "quiet" }, "No quota is charged to this sender.")]));
+}
+
+function show_state(sender) {
+  const lines = [];
+  const block = sender.blocked;
+  if (block) lines.push(make("div", { class: "block" }, make("strong", {}, "Blocked"), " (" + block.action + "), " + time_left(block.until) + (block.until ? " left" : "") + (block.error || block.reason ? ": " + (block.error || block.reason) : "") +
+                             (block.by ? "; by " + block.by : "") + (block.quota ? "; quota " + block.quota : "")));
+  const facts = [sender.account ? "Account " + sender.account : "", sender.exempt ? "Exempt (" + sender.exempt + ")" : "",
+                 ...sender.refusals.map((one) => count(one.count) + " of " + count(one.of) + " refusals in " + one.window + " (quota " + one.quota + ")"),
+                 sender.ladder ? "Block step " + sender.ladder.step + ", forgotten " + when(sender.ladder.forget_at) : "",
+                 sender.history && sender.history.first ? "First seen " + when(sender.history.first) : ""].filter(Boolean);
+  if (facts.length) lines.push(make("div", { class: "quiet" }, facts.join(" · ")));
+  fill(at("sender-state"), ...lines);
+  at("do-release").textContent = block ? "Release…" : "Refill…";
+  at("held-part").hidden = sender.held.length === 0;
+  fill(at("held"), ...sender.held.map((one) => make("div", {}, count(one.count) + " messages held on " + one.host + " since the last release, at most " + count(one.max))));
+}
+
+const subject_cell = (message) => [message.subject || (message.recipients === 0 ? "(refused before it was sent)" : "(no subject)"), ...Object.entries(message.headers).map(([name, value]) => make("div", { class: "more" }, name + ": " + value)),
+                                   message.script ? make("div", { class: "more" }, "script " + message.script) : ""];
+
+function show_messages(messages) {
+  const rows = messages.map((message) => make("tr", {},
+    cell("Time", when(message.at)), cell("Verdict", [make("span", { class: message.verdict }, message.verdict), message.quota ? make("div", { class: "more" }, message.quota) : ""]),
+    cell("Subject", subject_cell(message)), cell("From", message.from),
+    cell("Recipients", [count(message.recipients), make("div", { class: "more" }, message.first_recipients.join(", "))]),
+    cell("Client", message.client || "local"), cell("Queue id", [message.queue_id || "", make("div", { class: "more" }, message.host)], "mono")));
+  fill_list("messages", rows);
+  at("messages-count").textContent = count(messages.length);
+}
+
+function show_history(history) {
+  draw(at("bars"), history.last_hours);
+  fill_list("networks", history.networks.map((one) => make("tr", {}, cell("Network", one.network), cell("Messages", count(one.messages)), cell("Last", when(one.last)))));
+  fill_list("scripts", history.scripts.map((one) => make("li", {}, one)));
+}
+
+async function look_at_sender(is_current, id) {
+  const sender = await look(of_sender(id));
+  if (!is_current()) return;
+  at("sender-title").textContent = sender.identity;
+  document.title = sender.identity + " – sendquota";
+  show_state(sender);
+  show_limits(sender.limits);
+  if (!sender.history) return;
+  show_history(sender.history);
+  const newest = JSON.stringify(sender.history.messages[0] || null);
+  if (kept.id !== id || kept.newest !== newest) {
+    const whole = await look(of_sender(id, "/history"));
+    kept = { id, newest, messages: whole.messages };
+  }
+  if (is_current()) show_messages(kept.messages);
+}
+
+// ── Orders ──
+
+let act = null;
+
+function confirm_order({ title, what, fields, yes, is_danger, order }) {
+  at("dialog-title").textContent = title;
+  at("dialog-what").textContent = what;
+  at("dialog-error").textContent = "";
+  at("dialog-yes").textContent = yes;
+  at("dialog-yes").className = is_danger ? "danger" : "";
+  const inputs = fields.map((field) => {
+    const attributes = { id: "field-" + field.name, name: field.name, autocomplete: "off", required: field.required === true, maxlength: field.options ? null : 500 };
+    const input = field.options ? make("select", attributes, ...field.options.map((one) => make("option", { value: one.value }, one.label))) : make("input", { ...attributes, value: field.value || "", placeholder: field.example || null });
+    return make("div", {}, make("label", { for: attributes.id }, field.label), input);
+  });
+  at("dialog-fields").replaceChildren(...inputs);
+  act = order;
+  at("dialog").showModal();
+}
+
+const typed = (name) => at("field-" + name).value.trim();
+const given = (fields) => Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== ""));
+const reason = { name: "reason", label: "Reason, for the log" };
+
+function order_release(id, is_blocked) {
+  confirm_order({ title: (is_blocked ? "Release " : "Refill ") + id + "?", what: "Lifts the block, forgets the refusals, and fills every limit up again.", fields: [reason], yes: is_blocked ? "Release" : "Refill",
+                  order: async () => {
+                    const done = await ask("store", "POST", of_sender(id, "/release"), given({ reason: typed("reason") }));
+                    return done.identity + (done.released ? " is released." : " has its limits refilled.");
+                  } });
+}
+
+function order_block(id) {
+  confirm_order({ title: "Block " + id + "?", what: "Every message of this sender is refused.", is_danger: true, yes: "Block",
+                  fields: [{ name: "for", label: "For how long (empty: until released)", example: "1h, 2d" }, { ...reason, label: "Reason, for the log; the sender reads it if it begins with public:" }],
+                  order: async () => {
+                    const done = await ask("store", "POST", of_sender(id, "/block"), given({ for: typed("for"), reason: typed("reason") }));
+                    return done.identity + " is blocked, " + (done.until ? time_left(done.until) + " left." : "until released.");
+                  } });
+}
+
+function order_limit(id) {
+  const quotas = [...new Set([...document.querySelectorAll("#limits strong")].map((one) => one.textContent))];
+  if (caller.role === "admin") quotas.push("*");
+  const is_endless = caller.role === "admin";
+  confirm_order({ title: "Another limit for " + id, what: "It takes the place of the quota's limits of the same unit.", yes: "Set",
+                  fields: [{ name: "quota", label: "Quota", options: quotas.map((one) => ({ value: one, label: one === "*" ? "* (all)" : one })) },
+                           { name: "limit", label: "Limit", example: "5000 messages / 1d", required: true },
+                           { name: "for", label: is_endless ? "For how long (empty: until it is changed)" : "For how long, at most 31d", value: "1d", required: !is_endless }],
+                  order: async () => {
+                    const done = await ask("store", "PUT", of_sender(id, "/limits/" + encodeURIComponent(typed("quota"))), given({ limit: typed("limit"), for: typed("for") }));
+                    return done.identity + ": " + done.limit + " (quota " + done.quota + ")" + (done.until ? " until " + when(done.until) : "");
+                  } });
+}
+
+async function carry_out(event) {
+  event.preventDefault();
+  at("dialog-yes").disabled = true;
+  at("dialog-error").textContent = "";
+  try {
+    tell(await act());
+    at("dialog").close();
+    refresh();
+  } catch (error) {
+    at("dialog-error").textContent = error instanceof Refusal ? error.message : "There was no answer. Look what became of it, and order it again.";
+  } finally {
+    at("dialog-yes").disabled = false;
+  }
+}
+
+let told_until = null;
+function tell(text) {
+  at("told").textContent = text;
+  at("told").hidden = false;
+  clearTimeout(told_until);
+  told_until = setTimeout(() => { at("told").hidden = true; }, 8000);
+}
+
+// ── Where we are ──
+
+let place = { name: "", id: "" };
+let turn = 0;     // of looks: an answer to an earlier one is not shown
+let next_look = null;
+
+async function refresh() {
+  clearTimeout(next_look);
+  const mine = ++turn;
+  const is_current = () => mine === turn;
+  try {
+    if (place.name && !document.hidden) await (place.name === "sender" ? look_at_sender(is_current, place.id) : look_at_overview(is_current));
+    if (is_current()) trouble("view", null);
+  } catch (error) {
+    if (is_current() && error instanceof Refusal && error.status !== 503 && error.status !== 401) trouble("view", error.message);
+  }
+  if (is_current()) next_look = setTimeout(refresh, every_ms);
+}
+
+function route() {
+  if (!caller) return;
+  const [, id] = location.hash.match(/^#\/sender\/(.+)$/) || [];
+  let wanted = "";
+  try {
+    wanted = decodeURIComponent(id || "");
+  } catch {
+    location.hash = "#/";
+    return;
+  }
+  const is_new = place.id !== wanted || !place.name;
+  place = { name: wanted ? "sender" : "overview", id: wanted };
+  show_view(place.name);
+  document.title = wanted ? wanted + " – sendquota" : "sendquota";
+  if (wanted && is_new) at("sender-title").textContent = wanted;
+  if (is_new) {
+    trouble("view", null);
+    for (const part of ["sender-state", "limits", "bars"]) at(part).replaceChildren();
+    if (wanted) { show_messages([]); fill_list("networks", []); fill_list("scripts", []); }
+    at(wanted ? "sender-title" : "overview-title").focus();
+    scrollTo(0, 0);
+  }
+  refresh();
+}
+
+// ── Hands ──
+
+function open_found(event) {
+  event.preventDefault();
+  const words = at("search").value.trim();
+  const only = at("senders").tBodies[0].querySelectorAll("a");
+  if (/^[a-z_]+:.+$|^[^@\s]+@[^@\s]+$/.test(words)) location.hash = "#/sender/" + encodeURIComponent(words);
+  else if (words && only.length === 1) location.hash = only[0].hash;
+  else refresh();
+}
+
+function restart(part) {
+  first_row[part] = 0;
+  clearTimeout(next_look);
+  turn++;
+  next_look = setTimeout(refresh, 200);
+}
+
+function listen() {
+  at("find").addEventListener("submit", open_found);
+  for (const id of ["search", "per", "since"]) at(id).addEventListener("input", () => restart("senders"));
+  at("blocked-search").addEventListener("input", () => restart("blocked"));
+  at("senders").tHead.addEventListener("click", (event) => {
+    if (!event.target.dataset.by) return;
+    sorted.by = event.target.dataset.by;
+    restart("senders");
+    show_heads();
+  });
+  for (const part of ["senders", "blocked"])
+    at(part + "-pages").addEventListener("click", (event) => {
+      if (event.target.dataset.row === undefined) return;
+      first_row[part] = Number(event.target.dataset.row);
+      refresh();
+    });
+  at("blocked").addEventListener("click", (event) => event.target.dataset.release && order_release(event.target.dataset.release, true));
+  at("do-release").addEventListener("click", () => order_release(place.id, at("do-release").textContent === "Release…"));
+  at("do-block").addEventListener("click", () => order_block(place.id));
+  at("do-limit").addEventListener("click", () => order_limit(place.id));
+  at("dialog-form").addEventListener("submit", carry_out);
+  at("dialog-no").addEventListener("click", () => at("dialog").close());
+  at("leave").addEventListener("click", () => lock(""));
+  at("gate-form").addEventListener("submit", (event) => {
+    event.preventDefault();
+    sessionStorage.setItem(token_key, at("token").value.trim());
+    at("token").value = "";
+    ask("daemon", "GET", "/v1/status").then((status) => { show_status(status); place = { name: "", id: "" }; route(); }, (error) => { at("gate-error").textContent = error.message; });
+  });
+  addEventListener("hashchange", route);
+  document.addEventListener("visibilitychange", refresh);
+}
+
+listen();
+show_view("");
+watch_status();
