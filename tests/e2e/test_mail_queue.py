@@ -1,8 +1,10 @@
 """Single messages of a real Postfix's queue: looked at, kept back, let go, removed, and 300 others untouched."""
 
+import contextlib
 import hashlib
 import os
 import shutil
+import threading
 import time
 
 import pytest
@@ -106,12 +108,35 @@ def test_deferred_messages_are_kept_back_then_removed(queue):
     assert without(files(mx), ids) == others
 
 
-def test_messages_that_postfix_moves_meanwhile_are_found(running):
-    mx, probe, stub = queue_of(running, {"minimal_backoff_time": "1s", "maximal_backoff_time": "1s", "queue_run_delay": "1s"})
-    ids = send(mx, stub, 60, at_end=CONTINUE, recipients=["someone@example.test"])
-    for _ in range(10):
-        mx.room.run("postqueue", "-f")
-        assert sorted(probe.look(ids)) == sorted(ids)
+def test_messages_that_move_from_queue_to_queue_meanwhile_are_found(running):
+    mx, probe, stub = queue_of(running, {})
+    ids = send(mx, stub, 20)
+    mx.stop()
+    with moved(mx, ids):
+        for _ in range(50):
+            assert sorted(probe.look(ids)) == sorted(ids)
+
+
+@contextlib.contextmanager
+def moved(mx, ids):
+    """Each of these held messages goes to incoming and back again and again, as a queue run does to those of deferred."""
+    is_over = threading.Event()
+    places = [path_of(mx, queue_id) for queue_id in ids]
+    def move():
+        while not is_over.is_set():
+            for place in places:
+                os.rename(place, mx.path / "spool" / "incoming" / place.name)
+                time.sleep(0.0005)
+            for place in places:
+                os.rename(mx.path / "spool" / "incoming" / place.name, place)
+                time.sleep(0.0005)
+    thread = threading.Thread(target=move)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def test_an_id_that_another_message_has_now_is_shown_as_that_message(queue):
