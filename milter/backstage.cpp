@@ -1,5 +1,7 @@
 #include "milter/backstage.hpp"
 
+#include "quota/store/random_id.hpp"
+
 namespace milter {
 namespace {
 
@@ -14,8 +16,9 @@ Backstage::Backstage(quota::Ledger& ledger, quota::Blocker& blocker, Counters& c
       counters_(counters),
       retry_after_(retry_after),
       record_(std::move(record)),
-      events_(ledger, std::move(host)),
-      thread_([this] { run(); }) {}
+      events_(ledger, host),
+      thread_([this] { run(); }),
+      scripts_({ledger, counters, host, [this](quota::Event event) { happened(std::move(event), ""); }, quota::random_id, retry_after}) {}
 
 Backstage::~Backstage() { stop(); }
 
@@ -43,6 +46,7 @@ bool Backstage::was_said(const std::string& once_as) {
 }
 
 void Backstage::stop() {
+  scripts_.stop();
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;

@@ -10,7 +10,9 @@
 #include <unordered_map>
 
 #include "milter/counters.hpp"
+#include "milter/script_watch.hpp"
 #include "milter/session.hpp"
+#include "milter/uncovered_watch.hpp"
 #include "quota/store/blocker.hpp"
 
 namespace milter {
@@ -28,6 +30,10 @@ class Backstage final : public Aftermath {
   }
   void judged(quota::Happening&& happening) override {
     if (record_) record_(std::move(happening));
+  }
+  void script_seen(const quota::Identity& uid, const std::string& script, std::size_t most) override { scripts_.seen(uid, script, most); }
+  void uncovered(const quota::Sender& sender, const std::string& host, const UncoveredRule& rule, quota::Timestamp now) override {
+    if (auto event = uncovered_.seen(sender, host, rule, now)) happened(std::move(*event), "many_uncovered");
   }
   void happened(quota::Event event, std::string once_as) override;
 
@@ -62,6 +68,8 @@ class Backstage final : public Aftermath {
   bool stopping_ = false;
 
   std::thread thread_;
+  UncoveredWatch uncovered_;
+  ScriptWatch scripts_;  // the last, for it tells what happened
 };
 
 }  // namespace milter

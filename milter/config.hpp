@@ -76,9 +76,18 @@ struct LogSettings {
   bool operator==(const LogSettings&) const = default;
 };
 
+/// How many messages of one host that no quota covers, within which time, are an incident.
+struct UncoveredRule {
+  std::int64_t messages = 100;
+  quota::Milliseconds within = std::chrono::minutes{10};
+  bool operator==(const UncoveredRule&) const = default;
+};
+
 struct NotifySettings {
   std::string command{};
-  std::vector<std::string> on{"blocked", "first_hold", "degraded"};
+  std::vector<std::string> on{"blocked", "first_hold", "degraded"};            ///< are told at once
+  std::vector<std::string> daily{"warned", "new_script", "many_uncovered"};  ///< stand in `sendquota report`
+  std::optional<UncoveredRule> uncovered = UncoveredRule{};                 ///< empty: off
   bool addresses = false;  ///< whole recipient addresses, or domains only
   bool operator==(const NotifySettings&) const = default;
 };

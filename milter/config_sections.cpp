@@ -25,10 +25,6 @@ constexpr Word<LogSettings::Level> level_words[] = {{"debug", LogSettings::Level
                                                     {"info", LogSettings::Level::info},
                                                     {"warning", LogSettings::Level::warning},
                                                     {"error", LogSettings::Level::error}};
-constexpr std::string_view event_names[] = {"blocked",    "released", "warned",    "first_hold", "hold_full",
-                                            "new_script", "degraded", "recovered", "reloaded",   "mode",
-                                            "config_differs", "nodes_too_small", "redis_evicts"};
-
 constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 constexpr std::string_view digits = "0123456789";
 
@@ -46,12 +42,6 @@ std::string realm_problem(std::string_view text) {
 std::string delimiter_problem(std::string_view text) {
   const bool is_well = text.size() <= 8 && consists_of(text, "+-=_#%&!*~^$|/?'`");
   return is_well ? "" : in_quotes(text) + " cannot be told from an address; write one or more of + - = _ #, or \"\"";
-}
-
-/// Of a program with its arguments.
-std::string program_problem(std::string_view text) {
-  const auto words = quota::words_of(text);
-  return words.empty() || words.front().starts_with('/') ? "" : in_quotes(words.front()) + " is no absolute path; there is no shell that would look for it";
 }
 
 Result<Network, std::string> parse_network(std::string_view text) { return Network::parse(text); }
@@ -86,12 +76,6 @@ Result<std::string, std::string> parse_daemon_name(std::string_view text) {
     return {boost::system::in_place_value, text};
   return failed<std::string>(in_quotes(text) +
                              " is no daemon's name; write the Name= of Sendmail's DAEMON_OPTIONS, as in \"MSA-local\"");
-}
-
-Result<std::string, std::string> parse_event(std::string_view text) {
-  if (std::find(std::begin(event_names), std::end(event_names), text) != std::end(event_names))
-    return {boost::system::in_place_value, text};
-  return failed<std::string>(in_quotes(text) + " is no event; " + cure(text, event_names));
 }
 
 template <class T>
@@ -182,12 +166,6 @@ void read_hold(Section& section, HoldSettings& into) {
 void read_log(Section& section, LogSettings& into) {
   section.word("target", into.target, target_words);
   section.word("level", into.level, level_words);
-}
-
-void read_notify(Section& section, NotifySettings& into) {
-  read_text(section, "command", into.command, program_problem);
-  read_list<std::string>(section, "on", into.on, parse_event);
-  into.addresses = section.truth("addresses").value_or(into.addresses);
 }
 
 }  // namespace milter

@@ -133,8 +133,6 @@ void warn_of_rest(const Config& config, Warnings& warnings) {
     warnings.push_back("log.level: the line of each judged message is left out, the only place that says why mail is held");
   if (const auto words = quota::words_of(config.notify.command); !words.empty() && ::access(words.front().c_str(), X_OK) != 0)
     warnings.push_back("notify.command: " + words.front() + " cannot be executed: " + std::strerror(errno));
-  if (std::find(config.notify.on.begin(), config.notify.on.end(), "new_script") != config.notify.on.end())
-    warnings.push_back("notify.on: this version does not notice a new_script yet");
 }
 
 }  // namespace

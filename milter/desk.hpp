@@ -74,6 +74,12 @@ class Desk final : public admin::Operations {
   [[nodiscard]] bool is_of(const std::string& identity, const std::string& account) override;
 
  private:
+  struct EventFilter {
+    std::string identity{};                         ///< empty: everybody's
+    std::optional<std::vector<std::string>> only{};  ///< names; empty: all
+    std::string account{};                          ///< likewise
+  };
+  [[nodiscard]] quota::Result<EventFilter, admin::Problem> event_filter(const admin::EventsQuestion& typed) const;
   /// By which blocks and live limits end.
   [[nodiscard]] quota::Timestamp now() const { return tools_.keeper.now().value_or(tools_.setup.store().now()); }
   [[nodiscard]] quota::Result<quota::Identity, admin::Problem> identity_of(const std::string& typed) const;

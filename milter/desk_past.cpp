@@ -1,4 +1,5 @@
 // What the desk knows of the past: what senders sent, and what happened.
+#include <algorithm>
 #include <limits>
 
 #include "milter/desk.hpp"
@@ -15,11 +16,24 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::size_t most_counted = 1000;
+constexpr auto longest_kept = std::chrono::days{366};
 /// In case the stream grows while it is read, or is kept longer than ours.
 constexpr int most_pages = 100;
 
 admin::Problem stream_problem(const std::string& what) {
   return {admin::Problem::Kind::unavailable, "the store has no answer: " + what, "mail goes on; try again when it answers", {}};
+}
+
+/// After which event: the one that is named, or the last before `since`.
+OrProblem<std::optional<quota::EventId>> first_event(const admin::EventsQuestion& typed, quota::Timestamp now) {
+  const auto named = quota::EventId::parse(typed.after);
+  if (!typed.after.empty() && !named) return bad_request("'" + typed.after + "' is no id of an event; write one as in 1763812800000-0");
+  if (typed.since.empty()) return named;
+  const auto since = quota::parse_duration(typed.since);
+  if (!since) return bad_request(since.error());
+  if (*since > longest_kept) return bad_request("'" + typed.since + "' is longer than anything is kept; write at most 366d");
+  const quota::EventId begin{(now - *since).time_since_epoch().count(), 0};
+  return std::optional(named ? std::max(*named, begin) : begin);
 }
 
 json::object event_json(const quota::PastEvent& past) {
@@ -60,23 +74,33 @@ Desk::Answer Desk::top(const admin::TopQuestion& typed) {
   return top_json(*question, ranked);
 }
 
-/// Of one identity, or account, the stream is read from its end until enough are found.
+OrProblem<Desk::EventFilter> Desk::event_filter(const admin::EventsQuestion& typed) const {
+  EventFilter filter;
+  if (!typed.identity.empty()) {
+    const auto parsed = identity_of(typed.identity);
+    if (!parsed) return parsed.error();
+    filter.identity = parsed->text();
+  }
+  if (!typed.only.empty() && typed.only != "daily") return bad_request("'" + typed.only + "' is no choice of events; write daily, or leave it out");
+  filter.account = typed.account;
+  if (typed.only == "daily") filter.only = tools_.config()->notify.daily;
+  return filter;
+}
+
+/// Of some events only, the stream is read from its end until enough are found.
 Desk::Answer Desk::events(const admin::EventsQuestion& question) {
   const auto count = count_of(question.count, most_counted);
   if (!count) return count.error();
-  quota::EventRange range{.count = *count};
-  if (!question.after.empty()) range.after = quota::EventId::parse(question.after);
-  if (!question.after.empty() && !range.after) return bad_request("'" + question.after + "' is no id of an event; write one as in 1763812800000-0");
-  std::string identity;
-  if (!question.identity.empty()) {
-    const auto parsed = identity_of(question.identity);
-    if (!parsed) return parsed.error();
-    identity = parsed->text();
-  }
-  if (!identity.empty() || !question.account.empty()) range.count = most_counted;
-  const auto is_asked_for = [&](const std::string& whose) {
-    return (identity.empty() || whose == identity) && (question.account.empty() || is_of(whose, question.account));
+  const auto filter = event_filter(question);
+  if (!filter) return filter.error();
+  const auto after = first_event(question, now());
+  if (!after) return after.error();
+  const auto is_asked_for = [&](const quota::Event& event) {
+    return (filter->identity.empty() || event.identity == filter->identity) && (filter->account.empty() || is_of(event.identity, filter->account)) &&
+           (!filter->only || std::find(filter->only->begin(), filter->only->end(), event.what) != filter->only->end());
   };
+  const bool is_filtered = !filter->identity.empty() || !filter->account.empty() || filter->only;
+  quota::EventRange range{.count = is_filtered ? most_counted : *count, .after = *after};
   json::array rows;
   std::string last;
   for (int page = 0; page < most_pages; ++page) {
@@ -84,7 +108,7 @@ Desk::Answer Desk::events(const admin::EventsQuestion& question) {
     if (!events) return stream_problem(events.error().text);
     if (last.empty() && !events->empty()) last = events->front().id.text();
     for (const auto& one : *events)
-      if (rows.size() < *count && is_asked_for(one.event.identity)) rows.push_back(event_json(one));
+      if (rows.size() < *count && is_asked_for(one.event)) rows.push_back(event_json(one));
     if (rows.size() >= *count || events->size() < range.count) break;
     range.before = events->back().id;
   }

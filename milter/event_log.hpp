@@ -40,6 +40,10 @@ class EventLog final : public quota::Ledger {
     return ledger_.replace(table, field, expected, desired);
   }
   [[nodiscard]] OrError<bool> claim(const std::string& name, quota::Milliseconds lasting) override { return ledger_.claim(name, lasting); }
+  [[nodiscard]] OrError<std::optional<std::int64_t>> tell(const std::string& name, quota::Milliseconds lasting) override {
+    return ledger_.tell(name, lasting);
+  }
+  [[nodiscard]] OrError<quota::ScriptNews> learn(const quota::ScriptSight& sight) override { return ledger_.learn(sight); }
   [[nodiscard]] OrError<std::vector<quota::PastEvent>> events(const quota::EventRange& range) override { return ledger_.events(range); }
   [[nodiscard]] OrError<void> write_node(const std::string& name, const std::optional<std::string>& text) override {
     return ledger_.write_node(name, text);

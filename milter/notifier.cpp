@@ -17,13 +17,13 @@ namespace {
 namespace json = boost::json;
 constexpr auto last_at_most = std::chrono::seconds{1};
 constexpr auto look_again_after = std::chrono::milliseconds{20};
-constexpr auto once_in = std::chrono::hours{1};
-constexpr auto claimed_for = std::chrono::minutes{55};  // less, because an event of the next hour may come a moment early
+/// An hour, less a moment: what is repeated each hour may come a moment early.
+constexpr auto once_in = std::chrono::minutes{59};
 constexpr std::size_t most_listed = 10;
 
 /// What is told once: of events about nobody each text is one of its own.
 std::string key_of(const quota::Event& event) {
-  if (event.what == "degraded") return event.what;
+  if (event.what == "degraded" || event.what == "many_uncovered") return event.what;
   return event.what + ":" + (event.identity.empty() ? event.text : event.identity);
 }
 
@@ -192,22 +192,24 @@ std::optional<Notifier::Incident> Notifier::tell(Incident incident) {
   }
 }
 
+/// The hour is counted from when it was noticed, however late it is told.
 std::optional<std::uint64_t> Notifier::left_out_before(const Incident& incident) {
   const auto now = Steady::now();
   if (told_.size() >= most_remembered) std::erase_if(told_, [now](const auto& one) { return one.second.until <= now; });
   if (told_.size() >= most_remembered) told_.clear();
   const auto cause = key_of(incident.event);
   auto& told = told_[cause];
-  // A daemon beside this one may have told it. Without an answer it is told: once too often rather than not at all.
-  const bool is_told_here = now < told.until;
-  const bool needs_no_claim = is_about_store(incident.event);
-  const auto claimed = is_told_here || needs_no_claim ? quota::Result<bool, quota::StoreError>(true) : tools_.ledger.claim("notified:" + cause, claimed_for);
-  if (is_told_here || (claimed && !*claimed)) {
-    ++told.left_out;
+  const auto until = incident.noticed + once_in;
+  const auto lasting = std::chrono::ceil<quota::Milliseconds>(std::max<Steady::duration>(until - now, std::chrono::seconds{1}));
+  // A daemon beside this one may have told it. Without an answer it is told, unless it was told here: once too often rather than not at all.
+  const auto granted = is_about_store(incident.event) ? std::nullopt : std::optional(tools_.ledger.tell(cause, lasting));
+  const bool is_answered = granted && *granted;
+  if (is_answered ? !**granted : now < told.until) {
+    told.left_out += is_answered ? 0 : 1;  // the store counts the others
     return std::nullopt;
   }
-  told.until = now + once_in;
-  return std::exchange(told.left_out, 0);
+  told.until = until;
+  return std::exchange(told.left_out, 0) + (is_answered ? static_cast<std::uint64_t>(***granted) : 0);
 }
 
 /// A block is written before this daemon reads it back from its tables.

@@ -4,7 +4,7 @@
 // The program reads one JSON object from its standard input:
 //
 //   {"event", "severity", "at": time, "identity": text|null, "text", "by", "host",
-//    "left_out": n (of the same cause and identity, since the last that was told),
+//    "left_out": n (of the same cause and identity, in the whole cluster, since the last that was told),
 //    "limits": [Limit…], "blocked": Block|null, "networks": [text…], "scripts": [text…], "queue_ids": [text…],
 //    "recipient_domains": [text…], "recipients"?: [text…] (with notify.addresses), "commands": [text…]}
 //
@@ -67,6 +67,7 @@ class Notifier {
     Steady::time_point due = Steady::time_point::min();
     int tries = 0;               ///< that failed
     std::uint64_t left_out = 0;  ///< before it; known from the first try on
+    Steady::time_point noticed = Steady::now();
   };
   struct Told {
     Steady::time_point until;

@@ -260,13 +260,26 @@ Answer Session::end_of_message(std::string_view queue_id) {
   if (negotiated_.body) envelope.bytes = std::max(envelope.bytes, mail_->seen_bytes);
   if (!is_known || envelope.php_script) mail_->message.sender = policy.identify(*mail_->tables, envelope);
   const auto now = services_.store.now();
-  if (services_.scripts.bound(mail_->message.sender, policy.parts().identity.max_scripts_per_uid, now)) count(services_.counters.scripts_over_bound);
+  const bool is_unfamiliar = note_script(now);
   count_signals();
   const auto verdict = check();
-  follow_up(verdict);
+  follow_up(verdict, now);
   auto answer = answer_to(verdict, queue_id, now);
+  if (is_unfamiliar) tell_script();  // the last, so that its first message is in the record by then
   if (answer.what != Answer::What::quarantine) drop();
   return answer;
+}
+
+/// Returns whether the store is to be asked about its script.
+bool Session::note_script(quota::Timestamp now) {
+  const auto standing = services_.scripts.bound(mail_->message.sender, mail_->policy().parts().identity.max_scripts_per_uid, now);
+  if (standing == ScriptRoster::Standing::beyond) count(services_.counters.scripts_over_bound);
+  return standing == ScriptRoster::Standing::unfamiliar;
+}
+
+void Session::tell_script() {
+  const auto& sender = mail_->message.sender;
+  services_.aftermath.script_seen(*sender.find(quota::Kind::uid), sender.find(quota::Kind::script)->value, mail_->policy().parts().identity.max_scripts_per_uid);
 }
 
 Verdict Session::check() {
@@ -287,9 +300,11 @@ void Session::count_signals() {
   counters.php_headers_repeated.fetch_add(mail_->envelope.php_script_repeats, std::memory_order_relaxed);
 }
 
-void Session::follow_up(const Verdict& verdict) {
+void Session::follow_up(const Verdict& verdict, quota::Timestamp now) {
   for (const auto& due : verdict.blocks_due) services_.aftermath.block_due(due);
   if (verdict.decider) services_.refusals.remember(*verdict.decider, mail_->message.sender, services_.steady_now());
+  if (const auto& rule = mail_->config->notify.uncovered; rule && verdict.cause == Cause::uncovered)
+    services_.aftermath.uncovered(mail_->message.sender, client_.host, *rule, now);
   for (const auto& warning : verdict.warnings)
     services_.aftermath.happened({"warned", "warning", warning.identity.text(),
                                   fmt::format("{} of {} used: quota {}, {}", warning.used, warning.burst, warning.quota, warning.limit),

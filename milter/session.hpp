@@ -42,6 +42,10 @@ class Aftermath {
   virtual void block_due(const quota::BlockDue& due) = 0;
   /// A message was judged: for the record.
   virtual void judged(quota::Happening&& happening) = 0;
+  /// A script of that uid sends, of which `most` are told apart, and the store is to be asked whether it is new.
+  virtual void script_seen(const quota::Identity& uid, const std::string& script, std::size_t most) = 0;
+  /// An outgoing message that no quota covers.
+  virtual void uncovered(const quota::Sender& sender, const std::string& host, const UncoveredRule& rule, quota::Timestamp now) = 0;
   virtual void refused(const quota::Identity& identity, const std::string& quota, quota::Milliseconds window) = 0;
   /// `once_as`: log it once in the cluster under this name, for an hour; empty: always.
   virtual void happened(quota::Event event, std::string once_as) = 0;
@@ -116,7 +120,9 @@ class Session {
   void drop();
   void note_sender();
   void count_signals();
-  void follow_up(const quota::Verdict& verdict);
+  [[nodiscard]] bool note_script(quota::Timestamp now);
+  void follow_up(const quota::Verdict& verdict, quota::Timestamp now);
+  void tell_script();
   void keep_header(std::string_view name, std::string_view value);
   void tell_first_hold(const quota::Verdict& verdict);
   void record(const quota::Verdict& verdict, const Answer& answer, std::string_view queue_id, quota::Timestamp now) noexcept;

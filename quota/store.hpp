@@ -12,6 +12,7 @@
 #include "quota/identity.hpp"
 #include "quota/record.hpp"
 #include "quota/result.hpp"
+#include "quota/script_memory.hpp"
 #include "quota/store_error.hpp"
 #include "quota/table_text.hpp"
 #include "quota/token_bucket.hpp"
@@ -122,6 +123,9 @@ struct BlockMark {
   std::optional<Timestamp> until{};     ///< empty: until released
 };
 
+/// How long it is remembered, after a name was free again, how many had asked for it (Ledger::tell).
+inline constexpr Milliseconds left_out_kept_for = std::chrono::days{1};
+
 /// Everything about buckets and tables that no message waits for.
 /// Threads: any. Time: each call is bounded by the store's timeout, reading the tables by a few of them.
 class Ledger {
@@ -165,6 +169,13 @@ class Ledger {
 
   /// Returns true to one caller among all daemons that share the store, and to nobody else until `lasting` has passed.
   [[nodiscard]] virtual Result<bool, StoreError> claim(const std::string& name, Milliseconds lasting) = 0;
+
+  /// As claim(), and counts those who ask meanwhile. Returns to the one how many did since it was last granted, to the others nothing; the
+  /// count is forgotten a day after.
+  [[nodiscard]] virtual Result<std::optional<std::int64_t>, StoreError> tell(const std::string& name, Milliseconds lasting) = 0;
+
+  /// Remembers a script of a uid (script_memory.hpp).
+  [[nodiscard]] virtual Result<ScriptNews, StoreError> learn(const ScriptSight& sight) = 0;
 
   [[nodiscard]] virtual Result<void, StoreError> append(const Event& event) = 0;
 

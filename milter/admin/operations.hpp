@@ -78,6 +78,8 @@ struct EventsQuestion {
   std::string identity;  // everybody's
   std::string after;     // an event's id
   std::string count;     // 20
+  std::string since{};   // a duration; always
+  std::string only{};    // `daily`: those that notify.daily names; all
   std::string account = {};
 };
 

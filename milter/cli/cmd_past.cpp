@@ -90,7 +90,8 @@ ExitCode incident(Session& session, const Typed& typed) {
 }
 
 ExitCode report(Session& session, const Typed& typed) {
-  const auto since = "&since=" + admin::percent_encode(typed.since) + "&count=10";
+  const auto since_when = "&since=" + admin::percent_encode(typed.since);
+  const auto since = since_when + "&count=10";
   return ask_all(session,
                  {{"status", "/v1/status", ""},
                   {"most_in_30_days", "/v1/top?since=30d&count=10", "top"},
@@ -99,7 +100,8 @@ ExitCode report(Session& session, const Typed& typed) {
                   {"refused", "/v1/top?by=refused" + since, "top"},
                   {"networks", "/v1/top?by=networks" + since, "top"},
                   {"blocked", "/v1/blocked", "blocked"},
-                  {"limits", "/v1/limits", "limits"}},
+                  {"limits", "/v1/limits", "limits"},
+                  {"events", "/v1/events?only=daily" + since_when + "&count=" + std::to_string(most_reported), "events"}},
                  render_report);
 }
 

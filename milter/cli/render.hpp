@@ -18,7 +18,9 @@ using Render = std::string (*)(const boost::json::object& answer, const View& vi
 [[nodiscard]] std::string render_who(const boost::json::object& answer, const View& view);
 /// The whole story of one sender: {"identity": Identity, "events": [Event…]}, and the commands that end it.
 [[nodiscard]] std::string render_incident(const boost::json::object& answer, const View& view);
-/// {"status": Status, "top": Top, "most_in_30_days", "scripts", "refused", "networks": rows of a Top, "blocked": [Block…], "limits": [LiveLimit…]}.
+/// {"status": Status, "top": Top, "most_in_30_days", "scripts", "refused", "networks": rows of a Top, "blocked": [Block…], "limits": [LiveLimit…],
+/// "events": what notify.daily names, the newest first, most_reported at most}.
+inline constexpr std::size_t most_reported = 50;
 [[nodiscard]] std::string render_report(const boost::json::object& answer, const View& view);
 /// Shelves of held mail.
 [[nodiscard]] std::string render_held(const boost::json::object& answer, const View& view);

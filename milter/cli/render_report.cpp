@@ -33,6 +33,14 @@ std::string mail_of(const object& status, const View& view) {
                   uncovered * 20 > judged ? Style::warning : Style::plain, view);
 }
 
+/// What notify.daily leaves for this page, the newest last.
+std::string happenings(const array& events, const View& view) {
+  if (events.empty()) return "";
+  std::string text = "\n" + render_events(object{{"events", events}}, view);
+  if (events.size() >= most_reported) text += sentence("Older ones are left out; see 'sendquota events'.", Style::plain, view);
+  return text;
+}
+
 array without_end(const array& limits) {
   array found;
   std::copy_if(limits.begin(), limits.end(), std::back_inserter(found),
@@ -50,6 +58,7 @@ std::string render_report(const object& answer, const View& view) {
   text += "\n" + render_blocked(object{{"blocked", array_at(answer, "blocked")}}, view);
   if (const auto limits = without_end(array_at(answer, "limits")); !limits.empty())
     text += "\n" + paint("live limits without an end", Style::warning, view) + "\n" + render_limits(object{{"limits", limits}}, view);
+  text += happenings(array_at(answer, "events"), view);
   text += ranking(array_at(top, "top"), since, "MESSAGES", view);
   text += ranking(array_at(answer, "scripts"), since, "MESSAGES", view);
   text += ranking(array_at(answer, "refused"), since, "REFUSED", view);

@@ -58,6 +58,25 @@ void load_record(const std::vector<std::string>& words, MemoryRecords& records, 
   records.put(words[1], record);
 }
 
+/// The uid, its first time, then each script and when it was last seen.
+std::vector<std::string> script_words(const std::string& uid, const KnownScripts& known) {
+  std::vector<std::string> words{"scripts", uid, moment_word(known.first)};
+  for (const auto& [script, seen] : known.scripts) {
+    words.push_back(script);
+    words.push_back(moment_word(seen.last));
+  }
+  return words;
+}
+
+void load_scripts(const std::vector<std::string>& words, MemoryScripts& scripts) {
+  const auto first = words.size() >= 3 ? moment_of(words[2]) : std::nullopt;
+  if (!first) return;
+  KnownScripts known{.first = *first};
+  for (std::size_t i = 3; i + 1 < words.size(); i += 2)
+    if (const auto last = moment_of(words[i + 1])) known.scripts[words[i]] = {*last, ""};
+  scripts.restore(words[1], std::move(known));
+}
+
 }  // namespace
 
 MemoryState::MemoryState(const std::filesystem::path& folder, FileHandle lock)
@@ -103,12 +122,13 @@ void MemoryState::set_snapshot_aside(Timestamp now) {
                    (error ? "it could not be kept aside: " + error.message() : "the file is kept as " + aside));
 }
 
-MemoryState::Covered MemoryState::load_snapshot(MemoryRecords& records, EventRing& events, Timestamp now) {
+MemoryState::Covered MemoryState::load_snapshot(MemoryRecords& records, EventRing& events, MemoryScripts& scripts, Timestamp now) {
   if (snapshot_.state == SnapshotState::damaged) set_snapshot_aside(now);
   if (snapshot_.state != SnapshotState::whole) return {};
   auto covered = covered_by(snapshot_.header);
   read_snapshot(snapshot_path_, [&](const std::vector<std::string>& words) {
     if (words[0] == "record") load_record(words, records, now);
+    if (words[0] == "scripts") load_scripts(words, scripts);
     if (words[0] == "event" && words.size() == 8)
       if (const auto id = EventId::parse(words[1])) events.restore({*id, {words[2], words[3], words[4], words[5], words[6], words[7]}});
     if (words[0] != "change" || words.size() != 3) return;
@@ -141,8 +161,8 @@ void MemoryState::replay(const JournalEntry& entry, const Covered& covered, Memo
 }
 
 Result<void, std::string> MemoryState::load(MemoryRecords& records, MemoryTables& tables, EventRing& events,
-                                            Timestamp now) {
-  const auto covered = load_snapshot(records, events, now);
+                                            MemoryScripts& scripts, Timestamp now) {
+  const auto covered = load_snapshot(records, events, scripts, now);
   for (const auto& entry : read_) replay(entry, covered, records, tables);
   read_ = {};
   const auto rewritten = rewrite_journal(records, tables, now);
@@ -197,7 +217,7 @@ Result<void, std::string> MemoryState::rewrite_journal(MemoryRecords& records, c
   return journal_.rewrite(history_, entries);
 }
 
-Result<void, std::string> MemoryState::write_snapshot(MemoryRecords& records, const EventRing& events,
+Result<void, std::string> MemoryState::write_snapshot(MemoryRecords& records, const EventRing& events, const MemoryScripts& scripts,
                                                       std::uint64_t covers, Timestamp now) const {
   const auto shards = records.shard_count();
   auto file = SnapshotWriter::create(snapshot_path_, {now, history_, {std::to_string(covers), std::to_string(shards)}});
@@ -215,6 +235,7 @@ Result<void, std::string> MemoryState::write_snapshot(MemoryRecords& records, co
     file->add(
         joined_words(Words{"event", id.text(), event.what, event.severity, event.identity, event.text, event.by, event.host}) +
         '\n');
+  for (const auto& [uid, known] : scripts.all()) file->add(joined_words(script_words(uid, known)) + '\n');
   return file->commit();
 }
 

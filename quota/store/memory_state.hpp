@@ -2,7 +2,7 @@
 //
 //   lock       held while the daemon runs; holds its process id
 //   journal    tables, and the changes of records that must never be undone: blocks marked, records emptied
-//   (journal.hpp) snapshot   all records and the last events, as old as the last save (snapshot.hpp)
+//   (journal.hpp) snapshot   all records, the last events and the known scripts, as old as the last save (snapshot.hpp)
 //
 // How the two fit after a crash: changes are numbered. Each shard remembers the number of its last one, and the
 // snapshot says up to which number each shard has them; only later ones are done again on top of it. So a released
@@ -36,7 +36,7 @@ class MemoryState {
 
   /// Puts back what was kept. Errors: the journal can neither be rewritten nor appended to.
   [[nodiscard]] Result<void, std::string> load(MemoryRecords& records, MemoryTables& tables, EventRing& events,
-                                               Timestamp now);
+                                               MemoryScripts& scripts, Timestamp now);
 
   /// What a change is, as the journal's words.
   using Words = std::vector<std::string>;
@@ -54,7 +54,7 @@ class MemoryState {
                                                           Timestamp now);
 
   /// Writes all records, shard by shard. `covers`: last_number() before the call.
-  [[nodiscard]] Result<void, std::string> write_snapshot(MemoryRecords& records, const EventRing& events,
+  [[nodiscard]] Result<void, std::string> write_snapshot(MemoryRecords& records, const EventRing& events, const MemoryScripts& scripts,
                                                          std::uint64_t covers, Timestamp now) const;
   /// A snapshot on disk holds all changes up to `number`.
   void forget_changes(std::uint64_t number);
@@ -70,7 +70,7 @@ class MemoryState {
   };
 
   MemoryState(const std::filesystem::path& folder, FileHandle lock);
-  [[nodiscard]] Covered load_snapshot(MemoryRecords& records, EventRing& events, Timestamp now);
+  [[nodiscard]] Covered load_snapshot(MemoryRecords& records, EventRing& events, MemoryScripts& scripts, Timestamp now);
   [[nodiscard]] Covered covered_by(const SnapshotHeader& header) const;
   void replay(const JournalEntry& entry, const Covered& covered, MemoryRecords& records, MemoryTables& tables);
   void set_snapshot_aside(Timestamp now);

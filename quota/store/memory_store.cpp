@@ -26,7 +26,7 @@ Result<std::unique_ptr<MemoryStore>, std::string> MemoryStore::open(const Clock&
   }
   std::unique_ptr<MemoryStore> store{new MemoryStore(clock, std::move(options), std::move(state))};
   if (!store->state_) return store;
-  const auto loaded = store->state_->load(store->records_, store->tables_, store->events_, clock.now());
+  const auto loaded = store->state_->load(store->records_, store->tables_, store->events_, store->scripts_, clock.now());
   if (!loaded) return loaded.error();
   if (store->options_.save_every > Milliseconds{0})
     store->saver_ = std::jthread([self = store.get()](const std::stop_token& stop) { self->save_now_and_then(stop); });
@@ -65,7 +65,7 @@ Result<void, std::string> MemoryStore::save() {
     const std::lock_guard changing(changing_);
     return state_->last_number();
   }();
-  const auto written = state_->write_snapshot(records_, events_, covers, clock_.now());
+  const auto written = state_->write_snapshot(records_, events_, scripts_, covers, clock_.now());
   if (!written) return written.error();
   const std::lock_guard changing(changing_);
   state_->forget_changes(covers);
@@ -162,6 +162,12 @@ Result<bool, StoreError> MemoryStore::replace(Table table, const std::string& fi
 Result<bool, StoreError> MemoryStore::claim(const std::string& name, Milliseconds lasting) {
   return claims_.claim(name, lasting, clock_.now());
 }
+
+Result<std::optional<std::int64_t>, StoreError> MemoryStore::tell(const std::string& name, Milliseconds lasting) {
+  return claims_.tell(name, lasting, clock_.now());
+}
+
+Result<ScriptNews, StoreError> MemoryStore::learn(const ScriptSight& sight) { return scripts_.learn(sight, clock_.now()); }
 
 Result<void, StoreError> MemoryStore::append(const Event& event) {
   events_.append(event, clock_.now());

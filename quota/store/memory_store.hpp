@@ -67,6 +67,8 @@ class MemoryStore final : public Store, public Ledger {
                                                  const std::optional<std::string>& expected,
                                                  const std::optional<std::string>& desired) override;
   [[nodiscard]] Result<bool, StoreError> claim(const std::string& name, Milliseconds lasting) override;
+  [[nodiscard]] Result<std::optional<std::int64_t>, StoreError> tell(const std::string& name, Milliseconds lasting) override;
+  [[nodiscard]] Result<ScriptNews, StoreError> learn(const ScriptSight& sight) override;
   [[nodiscard]] Result<void, StoreError> append(const Event& event) override;
   [[nodiscard]] Result<std::vector<PastEvent>, StoreError> events(const EventRange& range) override;
   [[nodiscard]] Result<void, StoreError> write_node(const std::string& name, const std::optional<std::string>& text) override;
@@ -93,6 +95,7 @@ class MemoryStore final : public Store, public Ledger {
   MemoryRecords records_;
   MemoryTables tables_{};
   MemoryClaims claims_{};
+  MemoryScripts scripts_{};
   EventRing events_;
   MemoryNodes nodes_{};
 

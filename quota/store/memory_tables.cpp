@@ -59,6 +59,44 @@ bool MemoryClaims::claim(const std::string& name, Milliseconds lasting, Timestam
   return claims_.emplace(name, Claim{now, lasting}).second;
 }
 
+std::optional<std::int64_t> MemoryClaims::tell(const std::string& name, Milliseconds lasting, Timestamp now) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(told_, [now](const auto& one) { return is_over(one.second.since, one.second.lasting + left_out_kept_for, now); });
+  const auto [found, is_new] = told_.try_emplace(name, Claim{now, lasting});
+  auto& told = found->second;
+  if (is_new) return 0;
+  if (!is_over(told.since, told.lasting, now)) {
+    ++told.left_out;
+    return std::nullopt;
+  }
+  return std::exchange(told, Claim{now, lasting}).left_out;
+}
+
+ScriptNews MemoryScripts::learn(const ScriptSight& sight, Timestamp now) {
+  const std::lock_guard lock(mutex_);
+  const auto text = sight.uid.text();
+  if (uids_.size() >= most_uids && !uids_.contains(text))
+    uids_.erase(std::min_element(uids_.begin(), uids_.end(), [](const auto& one, const auto& other) { return one.second.last < other.second.last; }));
+  auto& uid = uids_[text];
+  if (now - uid.last >= uid_forgotten_after) uid.known = {};
+  uid.last = now;
+  return quota::learn(uid.known, sight, now);
+}
+
+void MemoryScripts::restore(const std::string& uid, KnownScripts known) {
+  const std::lock_guard lock(mutex_);
+  Uid restored{std::move(known)};
+  for (const auto& [script, seen] : restored.known.scripts) restored.last = std::max(restored.last, seen.last);
+  uids_.insert_or_assign(uid, std::move(restored));
+}
+
+std::map<std::string, KnownScripts> MemoryScripts::all() const {
+  const std::lock_guard lock(mutex_);
+  std::map<std::string, KnownScripts> all;
+  for (const auto& [uid, one] : uids_) all.emplace(uid, one.known);
+  return all;
+}
+
 void MemoryNodes::put(const std::string& name, const std::optional<std::string>& text) {
   const std::lock_guard lock(mutex_);
   if (text)

@@ -39,14 +39,37 @@ class MemoryTables {
 class MemoryClaims {
  public:
   [[nodiscard]] bool claim(const std::string& name, Milliseconds lasting, Timestamp now);
+  [[nodiscard]] std::optional<std::int64_t> tell(const std::string& name, Milliseconds lasting, Timestamp now);
 
  private:
   struct Claim {
     Timestamp since{};
     Milliseconds lasting{};
+    std::int64_t left_out = 0;
   };
   std::mutex mutex_{};
-  std::map<std::string, Claim> claims_{};  // guarded by mutex_
+  // Guarded by mutex_.
+  std::map<std::string, Claim> claims_{};
+  std::map<std::string, Claim> told_{};
+};
+
+/// Which scripts send under which uid. Beyond so many uids one that was not seen for long is forgotten.
+class MemoryScripts {
+ public:
+  [[nodiscard]] ScriptNews learn(const ScriptSight& sight, Timestamp now);
+  /// One that was kept on disk.
+  void restore(const std::string& uid, KnownScripts known);
+  [[nodiscard]] std::map<std::string, KnownScripts> all() const;
+
+ private:
+  static constexpr std::size_t most_uids = 20'000;
+  struct Uid {
+    KnownScripts known{};
+    Timestamp last{};
+  };
+
+  mutable std::mutex mutex_{};
+  std::map<std::string, Uid> uids_{};  // guarded by mutex_
 };
 
 /// The daemons that write themselves here: this one.

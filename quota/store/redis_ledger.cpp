@@ -17,6 +17,8 @@ Command views(const std::vector<std::string>& words) { return {words.begin(), wo
 
 std::string number(Milliseconds duration) { return std::to_string(duration.count()); }
 
+std::string seconds(Milliseconds duration) { return std::to_string(std::chrono::floor<std::chrono::seconds>(duration).count()); }
+
 constexpr std::size_t most_events_at_once = 1000;
 
 std::optional<PastEvent> read_event(const ReplyView& entry) {
@@ -133,6 +135,26 @@ Result<bool, StoreError> RedisLedger::claim(const std::string& name, Millisecond
   const auto reply = ask({"SET", context_.key("claim:" + name), "1", "NX", "PX", number(lasting)});
   if (!reply) return reply.error();
   return reply->text() == "OK";
+}
+
+Result<std::optional<std::int64_t>, StoreError> RedisLedger::tell(const std::string& name, Milliseconds lasting) {
+  const auto reply = eval_on(scripts::tell(), context_.key("told:" + name), {context_.clock_argument(), number(lasting), number(left_out_kept_for)});
+  if (!reply) return reply.error();
+  const auto left_out = reply->integer();
+  if (!left_out) return unexpected("who tells");
+  return *left_out < 0 ? std::nullopt : std::optional(*left_out);
+}
+
+Result<ScriptNews, StoreError> RedisLedger::learn(const ScriptSight& sight) {
+  const auto most = std::clamp<std::size_t>(sight.most, 1, most_scripts_remembered);
+  const auto reply = eval_on(scripts::learn(), context_.key("scripts:{" + sight.uid.text() + "}"),
+                             {context_.clock_argument(), sight.script, std::to_string(most), seconds(learning_lasts), seconds(forgotten_after),
+                              seconds(uid_forgotten_after), sight.token});
+  if (!reply) return reply.error();
+  const auto integer = [&](std::size_t at) { return reply->size() == 3 ? (*reply)[at].integer().value_or(-1) : -1; };
+  const auto what = integer(0);
+  if (what < 0 || what > 2 || integer(1) < 0 || integer(2) < 0) return unexpected("a script's name");
+  return ScriptNews{static_cast<ScriptNews::What>(what), Timestamp{std::chrono::seconds{integer(1)}}, integer(2)};
 }
 
 Result<void, StoreError> RedisLedger::append(const Event& event) {

@@ -99,6 +99,67 @@ def test_mail_does_not_wait_for_a_program_that_hangs_and_the_failure_is_said(run
     assert any("notify.command has failed" in warning for warning in other.cli("status")["warnings"])
 
 
+PHP = [{"name": "php", "per": "script", "when": "local", "limits": ["100 messages / 1h"], "action": "quarantine"}]
+
+
+def age_uid(redis, uid, seconds):
+    """As if its first script had sent so much earlier."""
+    key = f"sendquota:scripts:{{{uid}}}"
+    wait_for(lambda: redis.cli("HGET", key, "first"), "the uid is known")
+    redis.cli("HSET", key, "first", str(int(redis.cli("HGET", key, "first")) - seconds))
+
+
+def test_a_script_that_starts_to_send_is_told_once_in_the_cluster_after_a_week(running, pager):
+    redis = running(Redis())
+    nodes = [running(Daemon({"quota": PHP, "notify": {"command": str(pager.program), "on": ["new_script"]}}, store=redis.url, name=f"node{number}")) for number in range(3)]
+    nodes[0].play(1, script="1000:form.php")
+    (key,) = wait_for(lambda: redis.cli("--scan", "--pattern", "sendquota:scripts:*").split(), "its uid is known")
+    uid = key.split("{")[1].rstrip("}")
+    nodes[0].play(1, script="1000:second.php")
+    wait_for(lambda: redis.cli("HGET", key, f"script {uid.removeprefix('uid:')}:second.php"), "that is learnt too")
+    age_uid(redis, uid, 7 * 86400)
+    for node in nodes:
+        node.play(2, script="1000:form.php")
+        node.play(2, script="1000:shell.php")
+    (told,) = pager.wait_for(1)
+    assert (told["event"], told["identity"]) == ("new_script", f"script:{uid.removeprefix('uid:')}:shell.php")
+    assert "2 others are known" in told["text"] and told["recipient_domains"] == ["example.org"] and told["scripts"]
+    assert told["commands"][1] == f"sendquota block {chr(39)}script:{uid.removeprefix('uid:')}:shell.php{chr(39)}"
+    # More of the same uid within the hour are learnt, and said with the next that is told.
+    for script in ("1.php", "2.php"):
+        nodes[1].play(1, script=f"1000:{script}")
+    wait_for(lambda: redis.cli("HGET", f"sendquota:told:new_script:{uid}", "left_out") == "2", "two are left out")
+    assert [event["event"] for event in nodes[2].cli("events")["events"]].count("new_script") == 1 and len(pager.told()) == 1
+
+
+@pytest.mark.parametrize("store", ["memory", "redis"])
+def test_much_mail_that_no_quota_covers_is_told_once_and_stands_in_the_report(running, pager, store):
+    url = running(Redis()).url if store == "redis" else "memory:"
+    notify = {"command": str(pager.program), "on": ["many_uncovered"], "uncovered": "5 messages / 10m"}
+    nodes = [running(Daemon({"quota": PHP, "notify": notify}, store=url, name=f"node{number}")) for number in range(1 if store == "memory" else 2)]
+    for node in nodes:
+        node.play(4, user=ALICE)
+    assert pager.told() == []
+    for node in nodes:
+        node.play(6, user=ALICE)
+    (told,) = pager.wait_for(1)
+    assert told["event"] == "many_uncovered" and told["identity"] is None and told["commands"] == ["sendquota status"]
+    assert "5 messages within 10m that no quota covers; the last is of user:" + ALICE in told["text"]
+    assert "many_uncovered" in nodes[-1].command("report").stdout
+    assert [event["event"] for event in nodes[-1].cli("report")["events"]] == ["many_uncovered"] and len(pager.told()) == 1
+
+
+def test_the_report_has_what_notify_daily_names_and_no_older(running):
+    daemon = running(Daemon({"quota": [{**QUOTA[0], "warn_at": "50%"}], "notify": {"daily": ["blocked"]}}))
+    daemon.play(6, user=ALICE)
+    wait_for(lambda: [event for event in daemon.cli("events")["events"] if event["event"] == "blocked"], "the block is written")
+    assert {event["event"] for event in daemon.cli("events")["events"]} >= {"blocked", "warned"}
+    assert [event["event"] for event in daemon.cli("report")["events"]] == ["blocked"]
+    daemon.configure({"quota": QUOTA, "notify": {"daily": []}})
+    daemon.reload()
+    assert daemon.cli("report")["events"] == []
+
+
 class Mailbox(socketserver.StreamRequestHandler):
     """An SMTP server that keeps what it is sent."""
 

@@ -205,7 +205,6 @@ TEST_CASE("what is allowed and seldom meant is warned of") {
       {"[hold]\nthen = 'hold'\n", "has no bottom", true},
       {"[notify]\ncommand = '/usr/local/bin/page'\n", "/usr/local/bin/page cannot be executed: No such file", true},
       {"[notify]\ncommand = '/bin/cat -n'\n", "cannot be executed", false},
-      {"[notify]\non = ['new_script']\n", "does not notice a new_script yet", true},
       {"", "notify", false},
   };
   for (const auto& row : rows) {

@@ -113,6 +113,17 @@ TEST_CASE("an empty configuration is all defaults") {
   CHECK(config.policy->parts().identity.recipient_delimiter == "+");
 }
 
+TEST_CASE("how many uncovered messages are an incident is a number in a time, or off") {
+  struct {
+    const char* text;
+    std::optional<milter::UncoveredRule> want;
+  } const rows[] = {{"1 messages / 1m", milter::UncoveredRule{1, 1min}}, {"5000 messages/1d", milter::UncoveredRule{5000, 24h}}, {"off", std::nullopt}};
+  for (const auto& row : rows) {
+    CAPTURE(row.text);
+    CHECK(good("[notify]\nuncovered = '" + std::string(row.text) + "'\n").notify.uncovered == row.want);
+  }
+}
+
 TEST_CASE("the reference configuration holds every key") {
   const auto text = content_of(source_dir / "conf/sendquota.toml");
   for (const auto& path : milter::known_config_keys()) {

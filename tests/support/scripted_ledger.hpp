@@ -88,6 +88,8 @@ class SharedLedger {
   std::map<std::string, Record> records;
   std::set<std::string> spoilt;
   std::map<std::string, Timestamp> claims;
+  std::map<std::string, std::int64_t> left_out;
+  std::map<std::string, KnownScripts> scripts;
   Entries nodes;
   std::vector<Event> events;
   std::size_t refills = 0;   // records emptied by a release or a refill
@@ -110,6 +112,7 @@ class ScriptedLedger final : public Ledger {
     int releases = 0;
     int claims = 0;
     int appends = 0;
+    int learns = 0;
     int nodes = 0;  // writing one, and reading them
     Executed executed = Executed::no;  // possibly: it was done, and only the answer is lost
     StoreErrorKind kind = StoreErrorKind::unreachable;
@@ -220,6 +223,28 @@ class ScriptedLedger final : public Ledger {
     if (found != shared_.claims.end() && now < found->second) return false;
     shared_.claims[name] = now + lasting;
     return true;
+  }
+
+  Result<std::optional<std::int64_t>, StoreError> tell(const std::string& name, Milliseconds lasting) override {
+    const std::lock_guard lock(shared_.mutex);
+    if (take(failures_.claims)) return error();
+    const auto now = shared_.now();
+    const auto found = shared_.claims.find("told:" + name);
+    if (found != shared_.claims.end() && now < found->second) {
+      ++shared_.left_out[name];
+      return std::nullopt;
+    }
+    shared_.claims["told:" + name] = now + lasting;
+    return std::exchange(shared_.left_out[name], 0);
+  }
+
+  Result<ScriptNews, StoreError> learn(const ScriptSight& sight) override {
+    const std::lock_guard lock(shared_.mutex);
+    const bool fails = take(failures_.learns);
+    if (fails && failures_.executed == Executed::no) return error();
+    const auto news = quota::learn(shared_.scripts[sight.uid.text()], sight, shared_.now());
+    if (fails) return error();
+    return news;
   }
 
   Result<void, StoreError> append(const Event& event) override {

@@ -60,7 +60,7 @@ TEST_CASE("what has no meaning is answered 400 and asks nothing of the daemon") 
   struct {
     std::string method, target, body, want_error;
   } const cases[] = {
-      {"GET", "/v1/events?since=1h", "", R"(unknown parameter "since")"},
+      {"GET", "/v1/events?kind=blocked", "", R"(unknown parameter "kind")"},
       {"GET", "/v1/who?name=a%0Ab", "", R"(the parameter "name" cannot be read)"},
       {"GET", "/v1/top?size=5", "", R"(unknown parameter "size")"},
       {"GET", "/v1/top?by=a%0Ab", "", R"(the parameter "by" cannot be read)"},

@@ -177,6 +177,57 @@ TEST_CASE_TEMPLATE_DEFINE("a claim is granted to one", Fixture, ledger_claim) {
   CHECK(answered(fixture.ledger().claim("cleanup", 1h)));
 }
 
+TEST_CASE_TEMPLATE_DEFINE("one tells in a while, and learns how many came too late", Fixture, ledger_tell) {
+  Fixture fixture;
+  const std::optional<std::int64_t> too_late;
+  struct {
+    Milliseconds at;
+    const char* name;
+    std::optional<std::int64_t> want;
+  } const steps[] = {{0min, "a", 0},         {1min, "a", too_late},  {59min, "a", too_late}, {59min, "b", 0}, {60min, "a", 2},
+                     {61min, "a", too_late}, {119min, "b", 0}, {25h, "a", 1},
+                     {24h, "a", 0}};  // a clock that steps back takes nobody's turn
+  for (const auto& step : steps) {
+    CAPTURE(step.at.count());
+    fixture.set_now(start + step.at);
+    CHECK(answered(fixture.ledger().tell(step.name, 1h)) == step.want);
+  }
+}
+
+TEST_CASE_TEMPLATE_DEFINE("a script is learnt in its uid's first week, and news after it", Fixture, ledger_learn) {
+  Fixture fixture;
+  using What = ScriptNews::What;
+  const Identity one{Kind::uid, "mx1/1000"}, other{Kind::uid, "mx1/2000"};
+  struct {
+    Milliseconds at;
+    const Identity& uid;
+    const char* script;
+    const char* token;
+    What want;
+    std::int64_t others;
+  } const steps[] = {
+      {0h, one, "a", "1", What::learnt, 0},     {1h, one, "a", "2", What::known, 0},
+      {167h, one, "b", "3", What::learnt, 1},   {168h, one, "a", "4", What::known, 0},
+      {169h, one, "c", "5", What::is_new, 2},   {169h, one, "c", "5", What::is_new, 2},   // the same question once more
+      {169h, one, "c", "6", What::known, 0},    {169h, one, "c", "5", What::known, 0},    // it was answered
+      {169h, other, "a", "7", What::learnt, 0},                                          // every uid by itself
+      {170h, one, "d", "8", What::is_new, 2},                                            // three have room: b was not seen for longest
+      {171h, one, "b", "9", What::is_new, 2},                                            // and so a gave way
+      {171h + 89 * 24h, one, "c", "10", What::known, 0}, {172h + 90 * 24h, one, "c", "11", What::known, 0},
+      {172h + 90 * 24h, one, "d", "12", What::is_new, 1},                                // not seen for 90 days
+  };
+  for (const auto& step : steps) {
+    CAPTURE(step.at.count());
+    CAPTURE(step.script);
+    CAPTURE(step.token);
+    fixture.set_now(start + step.at);
+    const auto news = answered(fixture.ledger().learn({step.uid, "mx1/1000:" + std::string(step.script), 3, step.token}));
+    CHECK(static_cast<int>(news.what) == static_cast<int>(step.want));
+    CHECK(news.others == step.others);
+    if (step.uid == one) CHECK(news.uid_since == start);
+  }
+}
+
 TEST_CASE_TEMPLATE_DEFINE("events come back newest first", Fixture, ledger_events) {
   Fixture fixture;
   CHECK(answered(fixture.ledger().events({})).empty());
@@ -245,6 +296,8 @@ TEST_CASE_TEMPLATE_DEFINE("each daemon writes itself into the table of nodes, an
   TEST_CASE_TEMPLATE_INVOKE(ledger_refill, Fixture);                                                                        \
   TEST_CASE_TEMPLATE_INVOKE(ledger_replace, Fixture);                                                                       \
   TEST_CASE_TEMPLATE_INVOKE(ledger_wait, Fixture);                                                                          \
+  TEST_CASE_TEMPLATE_INVOKE(ledger_tell, Fixture);                                                                          \
+  TEST_CASE_TEMPLATE_INVOKE(ledger_learn, Fixture);                                                                         \
   TEST_CASE_TEMPLATE_INVOKE(ledger_claim, Fixture);                                                                         \
   TEST_CASE_TEMPLATE_INVOKE(ledger_events, Fixture);                                                                        \
   TEST_CASE_TEMPLATE_INVOKE(ledger_nodes, Fixture)

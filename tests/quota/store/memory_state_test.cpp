@@ -161,7 +161,8 @@ TEST_CASE("a release while the snapshot is being written is in it, or is done ag
     MemoryRecords records(clock, {1000, 4}, (*state)->seed());
     MemoryTables tables;
     EventRing events(10);
-    REQUIRE((*state)->load(records, tables, events, start).has_value());
+    MemoryScripts scripts;
+    REQUIRE((*state)->load(records, tables, events, scripts, start).has_value());
     const auto covers = (*state)->last_number();
     const auto release = [&] { records.empty(alice_text, answered((*state)->append(words, start))); };
     std::ignore = records.take(six);
@@ -169,7 +170,7 @@ TEST_CASE("a release while the snapshot is being written is in it, or is done ag
       release();
       std::ignore = records.take(six);
     }
-    REQUIRE((*state)->write_snapshot(records, events, covers, start).has_value());
+    REQUIRE((*state)->write_snapshot(records, events, scripts, covers, start).has_value());
     if (!is_before_its_shard) release();
     (*state)->forget_changes(covers);
     REQUIRE((*state)->rewrite_journal(records, tables, start).has_value());
@@ -332,6 +333,22 @@ TEST_CASE("snapshots are written in the background while messages are judged") {
     REQUIRE(answered((*store)->take(charges)).enforced_taken);
   }
   CHECK(find_snapshot(folder.path() / "snapshot").state == SnapshotState::whole);
+}
+
+TEST_CASE("which scripts are known outlives the daemon") {
+  World world;
+  const Identity uid{Kind::uid, "mx1/1000"};
+  using What = ScriptNews::What;
+  const auto seen = [&](const std::string& script) { return answered(world.store->learn({uid, "mx1/1000:" + script, 10, script})); };
+  CHECK(seen("a.php").what == What::learnt);
+  world.clock.advance(24h * 10);
+  CHECK(seen("b\tc.php").what == What::is_new);
+  world.restart();
+  for (const auto* const script : {"a.php", "b\tc.php"}) CHECK(seen(script).what == What::known);
+  const auto news = seen("d.php");
+  CHECK(news.what == What::is_new);
+  CHECK(news.others == 2);
+  CHECK(news.uid_since == start);
 }
 
 }  // namespace quota::test
