@@ -5,6 +5,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -71,7 +72,11 @@ class Daemon {
       nodes_.note_health(error, since);
       notifier_.note_health(error, since);
     });
-    setup_->listen_to_events([this](const quota::Event& event) { notifier_.happened(event, setup_->store().now()); });
+    setup_->listen_to_events([this](const quota::Event& event) {
+      const auto place = static_cast<std::size_t>(std::find(event_names.begin(), event_names.end(), event.what) - event_names.begin());
+      counters_.events[place].fetch_add(1, std::memory_order_relaxed);
+      notifier_.happened(event, setup_->store().now());
+    });
   }
   ~Daemon() {
     setup_->listen_to_events({});

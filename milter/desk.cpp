@@ -11,7 +11,6 @@
 #include "milter/desk_problems.hpp"
 #include "milter/fingerprint.hpp"
 #include "milter/history_json.hpp"
-#include "milter/metrics.hpp"
 #include "quota/text.hpp"
 #include "quota/time_text.hpp"
 
@@ -58,13 +57,11 @@ std::uint64_t read(const Counters::Counter& counter) { return counter.load(std::
 json::object mail_json(const Counters& counters) {
   const auto by_action = [&](Action action) { return read(counters.by_action[static_cast<std::size_t>(action)]); };
   const auto by_cause = [&](Cause cause) { return read(counters.by_cause[static_cast<std::size_t>(cause)]); };
-  const auto discarded = read(counters.discarded);
-  const auto quarantined = by_action(Action::quarantine);
   return {{"accepted", by_action(Action::accept)},
           {"tempfailed", by_action(Action::tempfail)},
           {"rejected", by_action(Action::reject)},
-          {"held", quarantined > discarded ? quarantined - discarded : 0},
-          {"discarded", discarded},
+          {"held", by_action(Action::quarantine)},
+          {"discarded", read(counters.discarded)},
           {"observed", read(counters.observed)},
           {"inbound", by_cause(Cause::inbound)},
           {"uncovered", by_cause(Cause::uncovered)}};
@@ -135,21 +132,6 @@ Desk::Answer Desk::ready() {
   const auto health = tools_.setup.health();
   if (health.bad_since) return admin::Problem{admin::Problem::Kind::unavailable, "the store has no answer: " + health.error, "mail goes on as store.on_failure says", {}};
   return json::object{{"status", "ok"}};
-}
-
-std::string Desk::metrics() {
-  const auto tables = tools_.keeper.tables();
-  const auto record = tools_.book.health();
-  const auto at = now();
-  return metrics_text(tools_.counters, {.version = SENDQUOTA_VERSION,
-                                        .config = fingerprint_of(*tools_.config()),
-                                        .started = started_,
-                                        .is_store_up = !tools_.setup.health().bad_since,
-                                        .is_record_up = record.error.empty(),
-                                        .blocked = tables->count_blocks(at),
-                                        .live_limits = tables->count_overrides(at),
-                                        .nodes = tools_.nodes.last().alive(),
-                                        .record_dropped = record.dropped + read(tools_.counters.unrecorded)});
 }
 
 OrProblem<quota::Identity> Desk::identity_of(const std::string& typed) const {

@@ -2,6 +2,7 @@
 
 #include <prometheus/text_serializer.h>
 
+#include <limits>
 #include <vector>
 
 namespace milter {
@@ -11,6 +12,8 @@ using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
 using Labels = std::vector<ClientMetric::Label>;
+
+double seconds(Durations::Microseconds duration) { return static_cast<double>(duration.count()) / 1'000'000; }
 
 class Families {
  public:
@@ -27,6 +30,18 @@ class Families {
     value(number);
   }
   void counter(const char* name, const char* help, const Counters::Counter& from) { counter(name, help, static_cast<double>(from.load(std::memory_order_relaxed))); }
+  void histogram(const char* name, const char* help, const Durations& from) {
+    add(name, help, MetricType::Histogram);
+    ClientMetric metric;
+    auto& into = metric.histogram;
+    for (std::size_t place = 0; place <= Durations::bounds.size(); ++place) {
+      into.sample_count += from.count(place);
+      const bool is_bound = place < Durations::bounds.size();
+      into.bucket.push_back({into.sample_count, is_bound ? seconds(Durations::bounds[place]) : std::numeric_limits<double>::infinity()});
+    }
+    into.sample_sum = seconds(from.sum());
+    all_.back().metric.push_back(std::move(metric));
+  }
   void gauge(const char* name, const char* help, double number) {
     add(name, help, MetricType::Gauge);
     value(number);
@@ -47,9 +62,10 @@ void add_each(Families& families, const char* name_of_family, const char* help, 
 
 void add_mail(Families& families, const Counters& from) {
   add_each<quota::Action>(families, "messages_total", "Outgoing messages that were judged, by verdict.", "verdict", from.by_action);
+  families.value(static_cast<double>(from.discarded.load(std::memory_order_relaxed)), {{"verdict", "discard"}});
   add_each<quota::Cause>(families, "causes_total", "All messages, by what decided.", "cause", from.by_cause);
   families.counter("recipients_total", "Recipients of messages that were let through.", from.recipients);
-  families.counter("discarded_total", "Messages beyond hold.max that were thrown away.", from.discarded);
+  families.counter("held_near_bottom_total", "Messages held, or not held any more, where over four fifths of hold.max were held already.", from.near_bottom);
   families.counter("observed_total", "Messages that would have been refused, had every quota been enforced.", from.observed);
   families.counter("refused_early_total", "Messages refused at MAIL or RCPT, before they were uploaded.", from.refused_early);
   families.counter("abandoned_total", "Outgoing messages that ended before their end.", from.abandoned);
@@ -68,7 +84,31 @@ void add_trouble(Families& families, const Counters& from) {
   families.counter("scripts_over_bound_total", "Messages charged as +others.", from.scripts_over_bound);
   families.counter("without_login_total", "Authenticated messages without {auth_authen}.", from.without_login);
   families.counter("not_negotiated_total", "Messages judged without an event that a reload made necessary.", from.not_negotiated);
+  families.counter("php_headers_repeated_total", "PHP headers after a message's first.", from.php_headers_repeated);
   families.counter("never_negotiated_total", "Connections that did not speak the milter protocol.", from.never_negotiated);
+}
+
+void add_events(Families& families, const Counters& from) {
+  families.add("events_total", "Events that this daemon wrote for the whole cluster, by name.", MetricType::Counter);
+  for (std::size_t i = 0; i < from.events.size(); ++i)
+    families.value(static_cast<double>(from.events[i].load(std::memory_order_relaxed)), {{"event", i < event_names.size() ? std::string(event_names[i]) : "other"}});
+}
+
+void add_state(Families& families, const MetricsState& state) {
+  const auto number = [](std::size_t count) { return static_cast<double>(count); };
+  families.gauge("store_up", "1 while the store answers.", state.is_store_up ? 1 : 0);
+  families.gauge("tables_up", "1 while the live tables (blocks, limits, accounts) can be read.", state.are_tables_up ? 1 : 0);
+  families.gauge("record_up", "1 while the record of who sent what is written.", state.is_record_up ? 1 : 0);
+  families.gauge("state_kept", "1 while store.state_dir keeps what must outlive the daemon.", state.is_state_kept ? 1 : 0);
+  families.gauge("redis_evicting", "Redis servers whose maxmemory-policy may throw quotas away.", number(state.evicting));
+  families.gauge("blocked", "Senders that are blocked.", number(state.blocked));
+  families.gauge("live_limits", "Live limits.", number(state.live_limits));
+  families.gauge("live_limit_errors", "Entries of the table of live limits that cannot be understood.", number(state.limit_errors));
+  families.gauge("quotas", "Quotas of the configuration.", number(state.quotas));
+  families.gauge("quotas_observed", "Quotas that only observe, by configuration or live mode.", number(state.quotas_observed));
+  families.gauge("nodes", "Daemons of the cluster that are alive.", number(state.nodes));
+  families.gauge("nodes_counted", "Daemons of the cluster that were seen within a day.", number(state.nodes_counted));
+  families.gauge("nodes_differ", "1 while daemons of the cluster run with different configurations.", state.do_nodes_differ ? 1 : 0);
 }
 
 }  // namespace
@@ -77,15 +117,13 @@ std::string metrics_text(const Counters& counters, const MetricsState& state) {
   Families families;
   add_mail(families, counters);
   add_trouble(families, counters);
+  add_events(families, counters);
   families.counter("record_dropped_total", "Messages that are in no history.", static_cast<double>(state.record_dropped));
   families.counter("connections_total", "Connections of MTAs.", counters.connections);
   families.gauge("connections", "Connections of MTAs that are open.", static_cast<double>(counters.open_connections.load(std::memory_order_relaxed)));
+  families.histogram("store_wait_seconds", "How long messages waited for the store, those that it was asked about.", counters.waits);
   families.gauge("messages_in_flight", "Messages between MAIL and their end.", static_cast<double>(counters.messages_in_flight.load(std::memory_order_relaxed)));
-  families.gauge("store_up", "1 while the store answers.", state.is_store_up ? 1 : 0);
-  families.gauge("record_up", "1 while the record of who sent what is written.", state.is_record_up ? 1 : 0);
-  families.gauge("blocked", "Senders that are blocked.", static_cast<double>(state.blocked));
-  families.gauge("live_limits", "Live limits.", static_cast<double>(state.live_limits));
-  families.gauge("nodes", "Daemons of the cluster that are alive.", static_cast<double>(state.nodes));
+  add_state(families, state);
   families.gauge("start_time_seconds", "When the daemon started, in seconds since 1970.", static_cast<double>(state.started.time_since_epoch().count()) / 1000);
   families.add("build_info", "Version, and fingerprint of the configuration.", MetricType::Gauge);
   families.value(1, {{"version", state.version}, {"config", state.config}});

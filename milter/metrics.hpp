@@ -15,9 +15,17 @@ struct MetricsState {
   quota::Timestamp started{};
   bool is_store_up = true;
   bool is_record_up = true;
+  bool are_tables_up = true;
+  bool is_state_kept = true;
+  std::size_t evicting = 0;  ///< servers that throw data away when they are full
   std::size_t blocked = 0;
   std::size_t live_limits = 0;
-  std::size_t nodes = 0;    ///< that are alive
+  std::size_t limit_errors = 0;  ///< entries that cannot be understood
+  std::size_t quotas = 0;
+  std::size_t quotas_observed = 0;
+  std::size_t nodes = 0;          ///< that are alive
+  std::size_t nodes_counted = 0;  ///< within a day
+  bool do_nodes_differ = false;
   std::uint64_t record_dropped = 0;
 };
 

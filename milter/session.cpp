@@ -342,7 +342,9 @@ Answer Session::held(const Verdict& verdict, std::string_view queue_id, quota::T
   const auto identity = held_identity(verdict);
   const auto most = mail_->config->hold.max;
   const auto counted = count_held(identity, most);
-  if (!counted || *counted <= most) return hold;
+  if (!counted) return hold;
+  if (*counted > most - most / 5) count(services_.counters.near_bottom);
+  if (*counted <= most) return hold;
   const auto then = mail_->config->hold.then;
   services_.aftermath.happened({"hold_full", "error", identity.text(),
                                 fmt::format("{} messages are held on {}; further ones: {}", most, client_.host, name(then)), "sendquotad", client_.host},
@@ -396,7 +398,8 @@ Answer Session::not_held(std::string_view queue_id) {
 
 void Session::log(const Verdict& verdict, const Answer& answer, std::string_view stage, std::string_view queue_id, quota::Timestamp now) {
   auto& counters = services_.counters;
-  count(counters.by_action[static_cast<std::size_t>(verdict.action)]);
+  if (answer.what != Answer::What::discard) count(counters.by_action[static_cast<std::size_t>(verdict.action)]);
+  if (mail_->waited > quota::Patience::Clock::duration{}) counters.waits.add(std::chrono::floor<Durations::Microseconds>(mail_->waited));
   count(counters.by_cause[static_cast<std::size_t>(verdict.cause)]);
   if (!verdict.observed.empty()) count(counters.observed);
   if (!verdict.outage.empty()) count(verdict.cause == Cause::outage ? counters.store_errors : counters.judged_by_share);

@@ -31,11 +31,14 @@ def metrics(daemon):
         if line.startswith("#"):
             kind, name, rest = re.fullmatch(r"# (HELP|TYPE) (sendquota_[a-z_]+) (.+)", line).groups()
             if kind == "TYPE":
-                assert name not in types and rest in ("counter", "gauge")
+                assert name not in types and rest in ("counter", "gauge", "histogram")
                 types[name] = rest
             continue
         name, labels, value = re.fullmatch(r"(sendquota_[a-z_]+)(\{[^}]*\})? (\S+)", line).groups()
-        assert name.endswith("_total") == (types[name] == "counter"), line
+        if types.get(family := re.sub("_(bucket|sum|count)$", "", name)) != "histogram":
+            assert name.endswith("_total") == (types[name] == "counter"), line
+        else:
+            assert (labels is not None) == name.endswith("_bucket") and family.endswith("_seconds"), line
         assert name + (labels or "") not in values
         values[name + (labels or "")] = float(value)
     return values
