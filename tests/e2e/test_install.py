@@ -36,6 +36,9 @@ usr/share/man/man1/sendquota.1
 usr/share/man/man5/sendquota.toml.5
 usr/share/man/man7/sendquota-store.7
 usr/share/man/man8/sendquotad.8
+usr/share/sendquota/grafana/sendquota.json
+usr/share/sendquota/prometheus/scrape.example.yml
+usr/share/sendquota/prometheus/sendquota.rules.yml
 usr/share/zsh/site-functions/_sendquota
 """.split()
 
