@@ -36,6 +36,8 @@ usr/share/man/man1/sendquota.1
 usr/share/man/man5/sendquota.toml.5
 usr/share/man/man7/sendquota-store.7
 usr/share/man/man8/sendquotad.8
+usr/share/sendquota/fail2ban/filter.d/sendquota.conf
+usr/share/sendquota/fail2ban/jail.d/sendquota.conf
 usr/share/sendquota/grafana/sendquota.json
 usr/share/sendquota/prometheus/scrape.example.yml
 usr/share/sendquota/prometheus/sendquota.rules.yml
