@@ -201,7 +201,7 @@ Desk::Answer Desk::show(const std::string& typed) {
   const auto config = tools_.config();
   const auto tables = tools_.keeper.tables();
   auto shown = identity_json(*identity, {*config->policy, *tables, *record, config->hold.max, now()});
-  const auto kept = tools_.book.read(*identity);
+  const auto kept = kept_of(*identity);
   shown["history"] = kept && *kept ? json::value(history_json(**kept, messages_shown, now())) : json::value(nullptr);
   shown["history_error"] = text_json(kept && !*kept ? kept->error().text : "");
   return shown;

@@ -80,6 +80,7 @@ class Desk final : public admin::Operations {
     std::string account{};                          ///< likewise
   };
   [[nodiscard]] quota::Result<EventFilter, admin::Problem> event_filter(const admin::EventsQuestion& typed) const;
+  [[nodiscard]] std::optional<quota::Result<quota::Chronicle, quota::StoreError>> kept_of(const quota::Identity& identity);
   /// By which blocks and live limits end.
   [[nodiscard]] quota::Timestamp now() const { return tools_.keeper.now().value_or(tools_.setup.store().now()); }
   [[nodiscard]] quota::Result<quota::Identity, admin::Problem> identity_of(const std::string& typed) const;

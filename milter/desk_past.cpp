@@ -1,11 +1,13 @@
 // What the desk knows of the past: what senders sent, and what happened.
 #include <algorithm>
+#include <array>
 #include <limits>
 
 #include "milter/desk.hpp"
 #include "milter/desk_problems.hpp"
 #include "milter/desk_questions.hpp"
 #include "milter/history_json.hpp"
+#include "milter/member_messages.hpp"
 #include "milter/api_json.hpp"
 #include "quota/text.hpp"
 #include "quota/time_text.hpp"
@@ -51,10 +53,20 @@ json::object event_json(const quota::PastEvent& past) {
 
 }  // namespace
 
+/// With the last messages of those that belong to it.
+std::optional<quota::Result<quota::Chronicle, quota::StoreError>> Desk::kept_of(const quota::Identity& identity) {
+  auto kept = tools_.book.read(identity);
+  const auto config = tools_.config();
+  const auto tables = tools_.keeper.tables();
+  const std::array accounts{&tables->accounts, &config->policy->parts().accounts};
+  if (kept && *kept) add_member_messages(**kept, identity, accounts, tools_.book, config->record.bounds.messages, now());
+  return kept;
+}
+
 Desk::Answer Desk::history(const std::string& typed) {
   const auto identity = identity_of(typed);
   if (!identity) return identity.error();
-  const auto kept = tools_.book.read(*identity);
+  const auto kept = kept_of(*identity);
   if (!kept) return nothing_recorded();
   if (!*kept) return record_problem(kept->error().text);
   return whole_history_json(*identity, **kept, now());

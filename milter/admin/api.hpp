@@ -86,7 +86,8 @@
 //            "history": History|null (nothing is recorded, or history_error), "history_error": text|null}
 // History   {"first": time|null (when it was first seen), "last_hours": [Tally… 24 hours, the oldest first],
 //            "networks": [{"network", "last": time, "messages": n}… the newest first], "scripts": [text…],
-//            "messages": [Message… the newest first, 20 at most]}
+//            "messages": [Message… the newest first, 20 at most]}; scripts and messages of a uid, a user_domain, an account or a local
+//            client are those of its ten scripts or logins that sent most within a day
 // WholeHistory  a History with all messages, and {"identity", "hours": [Tally…], "five_minutes": [Tally…]}: those with mail
 // Tally     {"at": time (when it began), "sent": n, "refused": n, "held": n, "recipients_sent": n, "recipients_refused": n,
 //            "recipients_held": n}

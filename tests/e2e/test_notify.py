@@ -132,6 +132,20 @@ def test_a_script_that_starts_to_send_is_told_once_in_the_cluster_after_a_week(r
     assert [event["event"] for event in nodes[2].cli("events")["events"]].count("new_script") == 1 and len(pager.told()) == 1
 
 
+def test_a_blocked_uid_is_told_with_its_scripts_and_what_they_sent(running, pager):
+    owner = {"name": "owner", "per": "uid", "when": "local", "limits": ["3 messages / 1h"], "action": "quarantine", "block": {"after": "2 refusals / 1h", "for": ["released"]}}
+    daemon = running(Daemon({"quota": [owner], "notify": {"command": str(pager.program), "on": ["blocked", "first_hold"]}}))
+    for number in range(6):
+        daemon.play(1, script=f"1000:{'mail' if number % 2 else 'shell'}.php")
+    told = {one["event"]: one for one in pager.wait_for(2)}
+    for one in told.values():
+        host = one["identity"].removeprefix("uid:")
+        assert one["identity"].startswith("uid:") and sorted(one["scripts"]) == [f"{host}:mail.php", f"{host}:shell.php"]
+        assert one["queue_ids"] and one["recipient_domains"] == ["example.org"] and one["limits"][0]["used"] == 3, one
+    assert told["blocked"]["commands"][1] == f"sendquota release {chr(39)}{told['blocked']['identity']}{chr(39)}"
+    assert len(daemon.cli("show", told["blocked"]["identity"])["history"]["messages"]) == 6
+
+
 @pytest.mark.parametrize("store", ["memory", "redis"])
 def test_much_mail_that_no_quota_covers_is_told_once_and_stands_in_the_report(running, pager, store):
     url = running(Redis()).url if store == "redis" else "memory:"
