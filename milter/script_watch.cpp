@@ -14,7 +14,7 @@ constexpr auto told_once_in = std::chrono::hours{1};
 
 std::string sentence_about(const quota::ScriptNews& news, std::int64_t left_out) {
   auto text = fmt::format("a script starts to send; scripts of its uid send since {}", quota::format_moment(news.uid_since));
-  if (news.others > 0) text += fmt::format(", {} others are known", news.others);
+  if (news.others > 0) text += fmt::format(", {} {} known", news.others, news.others == 1 ? "other is" : "others are");
   if (left_out > 0) text += fmt::format("; {} more of them were new since the last was told", left_out);
   return text;
 }

@@ -58,7 +58,7 @@ TEST_CASE("a new script is told by one daemon of the cluster, and a known one by
   REQUIRE(eventually([&] { return shared.left_out["new_script:uid:mx1/1000"] == 1; }));
   const auto told = one.told().empty() ? other.told() : one.told();
   CHECK(told[0].starts_with("script:mx1/1000:shell.php: a script starts to send; scripts of its uid send since "));
-  CHECK(told[0].ends_with(", 1 others are known"));
+  CHECK(told[0].ends_with(", 1 other is known"));
   CHECK(one.told().size() + other.told().size() == 1);
 }
 
