@@ -26,7 +26,6 @@ struct Host {
   Counters counters;
   std::mutex mutex;
   std::vector<std::string> texts;  // identity and text of each event; guarded by mutex
-  std::atomic<int> tokens{0};
   ScriptWatch watch{{.ledger = door,
                      .counters = counters,
                      .host = "mx1",
@@ -35,9 +34,19 @@ struct Host {
                            const std::lock_guard lock(mutex);
                            texts.push_back(event.identity + ": " + event.text);
                          },
-                     .new_token = [this] { return std::to_string(++tokens); },
+                     .new_token =
+                         [] {
+                           static std::atomic<int> tokens{0};  // no two hosts have the same
+                           return std::to_string(++tokens);
+                         },
                      .retry_after = 2ms}};
 };
+
+/// Whether so many new ones were not told.
+bool are_left_out(quota::SharedLedger& shared, std::int64_t count) {
+  const std::lock_guard lock(shared.mutex);
+  return shared.left_out["new_script:uid:mx1/1000"] == count;
+}
 
 /// A store whose uid has been known for so long, with one script.
 void begin(quota::SharedLedger& shared, quota::Milliseconds age) {
@@ -55,7 +64,7 @@ TEST_CASE("a new script is told by one daemon of the cluster, and a known one by
     for (const auto* const script : {"form.php", "shell.php"}) host->see(script);
   REQUIRE(eventually([&] { return one.told().size() + other.told().size() == 1; }));
   one.see("last.php"), other.see("last.php");
-  REQUIRE(eventually([&] { return shared.left_out["new_script:uid:mx1/1000"] == 1; }));
+  REQUIRE(eventually([&] { return are_left_out(shared, 1); }));
   const auto told = one.told().empty() ? other.told() : one.told();
   CHECK(told[0].starts_with("script:mx1/1000:shell.php: a script starts to send; scripts of its uid send since "));
   CHECK(told[0].ends_with(", 1 other is known"));
@@ -67,7 +76,7 @@ TEST_CASE("of one uid one is told in an hour, with how many more there were") {
   begin(shared, 24h * 30);
   Host host(shared);
   for (const auto* const script : {"1.php", "2.php", "3.php"}) host.see(script);
-  REQUIRE(eventually([&] { return shared.left_out["new_script:uid:mx1/1000"] == 2; }));
+  REQUIRE(eventually([&] { return are_left_out(shared, 2); }));
   shared.age_claims(1h);
   host.see("4.php");
   REQUIRE(eventually([&] { return host.told().size() == 2; }));
