@@ -11,9 +11,6 @@
 #include <cstdlib>
 
 #include "milter/account_watch.hpp"
-#include "milter/admin/door.hpp"
-#include "milter/admin/handlers.hpp"
-#include "milter/admin/listener.hpp"
 #include "milter/backstage.hpp"
 #include "milter/callbacks.hpp"
 #include "milter/config_report.hpp"
@@ -23,6 +20,7 @@
 #include "milter/log.hpp"
 #include "milter/log_line.hpp"
 #include "milter/notifier.hpp"
+#include "milter/reception.hpp"
 #include "milter/record_book.hpp"
 #include "milter/refusal_watch.hpp"
 #include "milter/run_program.hpp"
@@ -41,10 +39,6 @@ constexpr auto first_read_after_failures = 2s;
 constexpr auto drain_at_most = 3s;
 constexpr auto notify_at_most = 10s;
 constexpr auto pause_before_restart = 3s;
-
-constexpr std::size_t max_connections_of_an_address = 32;  // a proxy has one, whoever is behind it
-
-void say_admin_trouble(std::string_view trouble) { spdlog::warn("admin: {}", trouble); }
 
 std::string host_name() {
   std::array<char, 256> name{};
@@ -99,8 +93,6 @@ class Daemon {
   DeskTools desk_tools();
   NotifierTools notifier_tools();
   AccountWatchTools account_watch_tools();
-  admin::Door::Tools door_tools();
-  [[nodiscard]] quota::Result<void, std::string> open_admin(const AdminSettings& admin);
   quota::TablesPtr tables();
   void drain() const;
 
@@ -125,10 +117,7 @@ class Daemon {
   Services services_;
   RefusalWatch refusal_watch_{services_};
   AccountWatch accounts_;
-  const admin::Router router_{admin::routes_for(desk_)};
-  admin::Door door_{door_tools()};
-  std::unique_ptr<admin::Listener> admin_;
-  std::unique_ptr<admin::Listener> admin_tcp_;  // null: without
+  Reception reception_{desk_, [this] { return config_.get(); }};
 };
 
 quota::KeeperOptions Daemon::keeper_options() {
@@ -238,18 +227,6 @@ AccountWatchTools Daemon::account_watch_tools() {
               }};
 }
 
-admin::Door::Tools Daemon::door_tools() {
-  return {.inside = [this](const admin::RawRequest& request) { return router_.handle(request); },
-          .access =
-              [this] {
-                auto config = config_.get();
-                const auto* access = &config->admin.access;
-                return std::shared_ptr<const admin::Access>(std::move(config), access);
-              },
-          .now = [] { return quota::Timestamp{std::chrono::floor<quota::Milliseconds>(std::chrono::steady_clock::now().time_since_epoch())}; },
-          .trouble = say_admin_trouble};
-}
-
 /// The live tables; where they have changed, what was refused a moment ago is asked anew.
 quota::TablesPtr Daemon::tables() {
   auto tables = keeper_.tables();
@@ -263,23 +240,8 @@ quota::Result<void, std::string> Daemon::open() {
     spdlog::error("the live tables could not be read yet from {}: {} blocks are known from before, live limits are not; store.on_failure decides",
                   setup_->health().url, keeper_.tables()->blocked().size());
   if (!register_callbacks(services_)) return {boost::system::in_place_error, "libmilter did not take the filter"};
-  if (const auto opened = open_admin(config->admin); !opened) return opened.error();
+  if (const auto opened = reception_.open(config->admin); !opened) return opened.error();
   return open_milter_socket(config->milter);
-}
-
-quota::Result<void, std::string> Daemon::open_admin(const AdminSettings& admin) {
-  const auto service = [this](const admin::RawRequest& request) { return door_.answer(request); };
-  admin::ListenerSettings settings{.socket = {admin.path(), static_cast<mode_t>(admin.socket_mode), admin.socket_group}};
-  settings.is_prompt = [this](const admin::RawRequest& request) { return router_.is_prompt(request); };
-  auto listener = admin::Listener::start(settings, service, say_admin_trouble);
-  if (!listener) return {boost::system::in_place_error, "admin.listen: " + listener.error()};
-  admin_ = std::move(*listener);
-  if (admin.tcp.empty()) return {};
-  settings.max_per_user = max_connections_of_an_address;
-  auto tcp = admin::Listener::start_tcp(*admin::TcpAddress::parse(admin.tcp), settings, service, say_admin_trouble);
-  if (!tcp) return {boost::system::in_place_error, "admin.tcp: " + tcp.error()};
-  admin_tcp_ = std::move(*tcp);
-  return {};
 }
 
 /// libmilter notices that it is to stop when somebody connects, or after 5 s. It is told only after this thread was started,
@@ -312,8 +274,7 @@ int Daemon::serve_until_stopped() {
   for (const auto& warning : warnings_about(*config)) spdlog::warn("configuration: {}", warning);
   sd_notify(0, "READY=1");
   const bool well = serve();
-  if (admin_tcp_) admin_tcp_->stop();
-  admin_->stop();
+  reception_.stop();
   accounts_.stop();
   refusal_watch_.stop();
   backstage_.stop();

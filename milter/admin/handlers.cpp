@@ -103,7 +103,8 @@ std::vector<Route> health_routes(Operations& to) {
 std::vector<Route> look_routes(Operations& to) {
   return {
       look("/v1/status", Reach::sender, [&to](const Caller& caller) { return status(to, caller); }),
-      look("/v1/limits", Reach::sender, [&to](const Caller& caller) { return own_limits(to, caller); }),
+      {"GET", "/v1/limits", with_fields({}, [&to](const Request& request, const Parameters&, const Fields&) { return own_limits(to, request.caller); }), Role::read,
+       Reach::sender},
       look("/v1/mode", Reach::cluster, [&to](const Caller&) { return answer(to.mode()); }),
       {"GET", "/v1/nodes", with_fields({}, [&to](const Request&, const Parameters&, const Fields&) { return answer(to.nodes()); }), Role::read},
       look_at_sender(to, "/v1/identities/{id}", [&to](const std::string& id) { return to.show(id); }),

@@ -20,7 +20,7 @@ Route file(const char* path, const char* text, const char* type) {
 
 std::vector<Route> page_routes() {
   return {file("/", page::page_html, "text/html; charset=utf-8"), file("/page.css", page::page_css, "text/css; charset=utf-8"),
-          file("/page.js", page::page_js, "text/javascript; charset=utf-8"), file("/icon.svg", page::icon_svg, "image/svg+xml")};
+          file("/parts.js", page::parts_js, "text/javascript; charset=utf-8"), file("/page.js", page::page_js, "text/javascript; charset=utf-8"), file("/icon.svg", page::icon_svg, "image/svg+xml")};
 }
 
 }  // namespace milter::admin

@@ -1,89 +1,11 @@
 // What administrators order, done on a real store in a folder of its own. Shapes: milter/admin/api.hpp.
-#include "milter/desk.hpp"
-
-#include <doctest/doctest.h>
-
-#include <algorithm>
-#include <set>
-
-#include "milter/fingerprint.hpp"
-#include "quota/store/blocker.hpp"
-#include "tests/support/counted_log.hpp"
-#include "tests/support/example_config.hpp"
-#include "tests/support/must_own.hpp"
-#include "tests/support/scripted_ledger.hpp"
-#include "tests/support/temporary_folder.hpp"
+#include "tests/milter/desk_rig.hpp"
 
 using namespace milter;
+using namespace milter::desk_rig;
 using namespace std::chrono_literals;
 namespace json = boost::json;
 using Kind = admin::Problem::Kind;
-
-namespace {
-
-constexpr std::string_view mailbox = R"(
-identity.default_realm = "example.com"
-[[quota]]
-name   = "mailbox"
-per    = "user"
-limits = "250 messages / 15m"
-[[quota]]
-name   = "hosts"
-per    = "client"
-limits = "1000 messages / 1h"
-)";
-
-const admin::Caller root{0, 1, "root"};
-
-class Office {
- public:
-  Office() { REQUIRE(keeper.first_read(5s)); }
-
-  CountedLog log{};
-  test::TemporaryFolder folder{};
-  std::shared_ptr<const Config> config =
-      config_of("store.state_dir = \"" + folder.path().native() + "\"\n" + std::string(mailbox));
-  std::unique_ptr<StoreSetup> setup = quota::must_own(StoreSetup::open(*config));
-  std::unique_ptr<RecordBook> book = quota::must_own(RecordBook::open(*config, *setup));
-  quota::Keeper keeper{setup->ledger(), {.host = "mx1", .means = {.new_id = [] { return "id"; }, .forget = [](const std::string&) { return 1h; }}}};
-  quota::Handles handles{setup->ledger(), "mx1", [] { return "id"; }};
-  quota::Blocker blocker{setup->ledger(), keeper, {.host = "mx1", .rule = [](const std::string&) { return std::nullopt; }, .flush_every = 1h}};
-  Counters counters{};
-  quota::NodeRegistry nodes{setup->ledger(), {.name = "mx1", .host = "mx1", .version = "0.1.0", .setting = [this] { return quota::NodeSetting{fingerprint_of(*config), {}}; }}};
-  std::optional<std::vector<std::string>> reload_problems{};
-  int forgotten = 0;
-  Desk desk{{*setup, *book, keeper, handles, counters, [this] { return config; }, [] { return quota::Timestamp{1'763'790'000'000ms}; },
-             [this](const std::string&) { return reloaded(); }, [this] { ++forgotten; },
-             [this](const quota::Identity& who) { blocker.forget(who); }, "mx1", nodes, "mx1"}};
-
-  [[nodiscard]] Reloaded reloaded() const {
-    if (reload_problems) return {boost::system::in_place_error, *reload_problems};
-    return config;
-  }
-  [[nodiscard]] std::vector<std::string> events() {
-    std::vector<std::string> names;
-    const auto events = setup->ledger().events({});
-    REQUIRE(events.has_value());
-    for (const auto& [id, event] : *events) names.push_back(event.what + " " + event.identity + " by " + event.by);
-    return names;
-  }
-};
-
-json::object done(const Desk::Answer& answer) {
-  if (!answer) FAIL(answer.error().what);
-  return *answer;
-}
-admin::Problem refused(const Desk::Answer& answer) {
-  REQUIRE_FALSE(answer.has_value());
-  return answer.error();
-}
-std::set<std::string> keys(const json::value& value) {
-  std::set<std::string> keys;
-  for (const auto& entry : value.as_object()) keys.emplace(entry.key());
-  return keys;
-}
-
-}  // namespace
 
 TEST_CASE("the status holds everything that its readers are promised") {
   Office office;
@@ -360,54 +282,6 @@ TEST_CASE("an order that changes no table waits for none") {
   }
   CHECK(least < 250ms);
   CHECK(office.forgotten == 3);  // a release is obeyed at once, whatever it changed
-}
-
-TEST_CASE("senders are listed with what each did, by any of it, and the sum of all is told by quarters of an hour") {
-  Office office;
-  const auto send = [&](const std::string& who, quota::Action action, std::int64_t recipients) {
-    office.book->add({{{quota::Kind::user, who + "@example.com"}}, {.at = office.setup->store().now(), .action = action, .client = "192.0.2.7", .recipients = recipients}});
-  };
-  send("alice", quota::Action::accept, 5);
-  for (int i = 0; i < 2; ++i) send("bob", quota::Action::accept, 1);
-  send("bob", quota::Action::quarantine, 1);
-  const auto names = [&](admin::SendersQuestion question) {
-    const auto answer = done(office.desk.senders(question));
-    std::string text = std::to_string(answer.at("total").to_number<int>()) + ":";
-    for (const auto& row : answer.at("senders").as_array()) text += " " + std::string(row.at("identity").as_string());
-    return text;
-  };
-  CHECK(names({}) == "2: user:bob@example.com user:alice@example.com");
-  CHECK(names({.by = "recipients"}) == "2: user:alice@example.com user:bob@example.com");
-  CHECK(names({.by = "held"}) == "1: user:bob@example.com");
-  CHECK(names({.by = "identity", .offset = "1"}) == "2: user:bob@example.com");
-  CHECK(names({.search = "ALI", .count = "1"}) == "1: user:alice@example.com");
-  CHECK(names({.offset = "7"}) == "2:");
-  CHECK(names({.account = "acme"}) == "0:");
-  CHECK(refused(office.desk.senders({.count = "101"})).what == "'101' is no number of rows; write 1 to 100");
-  CHECK(refused(office.desk.senders({.offset = "-1"})).kind == Kind::bad_request);
-  (void)done(office.desk.block({"bob@example.com", "1h", "", root}));
-  CHECK(quota::eventually([&] {
-    const auto row = done(office.desk.senders({})).at("senders").at(0);
-    return row.at("blocked") == true && row.at("sent") == 2 && row.at("held") == 1 && row.at("refused") == 0 && row.at("networks") == 1;
-  }));
-  const auto totals = done(office.desk.totals(""));
-  CHECK(totals.at("step") == "15m");
-  REQUIRE(totals.at("tallies").as_array().size() == 96);
-  CHECK(totals.at("tallies").at(95).at("sent").to_number<int>() + totals.at("tallies").at(94).at("sent").to_number<int>() == 3);
-  CHECK(done(office.desk.totals("acme")).at("identity") == "account:acme");
-}
-
-TEST_CASE("support leaves alone what has no end, and an account has its own senders") {
-  Office office;
-  const admin::Caller support{.user = "helpdesk", .address = "192.0.2.1", .role = admin::Role::support};
-  (void)done(office.desk.limit({"user:alice", "mailbox", "none", {}, root}));
-  CHECK(refused(office.desk.limit({"user:alice", "mailbox", "unlimited", "1h", support})).kind == Kind::forbidden);
-  CHECK(refused(office.desk.remove_limit({"user:alice", "mailbox", support})).kind == Kind::forbidden);
-  CHECK(done(office.desk.limit({"user:bob", "mailbox", "unlimited", "1h", support})).at("by") == "helpdesk");
-  CHECK(done(office.desk.remove_limit({"user:bob", "mailbox", support})).at("removed") == true);
-  CHECK(office.desk.is_of("account:acme", "acme"));
-  CHECK_FALSE(office.desk.is_of("user:alice", "acme"));
-  CHECK_FALSE(office.desk.is_of("*", "acme"));
 }
 
 TEST_CASE("a live limit that cannot be understood is listed with what stands in the table") {
