@@ -98,8 +98,7 @@ OrProblem<std::vector<Ranked>> Desk::ranked(quota::TopQuestion question, bool by
     if (!by_name) return all;
   }
   std::ranges::sort(all, {}, &Ranked::identity);
-  const auto repeated = std::ranges::unique(all, {}, &Ranked::identity);
-  all.erase(repeated.begin(), repeated.end());
+  all.erase(std::unique(all.begin(), all.end(), [](const Ranked& one, const Ranked& other) { return one.identity == other.identity; }), all.end());
   return all;
 }
 

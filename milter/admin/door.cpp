@@ -87,7 +87,7 @@ Response Door::answer(const RawRequest& raw) {
   if (auto objection = objection_to(raw, *access)) return std::move(*objection);
   if (raw.caller.address.empty()) return tools_.inside(raw);
   auto caller = known(raw, *access);
-  if (!caller) return std::move(caller.error());
+  if (!caller) return caller.error();
   auto admitted = raw;
   admitted.caller = std::move(*caller);
   return tools_.inside(admitted);
