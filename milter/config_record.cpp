@@ -33,7 +33,7 @@ std::string url_problem(std::string_view text) {
   return in_quotes(text) + " is no place for the record; write \"store\", \"off\", or a Redis of its own as in \"redis://host:6379/0\"";
 }
 
-Result<quota::Kind, std::string> parse_kind(std::string_view text) {
+Result<quota::Kind, std::string> parse_recorded_kind(std::string_view text) {
   const auto kind = quota::kind_called(text);
   if (kind && *kind != quota::Kind::everyone) return *kind;
   std::string names;
@@ -57,7 +57,7 @@ void read_size(Section& section, std::string_view key, std::size_t& into, Bounds
 void read_record(Section& section, RecordSettings& into) {
   auto& bounds = into.bounds;
   read_text(section, "url", into.url, url_problem);
-  if (auto kinds = section.list<quota::Kind>("per", parse_kind)) into.per = std::move(*kinds);
+  if (auto kinds = section.list<quota::Kind>("per", parse_recorded_kind)) into.per = std::move(*kinds);
   bounds.hours_for = section.duration("hours_for", hours_bounds).value_or(bounds.hours_for);
   bounds.fives_for = section.duration("minutes_for", minutes_bounds).value_or(bounds.fives_for);
   bounds.messages_for = section.duration("messages_for", messages_for_bounds).value_or(bounds.messages_for);

@@ -27,9 +27,9 @@ struct ModeOrder {
 
 struct ReleaseOrder {
   std::string identity;
-  std::string held;    // what becomes of held mail: send, delete, or keep (also where it is empty)
   std::string reason;  // may be empty
   Caller by;
+  std::string held = {};  // what becomes of held mail: send, delete, or keep (also where it is empty)
 };
 
 struct BlockOrder {

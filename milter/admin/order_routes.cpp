@@ -61,7 +61,7 @@ std::vector<Route> order_routes(Operations& to) {
   const auto release = [&to](const Caller& by, const Parameters& at, const Fields& fields) {
     const auto held = field_or_empty(fields, "held");
     if (by.role < Role::admin && held == "delete") return forbidden("mail is removed by the role admin only", R"(the role support may say "send" or "keep")");
-    return answer(to.release({at.at("id"), held, field_or_empty(fields, "reason"), by}));
+    return answer(to.release({at.at("id"), field_or_empty(fields, "reason"), by, held}));
   };
   const auto block = [&to](const Caller& by, const Parameters& at, const Fields& fields) {
     return answer(to.block({at.at("id"), optional_field(fields, "for"), field_or_empty(fields, "reason"), by}));
