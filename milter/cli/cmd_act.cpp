@@ -8,6 +8,7 @@
 #include "milter/cli/commands.hpp"
 #include "milter/cli/identity_argument.hpp"
 #include "milter/cli/json_reading.hpp"
+#include "quota/time_text.hpp"
 
 namespace milter::cli {
 namespace {
@@ -19,6 +20,7 @@ struct Arguments {
   std::optional<std::string> lasting;
   std::string reason;
   std::string held;
+  std::string wait = "30s";  // for the hosts whose held mail it is
 };
 
 boost::json::object body_of(const Arguments& arguments) {
@@ -79,6 +81,8 @@ ExitCode release(Session& session, const Arguments& arguments) {
   if (arguments.held.empty() || arguments.held == "keep") return post(session, arguments, "release", render_released);
   const auto identity = identity_from(arguments.identity);
   if (!identity) return fail(session, ExitCode::usage, identity.error().what, "");
+  const auto patience = quota::parse_duration(arguments.wait);
+  if (!patience) return fail(session, ExitCode::usage, patience.error(), "");
   const Call call{"POST", target_of(*identity, "/release"), body_of(arguments)};
   const auto answer = session.console.connect(session.options.socket)->ask(call);
   if (!answer) return fail(session, exit_code_of(answer.error().kind), answer.error().what, answer.error().hint);
@@ -91,7 +95,7 @@ ExitCode release(Session& session, const Arguments& arguments) {
     if (!session.options.json) session.console.out << "No mail is known to be held.\n";
     return ExitCode::ok;
   }
-  return follow_order(session, order, *identity);
+  return follow_order(session, order, *identity, *patience);
 }
 
 void add_release(CLI::App& app, Session& session) {
@@ -99,6 +103,7 @@ void add_release(CLI::App& app, Session& session) {
   command->alias("unblock");
   command->add_option("--reason", arguments->reason, "Why; goes into the event");
   command->add_option("--held", arguments->held, "What becomes of its held mail on all hosts: send, delete or keep")->check(CLI::IsMember({"send", "delete", "keep"}));
+  command->add_option("--wait", arguments->wait, "How long to wait for all hosts with held mail")->capture_default_str();
   command->callback([&session, held = arguments] { session.exit = release(session, *held); });
 }
 

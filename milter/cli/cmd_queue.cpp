@@ -216,7 +216,7 @@ void add_options(CLI::App& command, Typed& typed) {
 
 }  // namespace
 
-ExitCode follow_order(Session& session, const json::object& order, const std::string& identity) { return follow(session, order, identity, 30s); }
+ExitCode follow_order(Session& session, const json::object& order, const std::string& identity, quota::Milliseconds patience) { return follow(session, order, identity, patience); }
 
 void add_queue_commands(CLI::App& app, Session& session) {
   const auto held = std::make_shared<Typed>();

@@ -19,7 +19,7 @@ void add_check_config(CLI::App& app, Session& session);   // check-config
 void add_try(CLI::App& app, Session& session);            // try
 
 /// Waits for the hosts of an order about held mail, and tells how far they are.
-[[nodiscard]] ExitCode follow_order(Session& session, const boost::json::object& order, const std::string& identity);
+[[nodiscard]] ExitCode follow_order(Session& session, const boost::json::object& order, const std::string& identity, quota::Milliseconds patience);
 
 /// Refuses an empty word: it is a shell variable without a value more often than "for ever" or "nobody".
 [[nodiscard]] CLI::Validator not_empty();

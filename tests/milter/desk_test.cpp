@@ -186,7 +186,7 @@ TEST_CASE("a block is made, listed, shown and released, and the daemon forgets w
   CHECK(done(office.desk.show("alice@example.com")).at("blocked").at("reason") == "ticket 4711");
 
   const auto release = done(office.desk.release({"user:alice", "called back", root}));
-  CHECK(keys(release) == std::set<std::string>{"identity", "released", "refilled", "block"});
+  CHECK(keys(release) == std::set<std::string>{"identity", "released", "refilled", "block", "order"});
   CHECK(release.at("released") == true);
   CHECK(release.at("block").at("reason") == "ticket 4711");
   CHECK(office.forgotten == 2);
