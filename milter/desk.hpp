@@ -92,7 +92,7 @@ class Desk final : public admin::Operations {
   [[nodiscard]] Answer give(quota::Archive& archive, quota::QueueOrder order);
   [[nodiscard]] static std::optional<quota::StoreError> replace_orders(quota::Archive& archive, const quota::QueueOrder& by);
   [[nodiscard]] boost::json::array sent_by_themselves(quota::Archive& archive, const std::string& host);
-  void tell_of(quota::Archive& archive, const admin::HostReport& typed, const quota::OrderReport& report);
+  void tell_of(const quota::QueueOrder& order, const std::string& host, const quota::OrderReport& report);
   /// Why the caller may not change the live limit that stands there; empty where he may.
   [[nodiscard]] std::optional<admin::Problem> objection_to(const admin::Caller& by, const quota::OverrideKey& key) const;
   [[nodiscard]] OrProblem<std::vector<quota::Ranked>> ranked(quota::TopQuestion question, bool by_name);

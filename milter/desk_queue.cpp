@@ -173,18 +173,18 @@ Desk::Answer Desk::shelf(const admin::ShelfQuestion& question) {
                       {"mail", std::move(mail)}};
 }
 
-/// What is gone counts for nobody any longer.
+/// What is gone counts for nobody any longer. That first: what counted for ever would fill the hold queue, and mail would be discarded.
 Desk::Answer Desk::gone(const admin::GoneOrder& order) {
   const auto shelf = shelf_called(order.shelf);
   if (!shelf) return shelf.error();
   auto* const archive = tools_.book.shelves();
   if (!archive) return nothing_recorded();
-  if (const auto taken = archive->take_away(*shelf, order.places); !taken) return no_answer(taken.error());
   for (const auto& [typed, count] : order.held_for) {
     const auto identity = identity_of(typed);
     if (!identity) return identity.error();
     if (const auto unheld = tools_.setup.ledger().unhold(*identity, shelf->host, count); !unheld) return no_answer(unheld.error());
   }
+  if (const auto taken = archive->take_away(*shelf, order.places); !taken) return no_answer(taken.error());
   return json::object{{"taken", order.places.size()}};
 }
 
@@ -247,7 +247,7 @@ Desk::Answer Desk::orders(const std::string& host) {
                       {"default_realm", tools_.config()->policy->parts().identity.default_realm}};
 }
 
-/// Of two orders about the same mail the later one counts.
+/// Of two orders about the same mail the later one counts. A host that is at work hears of it with its next report.
 std::optional<quota::StoreError> Desk::replace_orders(quota::Archive& archive, const quota::QueueOrder& by) {
   const auto orders = archive.orders();
   if (!orders) return orders.error();
@@ -294,10 +294,10 @@ Desk::Answer Desk::give(quota::Archive& archive, quota::QueueOrder order) {
     return admin::Problem{admin::Problem::Kind::not_found,
                           order.fate == Fate::held ? "no mail of " + order.identity + " is known to be held" : "no queue id of mail of " + order.identity + " is known",
                           "sendquota held lists whose mail is held", {}};
-  if (const auto problem = replace_orders(archive, order)) return no_answer(*problem);
   const auto given = archive.give(order);
   if (!given) return no_answer(given.error());
   if (!*given) return refusal("1000 orders wait for their hosts already", "sendquota held says which hosts have not answered");
+  if (const auto problem = replace_orders(archive, order)) return no_answer(*problem);
   std::string hosts;
   for (const auto& host : order.hosts) hosts += (hosts.empty() ? "" : ", ") + host;
   tools_.handles.tell({"mail_order", "info", order.identity, std::string(name(order.act)) + " " + std::string(word_of(order.fate)) + " mail on " + hosts +
@@ -341,23 +341,25 @@ Desk::Answer Desk::report(const admin::HostReport& typed) {
     return found == typed.counts.end() ? 0 : found->second;
   };
   const OrderReport report{*state, std::chrono::floor<std::chrono::seconds>(now()), counted("total"), counted("done"), counted("gone"), counted("skipped"), counted("bounces"), typed.error, typed.skips};
+  const auto orders = archive->orders();
+  if (!orders) return no_answer(orders.error());
+  const auto status = std::find_if(orders->begin(), orders->end(), [&typed](const quota::OrderStatus& one) { return one.order.id == typed.order; });
+  if (status == orders->end()) return refusal("there is no order " + typed.order + " any longer", "");
+  const auto& hosts = status->order.hosts;
+  if (std::find(hosts.begin(), hosts.end(), typed.host) == hosts.end()) return refusal("the order " + typed.order + " is not for " + typed.host, "");
+  if (is_ended_on(*status, typed.host)) return refusal("the order " + typed.order + " has ended on " + typed.host, status->reports.at(typed.host).error.c_str());
   if (const auto told = archive->report(typed.order, typed.host, report); !told) return no_answer(told.error());
-  if (*state != OrderReport::State::running) tell_of(*archive, typed, report);
+  if (*state != OrderReport::State::running) tell_of(status->order, typed.host, report);
   return json::object{{"order", typed.order}, {"host", typed.host}};
 }
 
 /// That a host has ended an order is an event.
-void Desk::tell_of(quota::Archive& archive, const admin::HostReport& typed, const OrderReport& report) {
-  const auto orders = archive.orders();
-  if (!orders) return;
-  for (const auto& status : *orders) {
-    if (status.order.id != typed.order) continue;
-    auto text = typed.host + ", " + std::string(name(status.order.act)) + ": " + std::to_string(report.done) + " done, " + std::to_string(report.gone) + " gone, " +
-                std::to_string(report.skipped) + " skipped";
-    if (report.bounces > 0) text += ", " + std::to_string(report.bounces) + " notices";
-    if (!report.error.empty()) text += ": " + report.error;
-    tools_.handles.tell({"mail_done", report.state == OrderReport::State::failed ? "warning" : "info", status.order.identity, text, "", ""}, status.order.by);
-  }
+void Desk::tell_of(const quota::QueueOrder& order, const std::string& host, const OrderReport& report) {
+  auto text = host + ", " + std::string(name(order.act)) + ": " + std::to_string(report.done) + " done, " + std::to_string(report.gone) + " gone, " +
+              std::to_string(report.skipped) + " skipped";
+  if (report.bounces > 0) text += ", " + std::to_string(report.bounces) + " notices";
+  if (!report.error.empty()) text += ": " + report.error;
+  tools_.handles.tell({"mail_done", report.state == OrderReport::State::failed ? "warning" : "info", order.identity, text, "", ""}, order.by);
 }
 
 }  // namespace milter

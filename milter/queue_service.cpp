@@ -15,6 +15,7 @@
 #include "milter/cli/json_reading.hpp"
 #include "milter/cli/queue_run.hpp"
 #include "milter/cli/terminal.hpp"
+#include "quota/text.hpp"
 #include "quota/time_text.hpp"
 
 namespace {
@@ -36,6 +37,10 @@ struct Settings {
 
 quota::Timestamp host_clock() { return std::chrono::time_point_cast<quota::Milliseconds>(std::chrono::system_clock::now()); }
 
+/// What a sender typed is in it: it must be UTF-8 and, a hundred of them, no longer than a request may be.
+constexpr std::size_t longest_skip = 200, longest_error = 400;
+std::string shown(const std::string& text, std::size_t most) { return quota::valid_utf8(printable(text).substr(0, most)); }
+
 void say(const std::string& text) { std::cerr << printable(text) << "\n" << std::flush; }
 
 class Service {
@@ -49,6 +54,7 @@ class Service {
       if (!std::exchange(is_away_, true)) say("no orders can be had: " + why);
       return;
     }
+    std::erase_if(not_before_, [](const auto& one) { return one.second < Clock::now(); });
     if (std::exchange(is_away_, false)) say("orders can be had again");
     for (const auto& value : array_at(answer->body, "orders"))
       if (value.is_object()) carry_out(value.get_object());
@@ -59,7 +65,7 @@ class Service {
  private:
   using Clock = std::chrono::steady_clock;
 
-  [[nodiscard]] QueueWorld world(std::function<void(const OrderReport&)> progress) { return {daemon_, queue_, host_clock, std::move(progress)}; }
+  [[nodiscard]] QueueWorld world(std::function<GoOn(const OrderReport&)> progress) { return {daemon_, queue_, host_clock, std::move(progress)}; }
 
   /// What this host has said of an order before.
   [[nodiscard]] OrderReport before(const json::object& order) const {
@@ -83,13 +89,15 @@ class Service {
     return now;
   }
 
-  void report(const std::string& order, const OrderReport& report) {
+  /// No: the order is not wanted any longer.
+  GoOn report(const std::string& order, const OrderReport& report) {
     json::array skips;
-    for (const auto& skip : report.skips) skips.emplace_back(printable(skip).substr(0, 500));
+    for (const auto& skip : report.skips) skips.emplace_back(shown(skip, longest_skip));
     const json::object counts{{"total", report.total}, {"done", report.done}, {"gone", report.gone}, {"skipped", report.skipped}, {"bounces", report.bounces}};
     const auto told = daemon_.ask({"PUT", "/v1/orders/" + milter::admin::percent_encode(order) + "/hosts/" + milter::admin::percent_encode(host_),
-                                   {{"state", json::string(name(report.state))}, {"counts", counts}, {"error", printable(report.error).substr(0, 400)}, {"skips", std::move(skips)}}});
+                                   {{"state", json::string(name(report.state))}, {"counts", counts}, {"error", shown(report.error, longest_error)}, {"skips", std::move(skips)}}});
     if (!told || exit_code_of(told->status) != ExitCode::ok) say("order " + order + ": what was done could not be told: " + (told ? text_at(told->body, "error") : told.error().what));
+    return told && exit_code_of(told->status) == ExitCode::no ? GoOn::no : GoOn::yes;
   }
 
   void carry_out(const json::object& order) {
@@ -103,11 +111,11 @@ class Service {
     const auto known = before(order);
     auto told_at = Clock::now();
     auto outcome = QueueRun(task, world([&](const OrderReport& now) {
-                     if (Clock::now() - told_at < report_every) return;
+                     if (Clock::now() - told_at < report_every) return GoOn::yes;
                      told_at = Clock::now();
                      auto running = sum(known, now);
                      running.state = OrderReport::State::running;
-                     report(id, running);
+                     return report(id, running);
                    })).run();
     end(id, task, known, outcome);
   }
@@ -120,9 +128,9 @@ class Service {
       now.error = outcome.error();
     }
     const auto pause = outcome ? std::chrono::duration_cast<Clock::duration>(outcome->retry) : Clock::duration(10s);
-    not_before_[id] = Clock::now() + std::max<Clock::duration>(pause, 1s);
+    not_before_[id] = Clock::now() + std::clamp<Clock::duration>(pause, 1s, 60s);  // the limit may be another one by then
     if (now.state == OrderReport::State::done) not_before_.erase(id);
-    report(id, now);
+    if (now.state != OrderReport::State::failed) report(id, now);
     say("order " + id + ": " + std::string(name(task.act)) + " mail of " + task.identity + ": " + std::string(name(now.state)) + ", " + std::to_string(now.done) + " of " +
         std::to_string(now.total) + ", " + std::to_string(now.gone) + " gone, " + std::to_string(now.skipped) + " skipped" + (now.error.empty() ? "" : ": " + now.error));
   }

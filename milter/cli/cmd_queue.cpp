@@ -118,6 +118,7 @@ quota::Result<OrderReport, std::string> run_here(Session& session, const Typed& 
     if (!bar && ::isatty(STDERR_FILENO) == 1 && now.total > 0)
       bar.emplace(static_cast<std::size_t>(sum.done + now.total), [](const std::string& text) { std::cerr << text << std::flush; });
     if (bar) bar->set_done(static_cast<std::size_t>(sum.done + now.done + now.gone + now.skipped));
+    return GoOn::yes;
   };
   const auto clock = [] { return std::chrono::time_point_cast<quota::Milliseconds>(std::chrono::system_clock::now()); };
   for (;;) {

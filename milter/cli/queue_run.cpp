@@ -18,6 +18,8 @@ using quota::QueueAct;
 
 constexpr std::size_t whole_page = 1000;
 constexpr std::size_t paced_page = 100;
+/// An MTA puts a message among the held ones after it was told to: one that was judged just now may not be there yet.
+constexpr std::chrono::seconds settled_after{10};
 
 template <typename T>
 quota::Result<T, std::string> failed(std::string why) {
@@ -89,11 +91,15 @@ QueueRun::Or<QueueRun::Rows> QueueRun::found(const Rows& rows) {
   for (const auto& file : *files) by_id[file.queue_id] = &file;
   Rows right, gone;
   held_now_.clear();
+  const auto settled_before = world_.clock() - settled_after;
   for (const auto& row : rows) {
     const auto file = by_id.find(row.queue_id);
     // Held mail that is on its way was let go by somebody: it is not ours to stop.
     if (file == by_id.end() || (task_.fate == Fate::held && !file->second->is_held)) {
-      gone.push_back(row);
+      if (task_.fate == Fate::held && !task_.is_dry && row.at > settled_before)
+        look_later(row.at - settled_before);
+      else
+        gone.push_back(row);
       continue;
     }
     held_now_[row.queue_id] = file->second->is_held;
@@ -106,6 +112,11 @@ QueueRun::Or<QueueRun::Rows> QueueRun::found(const Rows& rows) {
   if (!task_.is_dry)
     if (const auto taken = take_away(gone); !taken) return failed<Rows>(taken.error());
   return right;
+}
+
+void QueueRun::look_later(quota::Milliseconds after) {
+  report_.state = OrderReport::State::running;
+  retry_ = std::max(retry_, after);
 }
 
 /// What was on its way is kept back, and looked at once more: only now it can be no other message any longer.
@@ -172,7 +183,7 @@ QueueRun::Or<void> QueueRun::take_siblings_away() {
 
 void QueueRun::note_done(std::size_t count) {
   report_.done += static_cast<std::int64_t>(count);
-  if (world_.progress) world_.progress(report_);
+  if (world_.progress && world_.progress(report_) == GoOn::no) report_.state = OrderReport::State::failed;
 }
 
 QueueRun::Or<std::size_t> QueueRun::granted(const Rows& rows) {
@@ -180,7 +191,7 @@ QueueRun::Or<std::size_t> QueueRun::granted(const Rows& rows) {
   for (const auto& row : rows) recipients.emplace_back(row.recipients);
   const auto answer = ask({"POST", "/v1/identities/" + percent_encode(task_.identity) + "/grant", {{"recipients", std::move(recipients)}}});
   if (!answer) return failed<std::size_t>(answer.error());
-  retry_ = quota::Milliseconds{number_at(*answer, "retry_ms").value_or(1000)};
+  retry_ = std::max(retry_, quota::Milliseconds{number_at(*answer, "retry_ms").value_or(1000)});
   return static_cast<std::size_t>(std::clamp<std::int64_t>(number_at(*answer, "granted").value_or(0), 0, static_cast<std::int64_t>(rows.size())));
 }
 
@@ -266,6 +277,8 @@ QueueRun::Or<void> QueueRun::act_on_notices() {
 QueueRun::Or<QueueOutcome> QueueRun::run() {
   report_ = {};
   report_.state = OrderReport::State::done;
+  const auto turn = world_.queue.take_turn();
+  if (!turn) return failed<QueueOutcome>(turn.error());
   const auto meant = total();
   if (!meant) return failed<QueueOutcome>(meant.error());
   report_.total = *meant;

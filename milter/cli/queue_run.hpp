@@ -1,6 +1,6 @@
 // QueueRun: one sender's mail in the queue of this host is sent, removed or kept back: the messages that the record tells of, and no other.
 // Each is compared with its record before it is touched (queue_match.hpp); one that was on its way is kept back first and compared once
-// more, for only what is on hold stays what it is. What is done is taken out of the record page by page, so a run that was interrupted
+// more, for only what is on hold stays what it is. One run at a time works on a queue. What is done is taken out of the record page by page, so a run that was interrupted
 // goes on where it was.
 #pragma once
 
@@ -28,14 +28,18 @@ struct QueueTask {
   std::optional<quota::Timestamp> until{};  ///< mail that was judged later is not meant; by the store's clock
 };
 
+/// Whether what is being done is still wanted.
+enum class GoOn : std::uint8_t { yes, no };
+
 struct QueueWorld {
   Daemon& daemon;
   mail_queue::MailQueue& queue;
   std::function<quota::Timestamp()> clock;  ///< of this host
-  std::function<void(const quota::OrderReport&)> progress;  ///< after each piece
+  std::function<GoOn(const quota::OrderReport&)> progress;  ///< after each piece
 };
 
-/// How far it came. `report.state` is running where the sender's rate allows no more now, with how long to wait.
+/// How far it came. `report.state` is running, with how long to wait, where the sender's rate allows no more now, or where held mail came just
+/// now and is not in its place yet; failed where it is no longer wanted.
 struct QueueOutcome {
   quota::OrderReport report{};
   quota::Milliseconds retry{0};
@@ -64,6 +68,7 @@ class QueueRun {
   [[nodiscard]] Or<void> run_page(Rows rows);
   /// Those of `rows` that are in the queue and are what was recorded; the others are counted.
   [[nodiscard]] Or<Rows> found(const Rows& rows);
+  void look_later(quota::Milliseconds after);
   [[nodiscard]] Or<void> act(const Rows& rows);
   [[nodiscard]] Or<Rows> kept_back(const Rows& rows);
   [[nodiscard]] Or<void> send_at_own_rate(Rows rows);

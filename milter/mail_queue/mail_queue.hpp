@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "milter/mail_queue/turn.hpp"
 #include "quota/result.hpp"
 #include "quota/units.hpp"
 
@@ -49,6 +50,9 @@ class MailQueue {
 
   /// The host's name as the MTA tells it to filters (macro `j`).
   [[nodiscard]] virtual Or<std::string> host() = 0;
+
+  /// While the turn lasts, no other program of ours has one in this queue. Waits a few seconds for it.
+  [[nodiscard]] virtual Or<Turn> take_turn() = 0;
 
   /// Those of `ids` that are in the queue, in no order. One that two files bear, or whose file is not whole, is left out.
   [[nodiscard]] virtual Or<std::vector<QueueFile>> look(std::span<const std::string> ids, const Progress& progress) = 0;

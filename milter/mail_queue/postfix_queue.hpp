@@ -18,6 +18,7 @@ class PostfixQueue final : public MailQueue {
   [[nodiscard]] static quota::Result<std::unique_ptr<MailQueue>, std::string> open(const std::string& postconf, const std::string& config);
 
   [[nodiscard]] Or<std::string> host() override { return {boost::system::in_place_value, settings_.myhostname}; }
+  [[nodiscard]] Or<Turn> take_turn() override { return mail_queue::take_turn(settings_.queue_directory + "/hold", patience_for_turn); }
   [[nodiscard]] Or<std::vector<QueueFile>> look(std::span<const std::string> ids, const Progress& progress) override;
   [[nodiscard]] Or<std::size_t> hold(std::span<const std::string> ids, const Progress& progress) override;
   [[nodiscard]] Or<std::size_t> send(std::span<const std::string> ids, const Progress& progress) override;

@@ -90,6 +90,12 @@ MailQueue::Or<std::string> SendmailQueue::host() {
   return {boost::system::in_place_value, name};
 }
 
+MailQueue::Or<Turn> SendmailQueue::take_turn() {
+  const auto folders = list().folders;
+  if (folders.empty()) return quota::failed<Turn>("Sendmail's queue directory is gone");
+  return mail_queue::take_turn(folders.front().qf, patience_for_turn);
+}
+
 SendmailQueue::Listing SendmailQueue::list() const {
   Listing listing;
   for (const auto& path : paths_) {

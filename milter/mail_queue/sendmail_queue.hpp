@@ -21,6 +21,7 @@ class SendmailQueue final : public MailQueue {
   [[nodiscard]] static quota::Result<std::unique_ptr<MailQueue>, std::string> open(const std::string& program, const std::string& config);
 
   [[nodiscard]] Or<std::string> host() override;
+  [[nodiscard]] Or<Turn> take_turn() override;
   [[nodiscard]] Or<std::vector<QueueFile>> look(std::span<const std::string> ids, const Progress& progress) override;
   [[nodiscard]] Or<std::size_t> hold(std::span<const std::string> ids, const Progress& progress) override;
   [[nodiscard]] Or<std::size_t> send(std::span<const std::string> ids, const Progress& progress) override;

@@ -1,14 +1,19 @@
 """Held and queued mail of one sender on real mail servers: exactly that mail is sent, removed or kept back, on every host."""
 
+import contextlib
+import fcntl
+import http.client
 import json
+import os
 import re
 import shutil
+import socket
 import subprocess
 import time
 
 import pytest
 
-from rig import Client, Daemon, Postfix, Redis, wait_for
+from rig import Client, Daemon, Postfix, Redis, send_many, wait_for
 from rig.room import BUILD
 
 ALICE, BOB = "alice@example.test", "bob@example.test"
@@ -117,6 +122,108 @@ def test_another_message_under_a_recorded_queue_id_is_skipped_and_listed(host):
     assert sum(" it came at " in skip for skip in done["skips"]) == 2, done
     assert host.held() == sorted([mine, later, earlier])
     assert "skipped mx1.example.test" in text_of(host, "held", ALICE, "--delete")
+
+
+def test_held_mail_that_is_not_in_its_place_yet_is_not_forgotten(host):
+    """A filter is asked before the message is put among the held ones; a sender at full speed has some on the way at any moment."""
+    host.send(2)
+    queue_id, = host.send(1)
+    held = path_of(host, queue_id)
+    arriving = host.mx.path / "spool" / "incoming" / queue_id
+    shutil.move(held, arriving)
+    arriving.chmod(0o600)  # as long as it is being written
+    order(host, "delete")
+    assert "running" in host.serve_once()
+    assert listed(host) == [(f"user:{ALICE}", "mx1.example.test", 1)]
+    arriving.chmod(0o700)
+    shutil.move(arriving, held)
+    host.serve_once()
+    assert host.held() == [] and listed(host) == []
+
+
+def order(host, act, identity=ALICE, fate="held"):
+    """Gives it, and does not wait for the hosts."""
+    done = subprocess.run([BUILD / "bin" / "sendquota", "--socket", host.daemon.admin, "--json", *(["queue", "--of"] if fate == "sent" else ["held"]), identity,
+                           f"--{act}", "--all-hosts", "--wait", "1ms"], capture_output=True, text=True, check=False)
+    return json.loads(done.stdout)
+
+
+def states(host, identity=ALICE):
+    """What became of each order."""
+    return [each["state"] + (f": {each['error']}" if each["error"] else "")
+            for given in host.daemon.cli("held", identity)["orders"] for each in given["hosts"]]
+
+
+def test_of_two_orders_about_the_same_mail_the_later_one_counts_also_where_a_host_is_at_work(host):
+    host.send(5)
+    first = order(host, "delete")["order"]
+    later = order(host, "send")["order"]
+    over, waiting = sorted(states(host))
+    assert (over, waiting) == (f"failed: replaced by the order {later}", "waiting")
+    # What a host that is at work says now: it is told that it is over, and the order stays over.
+    told = put(host, f"/v1/orders/{first}/hosts/mx1.example.test", {"state": "running", "counts": {"done": 1}})
+    assert told == 409 and sorted(states(host)) == [over, waiting]
+    assert put(host, f"/v1/orders/{later}/hosts/elsewhere.test", {"state": "done"}) == 409
+    assert put(host, f"/v1/orders/{later}/hosts/mx1.example.test", {"state": "running"}) == 200
+
+
+def put(host, path, body):
+    """The status."""
+    connection = http.client.HTTPConnection("localhost")
+    connection.sock = socket.socket(socket.AF_UNIX)
+    with contextlib.closing(connection):
+        connection.sock.connect(str(host.daemon.admin))
+        connection.request("PUT", path, json.dumps(body), {"Content-Type": "application/json"})
+        return connection.getresponse().status
+
+
+def test_what_a_sender_typed_keeps_no_order_from_its_end(host):
+    host.send(2)
+    ids = host.send(3)
+    for queue_id, forged in zip(ids, (b"\xff\xfe\xfd\xfc\xfb@example.test", b'"\\\\\\"@example.test', b"\xc2\x9b\x1b[2@example.test")):
+        path = path_of(host, queue_id)
+        path.write_bytes(path.read_bytes().replace(b"S\x12" + ALICE.encode(), b"S\x12" + forged))
+    given = order(host, "delete")
+    assert not given["over"]
+    assert "3 skipped" in host.serve_once()
+    assert states(host) == ["done"] and host.held() == sorted(ids)
+
+
+@contextlib.contextmanager
+def opened(folder):
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        yield number
+    finally:
+        os.close(number)
+
+
+def test_one_program_at_a_time_works_on_a_queue(host):
+    host.send(4)
+    with opened(host.mx.path / "spool" / "hold") as folder:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        done = host.mx.room.run(host.mx.path / "sendquota", "--socket", host.daemon.admin, "held", ALICE, "--delete", check=False)
+    assert done.returncode == 69 and "another sendquota or sendquota-queue is at work in this queue" in done.stderr
+    assert host.counts("held", ALICE, "--delete") == (2, 2, 0, 0)
+
+
+def test_2000_held_messages_of_one_sender_among_500_others(running, redis):
+    host = Host(running, "mx1", store=redis.url, quota=({**HOLD, "limits": ["1 messages / 30d"]},))
+    for login, count in (("alice", 2001), ("bob", 501)):
+        sent = send_many(host.mx.ports["submission"], count, connections=8, login=login, sender=f"{login}@example.test")
+        assert all(outcome.accepted for outcome in sent)
+    wait_for(lambda: len(host.held()) == 2500, "all others than the first ones are held")
+    bobs = {entry["queue_id"] for entry in host.mx.queue("hold") if entry["sender"] == BOB}
+    assert len(bobs) == 500
+    assert host.counts("held", ALICE, "--delete", "--dry-run") == (2000, 2000, 0, 0)
+    given = order(host, "delete")
+    assert not given["over"]
+    host.serve_once()
+    assert states(host) == ["done"] and set(host.held()) == bobs
+    assert listed(host) == [(f"user:{BOB}", "mx1.example.test", 500)]
+    assert host.daemon.cli("show", ALICE)["held"] == [] and host.daemon.cli("show", BOB)["held"][0]["count"] == 500
+    assert host.counts("held", BOB, "--delete") == (500, 500, 0, 0)
+    assert host.held() == [] and listed(host) == []
 
 
 def text_of(host, *words):
