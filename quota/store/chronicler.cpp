@@ -187,7 +187,7 @@ void Chronicler::write(std::vector<Happening> happenings, SteadyMoment until) {
         for (auto& message : note.messages) options_.prepare(message);
     const auto unwritten = archive_.write(notes, until);
     // How many messages each note was made of is not known any more: as many as there are on the average.
-    if (unwritten && unwritten->notes > 0) drop(std::max<std::size_t>(1, unwritten->notes * count / notes.size()));
+    if (unwritten && unwritten->notes > 0) drop(std::clamp<std::size_t>(unwritten->notes * count / notes.size(), 1, count));
     say(unwritten ? unwritten->why.text : "");
   } catch (const std::exception& error) {
     drop(count);

@@ -77,7 +77,7 @@ std::optional<Archive::Unwritten> RedisArchive::write(std::span<const Note> note
     note_error(notes.size(), why);  // where nothing is answered, the rest would only wait for it as well
     break;
   }
-  if (const auto problem = shelves_.write(shelved, until)) note_error(0, *problem);
+  if (const auto problem = shelves_.write(shelved, until)) note_error(problem->notes, problem->why);
   if (const auto problem = write(rankings, until)) note_error(0, *problem);
   return unwritten;
 }

@@ -9,25 +9,12 @@ namespace quota {
 namespace {
 
 constexpr std::size_t texts_at_once = 500;
-constexpr std::size_t most_listed = 10'000;
+constexpr std::size_t listed_at_once = 100;
 constexpr std::chrono::seconds answer_at_most{1};
 /// A page, or all orders.
 constexpr ReplyLimits shelf_limits{.bytes = std::size_t{16} << 20, .elements = 40'000};
 
 std::string_view word_of(Fate fate) { return fate == Fate::held ? "held" : "sent"; }
-
-std::string entry_of(const Shelf& shelf) {
-  return std::string(word_of(shelf.fate)) + " " + percent_encoded(shelf.host) + " " + shelf.identity;
-}
-
-std::optional<Shelf> shelf_of(std::string_view entry) {
-  const auto first = entry.find(' ');
-  const auto second = first == std::string_view::npos ? first : entry.find(' ', first + 1);
-  if (second == std::string_view::npos) return std::nullopt;
-  const auto fate = entry.substr(0, first);
-  if (fate != "held" && fate != "sent") return std::nullopt;
-  return Shelf{std::string(entry.substr(second + 1)), decoded(entry.substr(first + 1, second - first - 1)), fate == "held" ? Fate::held : Fate::sent};
-}
 
 /// `[id, ["m", text]]`
 std::optional<std::pair<std::string, std::string>> read_entry(const ReplyView& entry) {
@@ -50,17 +37,36 @@ Result<RedisReply, StoreError> RedisShelves::ask(const Words& words) {
   return context_.topology().ask(words[1], Command(words.begin(), words.end()), Patience::begin() + answer_at_most, shelf_limits);
 }
 
-std::optional<StoreError> RedisShelves::write(const Texts& texts, SteadyMoment until) {
-  std::vector<Shelf> written;
-  for (const auto& [shelf, all] : texts) {
-    for (std::span<const std::string> rest = all; !rest.empty(); rest = rest.subspan(std::min(rest.size(), texts_at_once))) {
-      if (std::chrono::steady_clock::now() >= until)
-        return StoreError{StoreErrorKind::timed_out, Executed::no, "the store takes less queue ids than there are to write"};
-      if (const auto problem = write_one(shelf, rest.first(std::min(rest.size(), texts_at_once)))) return problem;
-    }
-    written.push_back(shelf);
+RedisShelves::Answers RedisShelves::ask_all(const std::vector<Words>& all) {
+  std::vector<RedisQuestion> questions;
+  for (const auto& words : all) {
+    auto& question = questions.emplace_back(RedisQuestion{words[1], {}});
+    for (const auto& word : words) question.words.add(word);
   }
-  return list(written);
+  return context_.topology().ask_each(questions, Patience::begin() + answer_at_most, shelf_limits);
+}
+
+std::optional<Archive::Unwritten> RedisShelves::write(const Texts& texts, SteadyMoment until) {
+  std::vector<Shelf> written;
+  std::optional<StoreError> problem;
+  for (auto next = texts.begin(); next != texts.end() && !problem; ++next) {
+    problem = write_all(next->first, next->second, until);
+    written.push_back(next->first);  // some of it may be there
+  }
+  // What was written is to be found, whatever became of the rest.
+  const auto unlisted = list(written);
+  if (problem) return Archive::Unwritten{texts.size() - written.size() + 1, *problem};
+  if (unlisted) return Archive::Unwritten{written.size(), *unlisted};
+  return std::nullopt;
+}
+
+std::optional<StoreError> RedisShelves::write_all(const Shelf& shelf, std::span<const std::string> texts, SteadyMoment until) {
+  for (; !texts.empty(); texts = texts.subspan(std::min(texts.size(), texts_at_once))) {
+    if (std::chrono::steady_clock::now() >= until)
+      return StoreError{StoreErrorKind::timed_out, Executed::no, "the store takes less queue ids than there are to write"};
+    if (const auto problem = write_one(shelf, texts.first(std::min(texts.size(), texts_at_once)))) return problem;
+  }
+  return std::nullopt;
 }
 
 std::optional<StoreError> RedisShelves::write_one(const Shelf& shelf, std::span<const std::string> texts) {
@@ -75,27 +81,50 @@ std::optional<StoreError> RedisShelves::write_one(const Shelf& shelf, std::span<
   return std::nullopt;
 }
 
-std::optional<StoreError> RedisShelves::list(const std::vector<Shelf>& shelves) {
-  if (shelves.empty()) return std::nullopt;
-  const auto key = context_.key("shelves");
-  Words words{"ZADD", key};
+RedisShelves::Place RedisShelves::own_place(const Shelf& shelf) const {
+  return {context_.key("shelves:{" + shelf.identity + "}"), std::string(word_of(shelf.fate)) + " " + percent_encoded(shelf.host)};
+}
+
+RedisShelves::Place RedisShelves::common_place(const Shelf& shelf) const {
+  return {context_.key("held-shelves"), percent_encoded(shelf.host) + " " + shelf.identity};
+}
+
+std::optional<StoreError> RedisShelves::list(std::span<const Shelf> shelves) {
   const auto now = number(now_().time_since_epoch().count());
-  for (const auto& shelf : shelves) words.insert(words.end(), {now, entry_of(shelf)});
-  if (const auto added = ask(words); !added) return added.error();
-  if (const auto cut = ask({"ZREMRANGEBYRANK", key, "0", number(-static_cast<std::int64_t>(most_listed) - 1)}); !cut) return cut.error();
-  if (const auto kept = ask({"PEXPIRE", key, number(std::max(bounds_.held_for, bounds_.queued_for).count())}); !kept) return kept.error();
+  const auto cut = number(-static_cast<std::int64_t>(Archive::most_shelves) - 1);
+  const auto kept = number(std::max(bounds_.held_for, bounds_.queued_for).count());
+  for (; !shelves.empty(); shelves = shelves.subspan(std::min(shelves.size(), listed_at_once))) {
+    std::vector<Words> all;
+    for (const auto& shelf : shelves.first(std::min(shelves.size(), listed_at_once))) {
+      auto places = std::vector{own_place(shelf)};
+      if (shelf.fate == Fate::held) places.push_back(common_place(shelf));
+      for (const auto& [key, entry] : places) {
+        all.push_back({"ZADD", key, now, entry});
+        all.push_back({"ZREMRANGEBYRANK", key, "0", cut});
+        all.push_back({"PEXPIRE", key, kept});
+      }
+    }
+    for (const auto& answer : ask_all(all))
+      if (!answer) return answer.error();
+  }
   return std::nullopt;
 }
 
 Result<std::vector<Shelf>, StoreError> RedisShelves::listed(const std::optional<Identity>& identity) {
-  const auto reply = ask({"ZREVRANGE", context_.key("shelves"), "0", number(most_listed)});
+  const auto key = identity ? own_place({identity->text(), "", Fate::held}).key : common_place({}).key;
+  const auto reply = ask({"ZREVRANGE", key, "0", number(Archive::most_shelves - 1)});
   if (!reply) return reply.error();
-  const auto own = identity ? identity->text() : std::string();
   std::vector<Shelf> shelves;
-  for (std::size_t i = 0; i < reply->size() && shelves.size() < Archive::most_shelves; ++i) {
-    auto shelf = shelf_of((*reply)[i].text().value_or(""));
-    if (!shelf) continue;
-    if (identity ? shelf->identity == own : shelf->fate == Fate::held) shelves.push_back(std::move(*shelf));
+  for (std::size_t i = 0; i < reply->size(); ++i) {
+    const auto entry = (*reply)[i].text().value_or("");
+    const auto blank = entry.find(' ');
+    if (blank == std::string_view::npos) continue;
+    const auto first = entry.substr(0, blank), second = entry.substr(blank + 1);
+    if (identity && first != word_of(Fate::held) && first != word_of(Fate::sent)) continue;
+    if (identity)
+      shelves.push_back({identity->text(), decoded(second), first == word_of(Fate::held) ? Fate::held : Fate::sent});
+    else
+      shelves.push_back({std::string(second), decoded(first), Fate::held});
   }
   return shelves;
 }
@@ -103,16 +132,12 @@ Result<std::vector<Shelf>, StoreError> RedisShelves::listed(const std::optional<
 Result<std::vector<ShelfCount>, StoreError> RedisShelves::shelves(const std::optional<Identity>& identity) {
   const auto known = listed(identity);
   if (!known) return known.error();
-  Words keys;
-  for (const auto& shelf : *known) keys.push_back(key_of(shelf));
-  std::vector<RedisQuestion> questions;
-  for (const auto& key : keys) {
-    auto& length = questions.emplace_back(RedisQuestion{key, {}}).words;
-    for (const std::string_view word : {"XLEN", key.c_str()}) length.add(word);
-    auto& first = questions.emplace_back(RedisQuestion{key, {}}).words;
-    for (const std::string_view word : {"XRANGE", key.c_str(), "-", "+", "COUNT", "1"}) first.add(word);
+  std::vector<Words> questions;
+  for (const auto& shelf : *known) {
+    questions.push_back({"XLEN", key_of(shelf)});
+    questions.push_back({"XRANGE", key_of(shelf), "-", "+", "COUNT", "1"});
   }
-  const auto answers = context_.topology().ask_each(questions, Patience::begin() + answer_at_most, shelf_limits);
+  const auto answers = ask_all(questions);
   std::vector<ShelfCount> counts;
   for (std::size_t i = 0; i < known->size(); ++i) {
     const auto& length = answers[2 * i];
@@ -153,8 +178,19 @@ Result<void, StoreError> RedisShelves::take_away(const Shelf& shelf, std::span<c
   const auto left = ask({"XLEN", key});
   if (!left) return left.error();
   if (left->integer() != 0) return {};
-  if (const auto unlisted = ask({"ZREM", context_.key("shelves"), entry_of(shelf)}); !unlisted) return unlisted.error();
+  if (const auto problem = unlist(shelf)) return *problem;
+  // What came meanwhile is to be found.
+  const auto now = ask({"XLEN", key});
+  if (!now) return now.error();
+  if (now->integer() == 0) return {};
+  if (const auto problem = list({&shelf, 1})) return *problem;
   return {};
+}
+
+std::optional<StoreError> RedisShelves::unlist(const Shelf& shelf) {
+  for (const auto& [key, entry] : {own_place(shelf), common_place(shelf)})
+    if (const auto gone = ask({"ZREM", key, entry}); !gone) return gone.error();
+  return std::nullopt;
 }
 
 Result<void, StoreError> RedisShelves::see_host(const std::string& host) {
@@ -187,31 +223,39 @@ Result<bool, StoreError> RedisShelves::give(const QueueOrder& order) {
 }
 
 Result<std::vector<OrderStatus>, StoreError> RedisShelves::orders() {
-  const auto key = context_.key("orders");
-  const auto all = ask({"HGETALL", key});
+  const auto all = ask({"HGETALL", context_.key("orders")});
   if (!all) return all.error();
   std::vector<OrderStatus> known;
+  std::vector<Words> questions;
   for (std::size_t i = 0; i + 1 < all->size(); i += 2) {
     auto order = parse_queue_order((*all)[i].text().value_or(""), (*all)[i + 1].text().value_or(""));
-    if (order) known.push_back({std::move(*order)});
+    if (!order) continue;
+    questions.push_back({"HGETALL", context_.key("order:" + order->id)});
+    known.push_back({std::move(*order)});
   }
-  std::vector<OrderStatus> live;
-  for (auto& status : known) {
-    const auto reports_key = context_.key("order:" + status.order.id);
-    const auto reports = ask({"HGETALL", reports_key});
-    if (!reports) return reports.error();
-    for (std::size_t i = 0; i + 1 < reports->size(); i += 2)
-      if (auto report = parse_order_report((*reports)[i + 1].text().value_or("")))
-        status.reports.emplace((*reports)[i].text().value_or(""), std::move(*report));
-    if (!is_passed(status, now_())) {
-      live.push_back(std::move(status));
-      continue;
-    }
-    if (const auto forgotten = ask({"HDEL", key, status.order.id}); !forgotten) return forgotten.error();
-    if (const auto forgotten = ask({"DEL", reports_key}); !forgotten) return forgotten.error();
+  const auto answers = ask_all(questions);
+  for (std::size_t n = 0; n < known.size(); ++n) {
+    if (!answers[n]) return answers[n].error();
+    const auto& reports = *answers[n];
+    for (std::size_t i = 0; i + 1 < reports.size(); i += 2)
+      if (auto report = parse_order_report(reports[i + 1].text().value_or("")))
+        known[n].reports.emplace(reports[i].text().value_or(""), std::move(*report));
   }
-  std::sort(live.begin(), live.end(), [](const OrderStatus& one, const OrderStatus& other) { return std::tie(one.order.at, one.order.id) < std::tie(other.order.at, other.order.id); });
-  return live;
+  return without_passed(std::move(known));
+}
+
+Result<std::vector<OrderStatus>, StoreError> RedisShelves::without_passed(std::vector<OrderStatus> known) {
+  std::vector<Words> questions;
+  for (const auto& status : known) {
+    if (!is_passed(status, now_())) continue;
+    questions.push_back({"HDEL", context_.key("orders"), status.order.id});
+    questions.push_back({"DEL", context_.key("order:" + status.order.id)});
+  }
+  for (const auto& answer : ask_all(questions))
+    if (!answer) return answer.error();
+  std::erase_if(known, [this](const OrderStatus& status) { return is_passed(status, now_()); });
+  std::sort(known.begin(), known.end(), [](const OrderStatus& one, const OrderStatus& other) { return std::tie(one.order.at, one.order.id) < std::tie(other.order.at, other.order.id); });
+  return known;
 }
 
 Result<void, StoreError> RedisShelves::report(const std::string& order, const std::string& host, const OrderReport& report) {

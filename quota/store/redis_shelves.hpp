@@ -2,7 +2,8 @@
 //
 //   sendquota:held:{user:alice@example.com}:mx1.example.com   a stream, the oldest first; field `m` (quota/queued_mail.hpp)
 //   sendquota:sent:{user:alice@example.com}:mx1.example.com   likewise, of those that no longer are among the last messages
-//   sendquota:shelves                                         a sorted set of `held HOST IDENTITY` by when the last came, ms
+//   sendquota:shelves:{user:alice@example.com}                a sorted set of `held HOST` and `sent HOST` by when the last came, ms
+//   sendquota:held-shelves                                    likewise of `HOST IDENTITY` where mail is held
 //   sendquota:queue-hosts                                     a sorted set of hosts by when they last asked for orders, ms
 //   sendquota:orders                                          a hash, order id → order (quota/queue_order.hpp)
 //   sendquota:order:ID                                        a hash, host → how far it has come
@@ -25,8 +26,8 @@ class RedisShelves {
   RedisShelves(RedisContext& context, const HistoryBounds& bounds, std::function<Timestamp()> now)
       : context_(context), bounds_(bounds), now_(std::move(now)) {}
 
-  /// Empty, or why it was not written.
-  [[nodiscard]] std::optional<StoreError> write(const Texts& texts, SteadyMoment until);
+  /// Empty, or of how many shelves something was not written, and why.
+  [[nodiscard]] std::optional<Archive::Unwritten> write(const Texts& texts, SteadyMoment until);
 
   [[nodiscard]] Result<std::vector<ShelfCount>, StoreError> shelves(const std::optional<Identity>& identity);
   [[nodiscard]] Result<ShelfPage, StoreError> page(const Shelf& shelf, const std::string& from, std::size_t count);
@@ -46,8 +47,21 @@ class RedisShelves {
   [[nodiscard]] Milliseconds kept_for(Fate fate) const { return fate == Fate::held ? bounds_.held_for : bounds_.queued_for; }
   /// To the server that has the second word.
   [[nodiscard]] Result<RedisReply, StoreError> ask(const Words& words);
+  using Answers = std::vector<Result<RedisReply, StoreError>>;
+  /// Likewise, all in one round trip, each answered for itself.
+  [[nodiscard]] Answers ask_all(const std::vector<Words>& all);
+  [[nodiscard]] Result<std::vector<OrderStatus>, StoreError> without_passed(std::vector<OrderStatus> known);
+  [[nodiscard]] std::optional<StoreError> write_all(const Shelf& shelf, std::span<const std::string> texts, SteadyMoment until);
   [[nodiscard]] std::optional<StoreError> write_one(const Shelf& shelf, std::span<const std::string> texts);
-  [[nodiscard]] std::optional<StoreError> list(const std::vector<Shelf>& shelves);
+  /// Where a shelf is listed: its own identity's, and for held mail everybody's.
+  struct Place {
+    std::string key;
+    std::string entry;
+  };
+  [[nodiscard]] Place own_place(const Shelf& shelf) const;
+  [[nodiscard]] Place common_place(const Shelf& shelf) const;
+  [[nodiscard]] std::optional<StoreError> list(std::span<const Shelf> shelves);
+  [[nodiscard]] std::optional<StoreError> unlist(const Shelf& shelf);
   [[nodiscard]] Result<std::vector<Shelf>, StoreError> listed(const std::optional<Identity>& identity);
 
   RedisContext& context_;

@@ -81,7 +81,7 @@ TEST_CASE("of the messages before the last ones the queue ids are kept, and thos
     for (const auto& one : mail) text += one.queue_id + "@" + one.host + " ";
     return text;
   };
-  REQUIRE(notes.size() == 4);
+  REQUIRE(notes.size() == 4);  // and everyone
   CHECK(ids(notes[0].sent) == "Q3@mx1 ");  // of Q1, Q2, Q3
   CHECK(notes[0].messages.size() == 2);
   const QueuedMail held{"mx1", start + 2s, "Q2", "", "alice@example.com", 2, "sender:x@y", "user:alice@example.com"};
@@ -91,6 +91,7 @@ TEST_CASE("of the messages before the last ones the queue ids are kept, and thos
   CHECK(notes[2].identity == sender);
   CHECK(notes[2].held == std::vector{held});
   CHECK(notes[2].fives.empty());
+  CHECK(notes[3].held.empty());
   CHECK(notes_of(happenings, {.messages = 2, .queue_ids = 0})[0].held.empty());
 }
 
