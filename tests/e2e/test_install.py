@@ -16,11 +16,13 @@ CONF = Path(__file__).resolve().parents[2] / "conf"
 FILES = """
 etc/sendquota/sendquota.toml
 usr/bin/sendquota
+usr/lib/systemd/system/sendquota-queue.service
 usr/lib/systemd/system/sendquota-report.service
 usr/lib/systemd/system/sendquota-report.timer
 usr/lib/systemd/system/sendquotad.service
 usr/lib/sysusers.d/sendquota.conf
 usr/lib/tmpfiles.d/sendquota.conf
+usr/sbin/sendquota-queue
 usr/sbin/sendquotad
 usr/lib/sendquota/mail
 usr/lib/sendquota/webhook
@@ -31,10 +33,12 @@ usr/share/doc/sendquota/examples/postfix-main.cf.example
 usr/share/doc/sendquota/examples/redis-sentinel-users.acl.example
 usr/share/doc/sendquota/examples/redis-users.acl.example
 usr/share/doc/sendquota/examples/sendmail.mc.example
+usr/share/doc/sendquota/examples/sendquota-queue-sendmail.conf
 usr/share/doc/sendquota/examples/sendquota.toml
 usr/share/man/man1/sendquota.1
 usr/share/man/man5/sendquota.toml.5
 usr/share/man/man7/sendquota-store.7
+usr/share/man/man8/sendquota-queue.8
 usr/share/man/man8/sendquotad.8
 usr/share/sendquota/fail2ban/filter.d/sendquota.conf
 usr/share/sendquota/fail2ban/jail.d/sendquota.conf
@@ -68,7 +72,7 @@ def unit_settings(path):
 def test_everything_is_in_its_place_and_nothing_else(tree):
     installed = sorted(str(file.relative_to(tree)) for file in tree.rglob("*") if file.is_file())
     assert installed == sorted(FILES)
-    for program in ("usr/bin/sendquota", "usr/sbin/sendquotad"):
+    for program in ("usr/bin/sendquota", "usr/sbin/sendquotad", "usr/sbin/sendquota-queue"):
         version = subprocess.run([tree / program, "--version"], capture_output=True, text=True, check=True).stdout
         assert version.startswith(Path(program).name + " ")
 
@@ -94,6 +98,43 @@ def test_the_unit_starts_the_daemon_of_its_prefix(tree, tmp_path):
     install(tmp_path, "/opt/sendquota")
     assert unit_settings(tmp_path / "opt/sendquota/lib/systemd/system/sendquotad.service")["ExecStart"] == \
         "/opt/sendquota/sbin/sendquotad --config /etc/sendquota/sendquota.toml"
+    assert unit_settings(tmp_path / "opt/sendquota/lib/systemd/system/sendquota-queue.service")["ExecStart"] == "/opt/sendquota/sbin/sendquota-queue --mta postfix"
+    assert "\nExecStart=/opt/sendquota/sbin/sendquota-queue --mta sendmail\n" in \
+        (tmp_path / "opt/sendquota/share/doc/sendquota/examples/sendquota-queue-sendmail.conf").read_text()
+
+
+@pytest.mark.parametrize("mta", ["postfix", "sendmail"])
+def test_systemd_has_nothing_to_say_of_the_units(tree, tmp_path, mta):
+    def put(source, target):
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(re.sub("/usr/s?bin/sendquota", lambda path: f"{tree}{path[0]}", source.read_text()))
+    for unit in (tree / "usr/lib/systemd/system").iterdir():
+        put(unit, tmp_path / unit.name)
+    if mta == "sendmail":
+        put(tree / "usr/share/doc/sendquota/examples/sendquota-queue-sendmail.conf", tmp_path / "sendquota-queue.service.d/sendmail.conf")
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", *tmp_path.glob("sendquota*.*[er]")], env={**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:"},
+                          capture_output=True, text=True, check=False)
+    assert [line for line in done.stderr.splitlines() if "sendquota" in line] == []
+
+
+def all_settings(path):
+    """Every (key, value) of a unit's part [Service], in their order."""
+    return re.findall(r"^(\w+)=(.*)$", path.read_text().split("[Service]")[1].split("[Install]")[0], re.M)
+
+
+def test_the_example_for_sendmail_takes_back_all_that_shuts_sendquota_queue_in():
+    """What Sendmail delivers is not to find itself without homes, or without its network."""
+    ours = {key for key, _ in all_settings(CONF / "sendquota-queue.service")}
+    stays = {"Type", "Restart", "RestartSec", "RestartPreventExitStatus", "KillMode", "TimeoutStopSec", "User", "Group", "AmbientCapabilities", "LimitCORE",
+             "SystemCallErrorNumber"}
+    assert ours - stays == {key for key, _ in all_settings(CONF / "sendquota-queue-sendmail.conf")}
+
+
+def test_sendquota_queue_finds_what_it_needs_where_the_unit_lets_it():
+    unit = unit_settings(CONF / "sendquota-queue.service")
+    queue = Path(tomllib.loads((CONF / "sendquota.toml").read_text())["milter"]["listen"].removeprefix("unix:")).parents[1]
+    assert unit["ReadWritePaths"] == f"-{queue}"
+    assert unit["ExecStart"] == "/usr/sbin/sendquota-queue --mta postfix"
 
 
 def test_unit_users_and_directories_fit_the_default_configuration():
@@ -148,6 +189,7 @@ def test_the_sendmail_example_is_understood_by_sendmails_macros():
     assert "\nXsendquota, S=local:/run/sendquota/milter.sock, F=T, T=C:5s;S:5s;R:10s;E:30s\n" in cf
     assert "\nO InputMailFilters=sendquota\n" in cf
     assert "\nO DaemonPortOptions=Name=LOCAL, Family=inet, Addr=127.0.0.1, Port=10025, M=E\n" in cf
+    assert "\nC{persistentMacros}{auth_authen}\n" in cf
     submit = "".join(line.removeprefix("dnl ") for line in text.splitlines(keepends=True) if re.match(r"dnl (define|FEATURE)\(", line))
     cf = subprocess.run(["m4", f"-D_CF_DIR_={macros}/", macros / "m4/cf.m4", "-"], input="OSTYPE(`linux')\n" + submit,
                         capture_output=True, text=True, check=True).stdout

@@ -119,6 +119,12 @@ def test_every_option_and_exit_code_of_sendquotad_is_described():
     assert set(codes) <= entries_of(page[page.index("\nEXIT STATUS"):])
 
 
+def test_every_option_of_sendquota_queue_is_described():
+    options = set(re.findall(r"(?<![\w-])--[a-z-]+", help_of("sendquota-queue")))
+    assert len(options) >= 6
+    assert {option for option in options if option not in shown("sendquota-queue.8")} == set()
+
+
 def test_the_examples_of_sendquota_work(running):
     daemon = running(Daemon({"quota": [{"name": "mailbox", "per": "user", "limits": ["250 messages / 15m"]}]}))
     lines = examples("sendquota.1")

@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,7 @@ from rig import Client, Daemon, Postfix, Redis, send_many, wait_for
 from rig.room import BUILD
 
 ALICE, BOB = "alice@example.test", "bob@example.test"
+UNIT = Path(__file__).resolve().parents[2] / "conf" / "sendquota-queue.service"
 HOLD = {"name": "mailbox", "per": "user", "limits": ["2 messages / 1h"], "action": "quarantine"}
 
 
@@ -45,6 +47,13 @@ class Host:
     def serve_once(self):
         """What sendquota-queue does in one round."""
         return self.mx.room.run(self.mx.path / "sendquota-queue", "--socket", self.daemon.admin, "--once").stderr
+
+    def serve_once_shut_in(self):
+        """The same with what sendquota-queue.service leaves of root, and of the file system."""
+        powers = re.search(r"^CapabilityBoundingSet=(.*)$", UNIT.read_text(), re.M)[1].lower().replace("cap_", "+").replace(" ", ",")
+        shut = "mount --rbind {0} {0}; mount -o remount,bind,ro {0}; mount --bind {0}/spool {0}/spool; mount -o remount,bind,rw {0}/spool; mount -o remount,bind,ro /; exec "
+        program = f"setpriv --bounding-set=-all,{powers} --no-new-privs {self.mx.path}/sendquota-queue --socket {self.daemon.admin} --once --mta postfix"
+        return self.mx.room.run("unshare", "--mount", "sh", "-ec", shut.format(self.mx.path) + program).stderr
 
     def held(self):
         return sorted(entry["queue_id"] for entry in self.mx.queue("hold"))
@@ -307,6 +316,20 @@ def test_an_order_is_carried_out_on_every_host_and_a_host_that_was_down_follows(
         assert not set(mine[host]) & set(host.held()) and set(bobs[host]) <= set(host.held())
     events = [event for event in one.daemon.cli("events")["events"] if event["event"].startswith("mail_")]
     assert [event["event"] for event in events] == ["mail_done"] * 3 + ["mail_order"] and "ticket 4711" in events[-1]["text"]
+
+
+@pytest.mark.parametrize("words, held, deferred", [
+    (("held", ALICE, "--delete"), 0, 2), (("held", ALICE, "--send", "--at-once"), 0, 4),
+    (("queue", "--of", ALICE, "--hold"), 4, 0), (("queue", "--of", ALICE, "--delete"), 2, 0)])
+def test_an_order_is_carried_out_with_what_the_unit_leaves_of_root(running, words, held, deferred):
+    host = Host(running, "mx1", settings=DEFERRED)
+    host.send(4, recipients=["a@slow.test"])
+    wait_for(lambda: len(host.mx.queue("deferred")) == 2 and len(host.held()) == 2, "two are deferred, two held")
+    asked = running(Background(host.daemon, *words, "--all-hosts", "--wait", "20s"))
+    wait_for(lambda: host.daemon.cli("held", ALICE)["orders"], "the order is given")
+    said = host.serve_once_shut_in()
+    assert asked.result()["hosts"][0]["counts"]["done"] == 2, said
+    wait_for(lambda: (len(host.held()), len(host.mx.queue("deferred"))) == (held, deferred), "the queue is as ordered")
 
 
 class Background:
