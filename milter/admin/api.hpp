@@ -112,7 +112,7 @@
 // Order     {"order": id, "identity", "fate", "act", "with_bounces": bool, "at_once": bool, "at": time, "by", "reason", "over": bool,
 //            "hosts": [a Report with "host"…]}; a host that has not answered is "waiting"
 // Report    {"state": "waiting|running|done|failed", "at": time|null, "counts": {"total", "done", "gone": no longer there,
-//            "skipped": another message has the id, "bounces"}, "error": text|null, "skips": [text… the first 100]}
+//            "skipped": another message has the id, "bounces"}, "error": text|null, "skips": [text… the first 100; none for a token of an account: they tell of others' mail]}
 // Block     {"identity", "id", "since": time|null, "until": time|null (until released), "action": "tempfail|reject|quarantine",
 //            "by_hand": bool, "by": text|null (who ordered it through the command), "quota": text|null, "step": n|null,
 //            "reason": text, "error": text|null (what stands in the table; cannot be understood, and blocks until released)}

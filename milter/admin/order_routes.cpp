@@ -14,12 +14,6 @@ bool is_everybody(const std::string& identity) {
   return identity == "*" || (parsed && parsed->kind == quota::Kind::everyone);
 }
 
-/// Empty: he may give orders about this sender.
-std::optional<Response> objection_to_order(Operations& to, const Caller& caller, const Parameters& at) {
-  if (caller.role < Role::admin && is_everybody(at.at("id"))) return forbidden("this is about everybody, and needs the role admin", "name one sender");
-  return objection_to(to, caller, at);
-}
-
 /// Empty: he may set limits for so long.
 std::optional<Response> objection_to_time(const Caller& caller, const std::optional<std::string>& lasting) {
   if (caller.role >= Role::admin) return std::nullopt;
@@ -53,6 +47,11 @@ Response set_limit(Operations& to, const Caller& caller, const Parameters& at, c
 }
 
 }  // namespace
+
+std::optional<Response> objection_to_order(Operations& to, const Caller& caller, const Parameters& at) {
+  if (caller.role < Role::admin && is_everybody(at.at("id"))) return forbidden("this is about everybody, and needs the role admin", "name one sender");
+  return objection_to(to, caller, at);
+}
 
 std::vector<Route> order_routes(Operations& to) {
   const auto put_mode = [&to](const Request& request, const Parameters&, const Fields& fields) { return set_mode(to, request, fields); };

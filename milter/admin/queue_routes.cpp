@@ -5,6 +5,7 @@
 
 #include "milter/admin/api.hpp"
 #include "milter/admin/fields.hpp"
+#include "milter/admin/order_routes.hpp"
 
 namespace milter::admin {
 namespace {
@@ -61,7 +62,10 @@ class Body {
     const auto value = take(key);
     if (!value.is_null() && (!value.is_object() || value.as_object().size() > most_listed)) complain(std::string("\"") + key + "\" is no object of numbers");
     if (!value.is_object()) return all;
-    for (const auto& [name, one] : value.as_object()) all.emplace(name, number(key, one));
+    for (const auto& [name, one] : value.as_object()) {
+      if (!is_readable(name, max_reason_bytes)) complain(std::string("\"") + key + "\" has a name that is no text of one line");
+      all.emplace(name, number(key, one));
+    }
     return all;
   }
 
@@ -138,7 +142,7 @@ HostReport read_report(Body& body, const Request&, const Parameters& at) {
 std::vector<Route> queue_routes(Operations& to) {
   const auto give = with_body(read_order, [&to](const MailOrder& order) { return to.order(order); });
   const auto order = [&to, give](const Request& request, const Parameters& at) {
-    if (auto objection = objection_to(to, request.caller, at)) return std::move(*objection);
+    if (auto objection = objection_to_order(to, request.caller, at)) return std::move(*objection);
     const auto* const act = request.body.if_contains("act");
     if (request.caller.role < Role::admin && act && *act == "delete") return forbidden("mail is removed by the role admin only", R"(the role support may send it, or hold it)");
     return give(request, at);
