@@ -28,6 +28,10 @@ admin::Problem store_problem(const std::string& what) {
   return {admin::Problem::Kind::unavailable, "the store has no answer: " + what, "what was ordered may have been done in part; look, and order it again", {}};
 }
 
+admin::Problem store_away(const std::string& error) {
+  return {admin::Problem::Kind::unavailable, "the store has no answer: " + error, "mail goes on as store.on_failure says", {}};
+}
+
 admin::Problem handle_problem(const quota::HandleError& error) {
   using Why = quota::HandleError::Kind;
   switch (error.kind) {
@@ -130,7 +134,13 @@ Desk::Desk(DeskTools tools) : tools_(std::move(tools)), started_(now()) {}
 
 Desk::Answer Desk::ready() {
   const auto health = tools_.setup.health();
-  if (health.bad_since) return admin::Problem{admin::Problem::Kind::unavailable, "the store has no answer: " + health.error, "mail goes on as store.on_failure says", {}};
+  if (health.bad_since) return store_away(health.error);
+  return json::object{{"status", "ok"}};
+}
+
+Desk::Answer Desk::ask_store() {
+  if (const auto health = tools_.setup.health(); health.bad_since) return store_away(health.error);
+  if (const auto record = tools_.setup.ledger().record(quota::everyone_identity()); !record) return store_away(record.error().text);
   return json::object{{"status", "ok"}};
 }
 

@@ -42,6 +42,7 @@ class Desk final : public admin::Operations {
 
   [[nodiscard]] Answer status() override;
   [[nodiscard]] Answer ready() override;
+  [[nodiscard]] Answer ask_store() override;
   [[nodiscard]] std::string metrics() override;
   /// Threads: any.
   [[nodiscard]] Answer show(const std::string& identity) override;

@@ -17,6 +17,7 @@
 //   GET    /readyz                             – → the same while the store answers, else 503
 //   GET    /metrics                           R* → Prometheus' text format, no JSON
 //   GET    /v1/status                          R → Status; to a token of an account only "version", "caller", and of "store" "state", "since"
+//   GET    /v1/store                           R → {"status": "ok"}, after one small question to the store; 503 without an answer
 //   GET    /v1/identities/{id}                 R → Identity; one that never sent is full, not unknown
 //   GET    /v1/identities/{id}/history         R → WholeHistory
 //   GET    /v1/totals                          R → Totals: the last 24 hours of everybody; to a token of an account, of that account

@@ -14,7 +14,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr quota::Limit times(std::int64_t amount, quota::Milliseconds period, std::int64_t burst) { return {quota::Unit::messages, amount, period, burst}; }
-constexpr auto of_a_token = times(20, 1s, 200);
+constexpr auto of_a_token = times(50, 1s, 500);  // the page asks six times a second, and a help desk may share one
 constexpr auto of_a_stranger = times(10, 1s, 100);
 constexpr auto wrong_tokens = times(10, 1min, 10);
 

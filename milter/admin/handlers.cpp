@@ -137,6 +137,7 @@ std::vector<Route> search_routes(Operations& to) {
                [&to](const Query& at) { return to.blocked({at("search"), at("offset"), at("count"), at.caller.account}); }),
       look_for("/v1/senders", {"by", "per", "since", "search", "offset", "count"},
                [&to](const Query& at) { return to.senders({at("by"), at("per"), at("since"), at("search"), at("offset"), at("count"), at.caller.account}); }),
+      look_for("/v1/store", {}, [&to](const Query&) { return to.ask_store(); }),
       look_for("/v1/totals", {}, [&to](const Query& at) { return to.totals(at.caller.account); }),
       look_for("/v1/events", {"identity", "after", "count", "since", "only"},
                [&to](const Query& at) { return to.events({at("identity"), at("after"), at("count"), at("since"), at("only"), at.caller.account}); }),

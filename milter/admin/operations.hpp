@@ -110,6 +110,8 @@ class Operations {
   [[nodiscard]] virtual Answer status() = 0;
   /// Whether messages are judged by the store.
   [[nodiscard]] virtual Answer ready() = 0;
+  /// Likewise, after one small question to it, for nobody else may have asked for a while.
+  [[nodiscard]] virtual Answer ask_store() = 0;
   /// In Prometheus' text format.
   [[nodiscard]] virtual std::string metrics() = 0;
   [[nodiscard]] virtual Answer show(const std::string& identity) = 0;

@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import signal
 import socket
 import time
 
@@ -48,6 +49,20 @@ def test_without_a_token_nothing_of_the_api_is_told_not_even_what_there_is(daemo
 
 def test_the_page_and_the_health_are_for_everybody(daemon):
     assert [ask(daemon, path).status for path in ("/", "/page.css", "/parts.js", "/page.js", "/icon.svg", "/healthz", "/readyz")] == [200] * 7
+
+
+def test_the_store_itself_is_asked_where_nobody_else_has_lately(running):
+    redis = running(Redis())
+    daemon = running(tcp_daemon({"quota": QUOTA}, store=redis.url))
+    assert ask(daemon, "/v1/store", token="read").body == {"status": "ok"}
+    redis.process.send_signal(signal.SIGSTOP)
+    try:
+        answer = ask(daemon, "/v1/store", token="read")
+        assert (answer.status, "the store has no answer" in answer.body["error"]) == (503, True)
+        assert ask(daemon, "/v1/store").status == 401
+    finally:
+        redis.process.send_signal(signal.SIGCONT)
+    wait_for(lambda: ask(daemon, "/v1/store", token="read").status == 200, "it answers again")
 
 
 def test_readiness_says_no_more_than_no_to_strangers(running):
@@ -202,7 +217,7 @@ def test_wrong_tokens_are_bounded_and_logged_and_the_right_one_is_let_in_all_the
     assert daemon.log(secret("nobody")) == []
 
 
-@pytest.mark.parametrize("who, burst", [("read", 200), (None, 100)])
+@pytest.mark.parametrize("who, burst", [("read", 500), (None, 100)])
 def test_a_token_and_an_address_without_one_may_ask_only_so_often(daemon, who, burst):
     connection = http.client.HTTPConnection("127.0.0.1", daemon.port)
     headers = {"Authorization": f"Bearer {secret(who)}"} if who else {}

@@ -19,6 +19,7 @@ class ScriptedOperations final : public milter::admin::Operations {
   Answer show(const std::string& identity) override { return say("show " + identity); }
   Answer history(const std::string& identity) override { return say("history " + identity); }
   Answer ready() override { return say("ready"); }
+  Answer ask_store() override { return say("ask_store"); }
   std::string metrics() override { return "a 1\n"; }
   Answer events(const milter::admin::EventsQuestion& q) override { return say("events identity=" + q.identity + " after=" + q.after + " count=" + q.count + (q.since + q.only == "" ? "" : " since=" + q.since + " only=" + q.only) + of(q.account)); }
   Answer who(const milter::admin::WhoQuestion& q) override { return say("who name=" + q.name + " count=" + q.count + of(q.account)); }
