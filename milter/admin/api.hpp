@@ -12,7 +12,7 @@
 // need "for", at most 31d, and do not take the place of one without an end. What is refused to browsers: milter/admin/door.hpp.
 //
 // clang-format off
-//   GET    /, /page.css, /parts.js, /page.js, /icon.svg  – the web page, no JSON
+//   GET    /, /page.css, /parts.js, /mail.js, /page.js, /icon.svg  – the web page, no JSON
 //   GET    /healthz                            – → {"status": "ok"}: the daemon lives
 //   GET    /readyz                             – → the same while the store answers, else 503
 //   GET    /metrics                           R* → Prometheus' text format, no JSON

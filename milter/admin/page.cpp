@@ -19,8 +19,12 @@ Route file(const char* path, const char* text, const char* type) {
 }  // namespace
 
 std::vector<Route> page_routes() {
-  return {file("/", page::page_html, "text/html; charset=utf-8"), file("/page.css", page::page_css, "text/css; charset=utf-8"),
-          file("/parts.js", page::parts_js, "text/javascript; charset=utf-8"), file("/page.js", page::page_js, "text/javascript; charset=utf-8"), file("/icon.svg", page::icon_svg, "image/svg+xml")};
+  return {file("/", page::page_html, "text/html; charset=utf-8"),
+          file("/page.css", page::page_css, "text/css; charset=utf-8"),
+          file("/parts.js", page::parts_js, "text/javascript; charset=utf-8"),
+          file("/mail.js", page::mail_js, "text/javascript; charset=utf-8"),
+          file("/page.js", page::page_js, "text/javascript; charset=utf-8"),
+          file("/icon.svg", page::icon_svg, "image/svg+xml")};
 }
 
 }  // namespace milter::admin

@@ -48,7 +48,7 @@ def test_without_a_token_nothing_of_the_api_is_told_not_even_what_there_is(daemo
 
 
 def test_the_page_and_the_health_are_for_everybody(daemon):
-    assert [ask(daemon, path).status for path in ("/", "/page.css", "/parts.js", "/page.js", "/icon.svg", "/healthz", "/readyz")] == [200] * 7
+    assert [ask(daemon, path).status for path in ("/", "/page.css", "/parts.js", "/mail.js", "/page.js", "/icon.svg", "/healthz", "/readyz")] == [200] * 8
 
 
 def test_the_store_itself_is_asked_where_nobody_else_has_lately(running):

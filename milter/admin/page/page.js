@@ -1,10 +1,11 @@
-// The page: what the API says, and its orders with a confirmation. It asks again every few seconds, and says within one when there is no
-// answer. parts.js has what it is made of.
+// The page: what the API says, and its orders with a confirmation. It asks again every few seconds, and says within one, by itself, when
+// daemon or store has no answer. parts.js has what it is made of, mail.js what is held.
 "use strict";
 
 const token_key = "sendquota.token";
 const every_ms = 2000;        // between two looks
-const late_ms = 700;          // without an answer this is said
+const pulse_ms = 500;         // between two questions whether daemon and store answer
+const late_ms = 400;          // without an answer to these this is said: less than a second after it ended, with the pulse before
 const patience_ms = 15000;    // and then it is given up
 const rows_of_page = 20;
 
@@ -13,42 +14,46 @@ const rows_of_page = 20;
 const troubles = new Map();  // by what has no answer
 let caller = null;           // as the status says; null: not known yet
 
+const silence = { daemon: "The daemon does not answer.", store: "The store does not answer. Mail goes on.", look: "What is shown is not the newest." };
+const covers = [["daemon", "store"], ["daemon", "look"], ["store", "look"], ["store", "store of the daemon"]];  // the first explains the second
+
 function trouble(what, text) {
   if (text) troubles.set(what, text);
   else troubles.delete(what);
+  const told = [...troubles].filter(([one]) => !covers.some(([first, second]) => second === one && troubles.has(first)));
   const alarm = at("alarm");
-  alarm.hidden = troubles.size === 0;
-  const all = [...troubles.values()].join(" ");
+  alarm.hidden = told.length === 0;
+  const all = told.map(([, words]) => words).join(" ");
   if (alarm.textContent !== all) alarm.textContent = all;
 }
 
-/** The answer. `what` is who has to give it: "daemon" or "store". Throws a Refusal, or another Error where there is no answer. */
+/** The answer. `what` is asked for: whether the "daemon" or the "store" answers, or what there is to "look" at, which may take its time.
+    Throws a Refusal, or another Error where there is no answer. */
 async function ask(what, method, path, body) {
   const headers = {};
   const token = sessionStorage.getItem(token_key);
   if (token) headers.Authorization = "Bearer " + token;
   if (body) headers["Content-Type"] = "application/json";
-  const name = what === "daemon" ? "The daemon" : "The store";
-  const late = setTimeout(() => trouble(what, name + " does not answer. Mail goes on."), late_ms);
+  const late = what === "look" ? null : setTimeout(() => trouble(what, silence[what]), late_ms);
   try {
     const response = await fetch(path, { method, headers, body: body && JSON.stringify(body), credentials: "omit", cache: "no-store", redirect: "error",
                                          signal: AbortSignal.timeout(patience_ms) });
     const answer = await response.json();
     trouble("daemon", null);
     if (response.status === 401) lock(token ? "This token is not known." : "");
-    if (response.status !== 503) trouble(what, null);
-    else trouble(what, name + " does not answer. Mail goes on. (" + answer.error + ")");
+    if (response.status === 503) trouble(what, silence[what] + " (" + answer.error + ")");
+    else if (what !== "look") trouble(what, null);  // refresh() has to see that all of a view is there
     if (!response.ok) throw new Refusal(response.status, answer);
     return answer;
   } catch (error) {
-    if (!(error instanceof Refusal)) trouble("daemon", "The daemon does not answer.");
+    if (!(error instanceof Refusal)) trouble("daemon", silence.daemon);
     throw error;
   } finally {
     clearTimeout(late);
   }
 }
 
-const look = (path) => ask("store", "GET", path);
+const look = (path) => ask("look", "GET", path);
 const query = (all) => "?" + Object.entries(all).filter(([, value]) => value !== "").map(([key, value]) => key + "=" + encodeURIComponent(value)).join("&");
 const of_sender = (id, rest = "") => "/v1/identities/" + encodeURIComponent(id) + rest;
 
@@ -82,23 +87,26 @@ function show_status(status) {
   mode.className = "badge warn";
   mode.textContent = observing > 0 && observing === status.mode.quotas.length ? "only observing" : observing + " quotas only observe";
   const store = status.store;
-  const lost = store.state === "degraded" ? "The store has no answer since " + when(store.since) + ". Mail goes on." : store.tables_error;
+  const lost = store.state === "degraded" ? silence.store + " Since " + when(store.since) + "." : store.tables_error;
   trouble("store of the daemon", lost ? lost + (store.error ? " (" + store.error + ")" : "") : null);
   trouble("record", status.record && status.record.error ? "The record of who sent what has gaps: " + status.record.error : null);
   document.body.classList.toggle("may-order", may_order());
   at("orders").hidden = !may_order();
 }
 
-async function watch_status() {
-  try {
-    if (at("gate").hidden && !document.hidden) {
-      show_status(await ask("daemon", "GET", "/v1/status"));
-      if (!place.name) route();
-    }
-  } catch {
-    // said already
-  }
-  setTimeout(watch_status, every_ms);
+async function look_at_status() {
+  const status = await ask("daemon", "GET", "/v1/status");
+  if (!at("gate").hidden) return;  // the token was forgotten meanwhile
+  show_status(status);
+  if (!place.name) route();
+}
+
+/** The daemon answers from memory; the store is asked itself, for the daemon may not have needed it for a while. What fails is said. */
+async function watch() {
+  const began = performance.now();
+  if (at("gate").hidden && !document.hidden)
+    await Promise.allSettled([look_at_status(), caller && ask("store", "GET", "/v1/store")]);
+  setTimeout(watch, Math.max(100, pulse_ms - (performance.now() - began)));
 }
 
 // ── Overview ──
@@ -108,7 +116,7 @@ const columns = [
   { label: "Refused", key: "refused", by: "refused" }, { label: "Held", key: "held", by: "held" },
   { label: "Recipients", key: "recipients", by: "recipients" }, { label: "Networks", key: "networks", by: "networks" }];
 const sorted = { by: "messages" };
-const first_row = { senders: 0, blocked: 0 };
+const first_row = { senders: 0, blocked: 0, mail: 0 };
 
 function show_heads() {
   const heads = columns.map((column) => make("th", { scope: "col", class: column.by === "identity" ? null : "number",
@@ -159,6 +167,7 @@ async function look_at_overview(is_current) {
   show_heads();
   const blocked = await look("/v1/blocked" + query({ search: at("blocked-search").value.trim(), offset: first_row.blocked, count: rows_of_page }));
   if (is_current()) show_blocked(blocked);
+  await look_at_held(is_current);
   const totals = await look("/v1/totals");
   if (is_current()) show_totals(totals);
   const senders = await look("/v1/senders" + query({ by: sorted.by, per: at("per").value, since: at("since").value, search: at("search").value.trim(),
@@ -193,8 +202,6 @@ function show_state(sender) {
   if (facts.length) lines.push(make("div", { class: "quiet" }, facts.join(" · ")));
   fill(at("sender-state"), ...lines);
   at("do-release").textContent = block ? "Release…" : "Refill…";
-  at("held-part").hidden = sender.held.length === 0;
-  fill(at("held"), ...sender.held.map((one) => make("div", {}, count(one.count) + " messages held on " + one.host + " since the last release, at most " + count(one.max))));
 }
 
 const subject_cell = (message) => [message.subject || (message.recipients === 0 ? "(refused before it was sent)" : "(no subject)"), ...Object.entries(message.headers).map(([name, value]) => make("div", { class: "more" }, name + ": " + value)),
@@ -223,7 +230,8 @@ async function look_at_sender(is_current, id) {
   document.title = sender.identity + " – sendquota";
   show_state(sender);
   show_limits(sender.limits);
-  if (!sender.history) return;
+  await look_at_mail(is_current, id, sender);
+  if (!is_current() || !sender.history) return;
   show_history(sender.history);
   const newest = JSON.stringify(sender.history.messages[0] || null);
   if (kept.id !== id || kept.newest !== newest) {
@@ -237,19 +245,11 @@ async function look_at_sender(is_current, id) {
 
 const reason = { name: "reason", label: "Reason, for the log" };
 
-function order_release(id, is_blocked) {
-  confirm_order({ title: (is_blocked ? "Release " : "Refill ") + id + "?", what: "Lifts the block, forgets the refusals, and fills every limit up again.", fields: [reason], yes: is_blocked ? "Release" : "Refill",
-                  order: async () => {
-                    const done = await ask("store", "POST", of_sender(id, "/release"), given({ reason: typed("reason") }));
-                    return done.identity + (done.released ? " is released." : " has its limits refilled.");
-                  } });
-}
-
 function order_block(id) {
   confirm_order({ title: "Block " + id + "?", what: "Every message of this sender is refused.", is_danger: true, yes: "Block",
                   fields: [{ name: "for", label: "For how long (empty: until released)", example: "1h, 2d" }, { ...reason, label: "Reason, for the log; the sender reads it if it begins with public:" }],
                   order: async () => {
-                    const done = await ask("store", "POST", of_sender(id, "/block"), given({ for: typed("for"), reason: typed("reason") }));
+                    const done = await ask("look", "POST", of_sender(id, "/block"), given({ for: typed("for"), reason: typed("reason") }));
                     return done.identity + " is blocked, " + (done.until ? time_left(done.until) + " left." : "until released.");
                   } });
 }
@@ -263,7 +263,7 @@ function order_limit(id) {
                            { name: "limit", label: "Limit", example: "5000 messages / 1d", required: true },
                            { name: "for", label: is_endless ? "For how long (empty: until it is changed)" : "For how long, at most 31d", value: "1d", required: !is_endless }],
                   order: async () => {
-                    const done = await ask("store", "PUT", of_sender(id, "/limits/" + encodeURIComponent(typed("quota"))), given({ limit: typed("limit"), for: typed("for") }));
+                    const done = await ask("look", "PUT", of_sender(id, "/limits/" + encodeURIComponent(typed("quota"))), given({ limit: typed("limit"), for: typed("for") }));
                     return done.identity + ": " + done.limit + " (quota " + done.quota + ")" + (done.until ? " until " + when(done.until) : "");
                   } });
 }
@@ -303,7 +303,7 @@ async function refresh() {
   const is_current = () => mine === turn;
   try {
     if (place.name && !document.hidden) await (place.name === "sender" ? look_at_sender(is_current, place.id) : look_at_overview(is_current));
-    if (is_current()) trouble("view", null);
+    if (is_current()) for (const what of ["view", "look"]) trouble(what, null);
   } catch (error) {
     if (is_current() && error instanceof Refusal && error.status !== 503 && error.status !== 401) trouble("view", error.message);
   }
@@ -327,7 +327,8 @@ function route() {
   if (wanted && is_new) at("sender-title").textContent = wanted;
   if (is_new) {
     trouble("view", null);
-    for (const part of ["sender-state", "limits", "bars"]) at(part).replaceChildren();
+    for (const part of ["sender-state", "limits", "bars", "shelves", "mail-orders", "held-facts"]) at(part).replaceChildren();
+    at("held-part").hidden = true;
     if (wanted) { show_messages([]); fill_list("networks", []); fill_list("scripts", []); }
     at(wanted ? "sender-title" : "overview-title").focus();
     scrollTo(0, 0);
@@ -387,5 +388,6 @@ function listen() {
 }
 
 listen();
+listen_for_mail();
 show_view("");
-watch_status();
+watch();

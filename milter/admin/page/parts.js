@@ -107,6 +107,7 @@ function confirm_order({ title, what, fields, yes, is_danger, order }) {
   const inputs = fields.map((field) => {
     const attributes = { id: "field-" + field.name, name: field.name, autocomplete: "off", required: field.required === true, maxlength: field.options ? null : 500 };
     const input = field.options ? make("select", attributes, ...field.options.map((one) => make("option", { value: one.value }, one.label))) : make("input", { ...attributes, value: field.value || "", placeholder: field.example || null });
+    if (field.changed) input.addEventListener("input", () => field.changed(input.value));
     return make("div", {}, make("label", { for: attributes.id }, field.label), input);
   });
   at("dialog-fields").replaceChildren(...inputs);
