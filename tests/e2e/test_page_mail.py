@@ -32,8 +32,8 @@ def site(running, browser, tmp_path):  # noqa: F811
     return Site(running, identity={"accounts": str(tmp_path / "accounts")})
 
 
-def open_mail(browser, site, role="admin", who=NAME):  # noqa: F811
-    enter(browser, site.daemon, role, "#/sender/" + who)
+def open_mail(browser, daemon, role="admin", who=NAME):  # noqa: F811
+    enter(browser, daemon, role, "#/sender/" + who)
     browser.wait(lambda: browser.rows("#held"), "held mail is shown")
 
 
@@ -103,7 +103,7 @@ def test_held_mail_is_sent_or_deleted_without_a_release(site, browser):  # noqa:
     site.send(2)
     site.send(3)
     site.daemon.cli("block", ALICE)
-    open_mail(browser, site)
+    open_mail(browser, site.daemon)
     browser.click("#do-send")
     assert browser.text("#dialog-title") == f"Send the held mail of {NAME}?" and "3 messages" in browser.text("#dialog-what")
     browser.click("#dialog-no")
@@ -120,7 +120,7 @@ def test_held_mail_is_sent_or_deleted_without_a_release(site, browser):  # noqa:
 def test_held_mail_is_deleted_after_a_question(site, browser):  # noqa: F811
     site.send(4)
     others = site.send(3, login="bob")[2:]
-    open_mail(browser, site)
+    open_mail(browser, site.daemon)
     confirm(browser, "#do-delete", bounces="are deleted too")
     browser.wait(lambda: hosts(browser) == [["mx1.example.test", "waiting", ""]], "the order is shown")
     order, = site.daemon.cli("held", ALICE)["orders"]
@@ -136,9 +136,9 @@ def test_each_caller_sees_and_is_offered_what_he_may(site, browser):  # noqa: F8
     site.send(3, login="bob")
     def offered():
         return [one for one in ("#do-send", "#do-delete", "#held button", "#orders") if browser.find(one).is_displayed()]
-    open_mail(browser, site, "read")
+    open_mail(browser, site.daemon, "read")
     assert offered() == ["#held button"]
-    open_mail(browser, site, "support")
+    open_mail(browser, site.daemon, "support")
     assert offered() == ["#do-send", "#held button", "#orders"]
     browser.click("#do-release")
     assert "sent" in browser.text("#field-held") and "deleted" not in browser.text("#field-held")
@@ -159,7 +159,7 @@ def test_what_lies_in_the_queue_is_text_and_nothing_else(site, browser):  # noqa
     site.send(2)
     ids = site.send(2, sender=EVIL_SENDER)
     evil, = site.send(3, login="bob", sender=EVIL_SENDER)[2:]
-    open_mail(browser, site)
+    open_mail(browser, site.daemon)
     browser.click("#held button")
     browser.wait(lambda: [row[2] for row in browser.rows("#shelves")] == [EVIL_SENDER.replace('"', "")] * 2 or [row[2] for row in browser.rows("#shelves")] == [EVIL_SENDER] * 2, "senders are shown as typed")
     shutil.move(path_of(site, evil), path_of(site, ids[0]))
@@ -176,7 +176,7 @@ def test_held_mail_fits_a_phone(site, browser, scheme):  # noqa: F811
     site.send(2)
     site.send(5, sender="x" * 60 + "@" + "y" * 60 + ".example.test")
     browser.look_like(360, 740, scheme)
-    open_mail(browser, site)
+    open_mail(browser, site.daemon)
     browser.click("#held button")
     browser.wait(lambda: browser.rows("#shelves"), "the messages are shown")
     confirm(browser, "#do-delete", reason="z" * 200)

@@ -8,6 +8,7 @@ const skips_shown = 10;
 let shelf_of = { id: "", open: new Set(), pages: new Map() };
 
 const of_mail = (fate) => (fate === "held" ? "held mail" : "mail in the queue");
+const words_of_act = { send: "Send", delete: "Delete", hold: "Hold" };
 const total_of = (shelves) => shelves.reduce((sum, one) => sum + one.count, 0);
 
 // ── Overview ──
@@ -17,7 +18,7 @@ let held_by_all = [];
 function show_mail_page() {
   const first = first_row.mail;
   const rows = held_by_all.slice(first, first + rows_of_page).map((one) => make("tr", {},
-    cell("Sender", link_to(one.identity)), cell("Host", one.host), cell("Messages", count(one.count), "number"), cell("Oldest", when(one.oldest))));
+    cell("Sender", link_to(one.identity)), cell("Host", one.host), cell("Messages", count(one.count)), cell("Oldest", when(one.oldest))));
   fill(at("mail").tBodies[0], ...rows);
   at("mail").hidden = rows.length === 0;
   at("mail-none").hidden = rows.length > 0;
@@ -92,13 +93,13 @@ function row_of_host(host) {
 function part_of_order(order) {
   const words = [when(order.at), "by " + order.by, order.at_once ? "at once" : "", order.with_bounces ? "with notices of non-delivery" : "", order.reason].filter(Boolean).join(" · ");
   return make("div", { class: "order" },
-    make("div", {}, make("strong", {}, order.act + " " + of_mail(order.fate)), " ", make("span", { class: order.over ? "badge" : "badge warn" }, order.over ? "over" : "under way"), " ", make("span", { class: "quiet" }, words)),
+    make("div", {}, make("strong", {}, words_of_act[order.act] + " " + of_mail(order.fate)), " ", make("span", { class: order.over ? "badge" : "badge warn" }, order.over ? "over" : "under way"), " ", make("span", { class: "quiet" }, words)),
     make("table", {}, make("thead", {}, make("tr", {}, ...["Host", "State", "Done", "Notes"].map((head) => make("th", { scope: "col" }, head)))),
          make("tbody", {}, ...order.hosts.map(row_of_host))));
 }
 
 function show_held_facts(sender) {
-  fill(at("held-facts"), ...sender.held.map((one) => make("div", {}, count(one.count) + " messages held on " + one.host + " count towards the most that are held there, " + count(one.max))));
+  fill(at("held-facts"), ...sender.held.map((one) => make("div", {}, count(one.count) + " messages held on " + one.host + ", of at most " + count(one.max))));
 }
 
 function show_mail(sender, mail) {

@@ -132,7 +132,7 @@ function show_pages(part, total) {
   const to = (label, row, is_there) => make("button", { type: "button", "data-key": label, "data-part": part, "data-row": row, disabled: !is_there }, label);
   fill(pages, to("Previous", Math.max(0, first - rows_of_page), first > 0), make("span", {}, total === 0 ? "0" : count(first + 1) + " to " + count(Math.min(first + rows_of_page, total)) + " of " + count(total)),
        to("Next", first + rows_of_page, first + rows_of_page < total));
-  at(part + "-count").textContent = count(total);
+  if (at(part + "-count")) at(part + "-count").textContent = count(total);
 }
 
 function show_totals(totals) {
