@@ -28,7 +28,8 @@ bool is_same_sender(const std::string& recorded, const std::string& kept) {
 }
 
 std::string mismatch(const RecordedMail& recorded, const mail_queue::QueueFile& file, const std::string& default_realm) {
-  if (file.arrived > recorded.at + clocks_differ_by || file.arrived < recorded.at - received_within)
+  const auto within = recorded.login && !recorded.login->empty() ? received_within : submitted_within;
+  if (file.arrived > recorded.at + clocks_differ_by || file.arrived < recorded.at - within)
     return "it came at " + quota::format_moment(file.arrived) + ", and the recorded one was judged at " + quota::format_moment(recorded.at);
   if (!is_same_sender(recorded.mail_from, file.mail_from)) return "its sender is <" + file.mail_from + ">, and of the recorded one <" + recorded.mail_from + ">";
   if (!recorded.login || !file.has_login) return "";

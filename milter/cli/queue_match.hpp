@@ -20,9 +20,11 @@ struct RecordedMail {
   std::string listed{};
 };
 
-/// A message is there when it is judged, and has been for as long as it takes to be received: a file that came later is another one.
+/// A message is there when it is judged, and has been for as long as it takes to be received: a file that came later is another one. Mail
+/// of this host came when it was submitted, and may have waited since for a filter that was away.
 inline constexpr std::chrono::seconds clocks_differ_by{2};
 inline constexpr std::chrono::hours received_within{1};
+inline constexpr std::chrono::hours submitted_within{24 * 7};
 
 /// What shows that it is another message, `it came at … and the recorded one was judged at …`; empty: it is the one.
 [[nodiscard]] std::string mismatch(const RecordedMail& recorded, const mail_queue::QueueFile& file, const std::string& default_realm);
