@@ -24,11 +24,17 @@ class Site(Host):
 
 
 @pytest.fixture
-def site(running, browser, tmp_path):  # noqa: F811
-    (tmp_path / "accounts").write_text(f"user:{ALICE} acme\n")
+def window(browser):  # noqa: F811
+    """The browser, with nothing left of the test before."""
     browser.look_like(1200)
     browser.open("about:blank")
     browser.complaints()
+    return browser
+
+
+@pytest.fixture
+def site(running, window, tmp_path):
+    (tmp_path / "accounts").write_text(f"user:{ALICE} acme\n")
     return Site(running, identity={"accounts": str(tmp_path / "accounts")})
 
 
@@ -69,7 +75,8 @@ def test_the_page_shows_whose_mail_is_held_and_where_and_its_first_messages(site
     assert is_well(browser)
 
 
-def test_a_release_deletes_held_mail_on_all_hosts_and_its_way_is_followed(running, redis, browser):  # noqa: F811
+def test_a_release_deletes_held_mail_on_all_hosts_and_its_way_is_followed(running, redis, window):
+    browser = window
     one, two = Site(running, "mx1", redis.url), Site(running, "mx2", redis.url)
     others = {}
     for site in (one, two):

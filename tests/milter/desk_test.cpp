@@ -47,6 +47,11 @@ TEST_CASE("the status counts mail by what happened to it") {
   CHECK(status.at("warnings").as_array().size() >= 2);  // uncovered mail, and macros that are missing
 }
 
+TEST_CASE("a store that answers is said to, to who asks for it") {
+  Office office;
+  CHECK(done(office.desk.ask_store()) == json::object{{"status", "ok"}});
+}
+
 TEST_CASE("with memory a daemon is the only node") {
   Office office;
   REQUIRE(quota::eventually([&] { return office.nodes.last().count() == 1; }));
