@@ -159,7 +159,7 @@ QueueRun::Or<void> QueueRun::take_away(const Rows& rows) {
     places.push_back(row.place);
     if (!row.held_for.empty()) ++held_for[row.held_for];
     for (const auto& other : {row.held_for, row.listed})
-      if (!other.empty() && other != task_.identity) siblings_[other].insert(row.queue_id);
+      if (!other.empty() && other != task_.identity) siblings_[other].insert_or_assign(row.queue_id, row.at);
   }
   return take_away_from(task_.identity, places, held_for);
 }
@@ -171,13 +171,33 @@ QueueRun::Or<void> QueueRun::take_siblings_away() {
       const auto next = page(identity, from);
       if (!next) return failed<void>(next.error());
       std::vector<std::string> places;
-      for (const auto& row : next->rows)
-        if (ids.contains(row.queue_id) && !row.place.empty()) places.push_back(row.place);
+      for (const auto& row : next->rows) {
+        const auto gone = ids.find(row.queue_id);
+        // An id that is free may be another held message's already.
+        if (gone != ids.end() && !row.place.empty() && row.at - gone->second < clocks_differ_by && gone->second - row.at < clocks_differ_by) places.push_back(row.place);
+      }
       if (const auto taken = take_away_from(identity, places, {}); !taken) return taken;
       from = next->next;
     } while (!from.empty());
   }
   siblings_.clear();
+  return {};
+}
+
+QueueRun::Or<void> QueueRun::note_all(Rows rows, std::size_t done) {
+  if (done < rows.size()) {
+    const auto files = world_.queue.look(ids_of(rows), {});
+    if (!files) return failed<void>(files.error());
+    std::set<std::string> left;
+    for (const auto& file : *files)
+      if (file.is_held) left.insert(file.queue_id);
+    for (const auto& row : rows)
+      if (left.contains(row.queue_id)) skip(row, "the mail server did not let it be taken; it works on it");
+    std::erase_if(rows, [&left](const RecordedMail& row) { return left.contains(row.queue_id); });
+  }
+  if (const auto taken = take_away(rows); !taken) return taken;
+  report_.gone += static_cast<std::int64_t>(rows.size() - std::min(done, rows.size()));
+  note_done(done);
   return {};
 }
 
@@ -205,9 +225,7 @@ QueueRun::Or<void> QueueRun::send_at_own_rate(Rows rows) {
   if (rows.empty()) return {};
   const auto sent = world_.queue.send(ids_of(rows), {});
   if (!sent) return failed<void>(sent.error());
-  if (const auto taken = take_away(rows); !taken) return taken;
-  note_done(*sent);
-  return {};
+  return note_all(std::move(rows), *sent);
 }
 
 QueueRun::Or<void> QueueRun::act(const Rows& rows) {
@@ -226,10 +244,7 @@ QueueRun::Or<void> QueueRun::act(const Rows& rows) {
   const auto ids = ids_of(*kept);
   const auto done = task_.act == QueueAct::send ? world_.queue.send(ids, {}) : world_.queue.remove(ids, {});
   if (!done) return failed<void>(done.error());
-  if (const auto taken = take_away(*kept); !taken) return taken;
-  report_.gone += static_cast<std::int64_t>(kept->size() - std::min(*done, kept->size()));
-  note_done(*done);
-  return {};
+  return note_all(*kept, *done);
 }
 
 QueueRun::Or<void> QueueRun::run_page(Rows rows) {
@@ -258,7 +273,7 @@ QueueRun::Or<void> QueueRun::act_on_notices() {
   std::vector<std::string> meant;
   for (const auto& notice : *notices) {
     const auto about = all_.find(notice.about);
-    if (about == all_.end()) continue;
+    if (about == all_.end() || !notices_seen_.insert(notice.queue_id).second) continue;
     const mail_queue::QueueFile message{notice.about, false, notice.arrived, notice.mail_from, {}, false};
     if (const auto why = mismatch(about->second, message, default_realm_); why.empty())
       meant.push_back(notice.queue_id);
@@ -282,7 +297,7 @@ QueueRun::Or<QueueOutcome> QueueRun::run() {
   const auto meant = total();
   if (!meant) return failed<QueueOutcome>(meant.error());
   report_.total = *meant;
-  if (task_.with_bounces) {
+  if (takes_notices()) {
     if (const auto known = remember_all(); !known) return failed<QueueOutcome>(known.error());
     if (const auto removed = act_on_notices(); !removed) return failed<QueueOutcome>(removed.error());
   }
@@ -295,7 +310,7 @@ QueueRun::Or<QueueOutcome> QueueRun::run() {
   } while (!from.empty() && report_.state == OrderReport::State::done);
   if (const auto taken = take_siblings_away(); !taken) return failed<QueueOutcome>(taken.error());
   // What was being delivered meanwhile may have come back by now.
-  if (task_.with_bounces && !task_.is_dry && report_.state == OrderReport::State::done)
+  if (takes_notices() && !task_.is_dry && report_.state == OrderReport::State::done)
     if (const auto removed = act_on_notices(); !removed) return failed<QueueOutcome>(removed.error());
   return QueueOutcome{report_, retry_};
 }

@@ -22,7 +22,7 @@ struct QueueTask {
   std::string host{};
   quota::Fate fate = quota::Fate::held;
   quota::QueueAct act = quota::QueueAct::send;
-  bool with_bounces = false;
+  bool with_bounces = false;  ///< hold, remove: the notices of that mail as well
   bool at_once = false;   ///< send: not at the sender's own rate
   bool is_dry = false;    ///< only tell what would be done
   std::optional<quota::Timestamp> until{};  ///< mail that was judged later is not meant; by the store's clock
@@ -73,6 +73,8 @@ class QueueRun {
   [[nodiscard]] Or<Rows> kept_back(const Rows& rows);
   [[nodiscard]] Or<void> send_at_own_rate(Rows rows);
   [[nodiscard]] Or<std::size_t> granted(const Rows& rows);
+  /// What was sent or removed, and what has left meanwhile, is taken out of the record; what is on hold still is not.
+  [[nodiscard]] Or<void> note_all(Rows rows, std::size_t done);
   [[nodiscard]] Or<void> take_away(const Rows& rows);
   [[nodiscard]] Or<void> take_away_from(const std::string& identity, const std::vector<std::string>& places, const std::map<std::string, std::int64_t>& held_for);
   /// From the other identity under which held mail is recorded.
@@ -80,6 +82,7 @@ class QueueRun {
   [[nodiscard]] Or<void> remember_all();
   [[nodiscard]] Or<void> act_on_notices();
   [[nodiscard]] bool is_paced() const { return task_.act == quota::QueueAct::send && !task_.at_once; }
+  [[nodiscard]] bool takes_notices() const { return task_.with_bounces && task_.act != quota::QueueAct::send; }
   void note_done(std::size_t count);
   void skip(const RecordedMail& mail, const std::string& why);
 
@@ -88,8 +91,9 @@ class QueueRun {
   std::string default_realm_{};
   quota::OrderReport report_{};
   quota::Milliseconds retry_{0};
-  std::map<std::string, std::set<std::string>> siblings_{};   // identity → queue ids that are gone
+  std::map<std::string, std::map<std::string, quota::Timestamp>> siblings_{};  // identity → queue ids that are gone, and when they were judged
   std::map<std::string, RecordedMail> all_{};                // by queue id, for the notices
+  std::set<std::string> notices_seen_{};                     // they are looked for twice
   std::map<std::string, bool> held_now_{};                   // by queue id: what found() saw last
 };
 
