@@ -7,6 +7,7 @@
 #include <set>
 
 #include "milter/log_line.hpp"
+#include "milter/undoing.hpp"
 #include "quota/store/quiet_thread.hpp"
 #include "quota/text.hpp"
 #include "quota/time_text.hpp"
@@ -52,6 +53,25 @@ json::array texts_in(const json::array& objects, TextOf text_of) {
     if (value && value->is_string() && seen.emplace(value->get_string()).second) texts.push_back(*value);
   }
   return texts;
+}
+
+bool has_sent(const json::object& history) {
+  const auto& hours = list(history, "last_hours");
+  return std::any_of(hours.begin(), hours.end(), [](const json::value& hour) {
+    const auto* const sent = hour.is_object() ? hour.get_object().if_contains("sent") : nullptr;
+    return sent && sent->is_int64() && sent->get_int64() > 0;
+  });
+}
+
+/// That tell more, end it, and undo what it did to the queues where the sender is blocked.
+json::array commands_of(const quota::Event& event, const json::object& sender, const json::object& history) {
+  if (event.identity.empty()) return {"sendquota status"};
+  const auto who = quota::shell_word(quota::valid_utf8(event.identity));
+  const bool is_blocked = part(sender, "blocked").is_object();
+  json::array commands{json::string("sendquota incident " + who), json::string((is_blocked ? "sendquota release " : "sendquota block ") + who)};
+  if (is_blocked)
+    for (const auto& command : commands_about_mail({event.identity, !list(sender, "held").empty(), has_sent(history)})) commands.emplace_back(command);
+  return commands;
 }
 
 json::array first_of(json::array all) {
@@ -228,14 +248,6 @@ json::object Notifier::message_about(const Incident& incident, bool with_address
   const auto history = part(sender, "history").is_object() ? part(sender, "history").get_object() : json::object{};
   const auto& messages = list(history, "messages");
   const auto shown = [](const std::string& text) { return json::string(quota::valid_utf8(text)); };
-  json::array commands;
-  if (!event.identity.empty()) {
-    const auto who = quota::shell_word(quota::valid_utf8(event.identity));
-    commands.emplace_back("sendquota incident " + who);
-    commands.emplace_back(part(sender, "blocked").is_object() ? "sendquota release " + who : "sendquota block " + who);
-  } else {
-    commands.emplace_back("sendquota status");
-  }
   json::object message{{"event", shown(event.what)},
                        {"severity", shown(event.severity)},
                        {"at", quota::format_moment(incident.at)},
@@ -250,7 +262,7 @@ json::object Notifier::message_about(const Incident& incident, bool with_address
                        {"scripts", first_of(list(history, "scripts"))},
                        {"queue_ids", texts_in(messages, [](const json::object& one) { return one.if_contains("queue_id"); })},
                        {"recipient_domains", recipients_in(messages, false)},
-                       {"commands", std::move(commands)}};
+                       {"commands", commands_of(event, sender, history)}};
   if (with_addresses) message["recipients"] = recipients_in(messages, true);
   return message;
 }

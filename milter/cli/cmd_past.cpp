@@ -65,14 +65,19 @@ struct Question {
   const char* key;     // of the answer in the whole
   std::string target;
   const char* part;    // of the answer; empty: all of it
+  bool may_be_refused = false;  // it is null then
 };
 
 /// Several answers as one. The first that cannot be had is the outcome.
 ExitCode ask_all(Session& session, const std::vector<Question>& questions, Render render) {
   boost::json::object whole;
-  for (const auto& [key, target, part] : questions) {
+  for (const auto& [key, target, part, may_be_refused] : questions) {
     const Call call{"GET", target};
     const auto answer = session.console.connect(session.options.socket)->ask(call);
+    if (may_be_refused && answer && exit_code_of(answer->status) == ExitCode::no) {
+      whole[key] = nullptr;
+      continue;
+    }
     if (!answer || exit_code_of(answer->status) != ExitCode::ok) return ask(session, call, render);  // says why
     whole[key] = *part == '\0' ? boost::json::value(answer->body) : boost::json::value(array_at(answer->body, part));
   }
@@ -85,8 +90,8 @@ ExitCode ask_all(Session& session, const std::vector<Question>& questions, Rende
 ExitCode incident(Session& session, const Typed& typed) {
   const auto identity = identity_from(typed.identity);
   if (!identity) return fail(session, ExitCode::usage, identity.error().what, "");
-  return ask_all(session, {{"identity", "/v1/identities/" + admin::percent_encode(*identity), ""}, {"events", events_target(*identity, "", "50"), "events"}},
-                 render_incident);
+  const auto sender = "/v1/identities/" + admin::percent_encode(*identity);
+  return ask_all(session, {{"identity", sender, ""}, {"events", events_target(*identity, "", "50"), "events"}, {"mail", sender + "/mail", "", true}}, render_incident);
 }
 
 ExitCode report(Session& session, const Typed& typed) {
@@ -101,6 +106,8 @@ ExitCode report(Session& session, const Typed& typed) {
                   {"networks", "/v1/top?by=networks" + since, "top"},
                   {"blocked", "/v1/blocked", "blocked"},
                   {"limits", "/v1/limits", "limits"},
+                  {"held", "/v1/held", "held"},
+                  {"orders", "/v1/orders", "orders"},
                   {"events", "/v1/events?only=daily" + since_when + "&count=" + std::to_string(most_reported), "events"}},
                  render_report);
 }

@@ -16,10 +16,11 @@ using Render = std::string (*)(const boost::json::object& answer, const View& vi
 [[nodiscard]] std::string render_top(const boost::json::object& answer, const View& view);
 [[nodiscard]] std::string render_events(const boost::json::object& answer, const View& view);
 [[nodiscard]] std::string render_who(const boost::json::object& answer, const View& view);
-/// The whole story of one sender: {"identity": Identity, "events": [Event…]}, and the commands that end it.
+/// The whole story of one sender: {"identity": Identity, "events": [Event…], "mail": the answer about its mail in queues, or null}, and the
+/// commands that end it.
 [[nodiscard]] std::string render_incident(const boost::json::object& answer, const View& view);
 /// {"status": Status, "top": Top, "most_in_30_days", "scripts", "refused", "networks": rows of a Top, "blocked": [Block…], "limits": [LiveLimit…],
-/// "events": what notify.daily names, the newest first, most_reported at most}.
+/// "events": what notify.daily names, the newest first, most_reported at most, "held": [Shelf…], "orders": [Order…]}.
 inline constexpr std::size_t most_reported = 50;
 [[nodiscard]] std::string render_report(const boost::json::object& answer, const View& view);
 /// Shelves of held mail.
@@ -28,6 +29,8 @@ inline constexpr std::size_t most_reported = 50;
 [[nodiscard]] std::string render_mail(const boost::json::object& answer, const View& view);
 /// An Order; also one that this host alone carried out, or would.
 [[nodiscard]] std::string render_order(const boost::json::object& order, const View& view);
+/// One that a host has not ended, in a sentence; nothing of one that is over.
+[[nodiscard]] std::string render_waiting_order(const boost::json::object& order, const View& view);
 [[nodiscard]] std::string render_blocked(const boost::json::object& answer, const View& view);
 [[nodiscard]] std::string render_limits(const boost::json::object& answer, const View& view);
 [[nodiscard]] std::string render_nodes(const boost::json::object& answer, const View& view);

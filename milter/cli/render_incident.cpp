@@ -2,10 +2,14 @@
 #include <algorithm>
 #include <ctime>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "milter/cli/json_reading.hpp"
 #include "milter/cli/render.hpp"
+#include "milter/cli/table.hpp"
+#include "milter/cli/wording.hpp"
+#include "milter/undoing.hpp"
 #include "quota/encoding.hpp"
 #include "quota/text.hpp"
 #include "quota/time_text.hpp"
@@ -85,20 +89,50 @@ std::string where_to_look(const object& history, const View& view) {
   return text;
 }
 
-std::string how_to_end_it(const object& identity, const View& view) {
-  const auto who = printable(quota::shell_word(text_at(identity, "identity")));
+std::int64_t count_in(const object& mail, std::string_view fate, const std::string& host) {
+  std::int64_t count = 0;
+  for (const auto& value : array_at(mail, fate))
+    if (value.is_object() && text_at(value.get_object(), "host") == host) count += number_at(value.get_object(), "count").value_or(0);
+  return count;
+}
+
+/// By host: what is held, and what was let through and may still be queued.
+std::string in_queues(const object& mail, const View& view) {
+  std::set<std::string> hosts;
+  for (const auto* const fate : {"held", "sent"})
+    for (const auto& value : array_at(mail, fate))
+      if (value.is_object()) hosts.insert(text_at(value.get_object(), "host"));
+  if (hosts.empty()) return "";
+  Table table({{"HOST", Column::Fit::wrap}, {"HELD"}, {"LET THROUGH"}});
+  for (const auto& host : hosts) table.add({{host, Style::strong}, {std::to_string(count_in(mail, "held", host))}, {std::to_string(count_in(mail, "sent", host))}});
+  auto text = "\n" + table.text(view) + sentence("What was let through may still be in the queue; most of it has been delivered.", Style::faint, view);
+  for (const auto& value : array_at(mail, "orders"))
+    if (value.is_object()) text += render_waiting_order(value.get_object(), view);
+  return text;
+}
+
+std::string how_to_end_it(const object& identity, const object& mail, const View& view) {
+  const auto whole_name = text_at(identity, "identity");
+  const auto who = printable(quota::shell_word(whole_name));
+  const bool is_blocked = !object_at(identity, "blocked").empty();
+  const bool has_held = !array_at(mail, "held").empty() || !array_at(identity, "held").empty();
+  const auto about_mail = commands_about_mail({whole_name, has_held, !array_at(mail, "sent").empty()});
   std::string text = "\n" + paint("to end it", Style::strong, view) + "\n";
-  if (object_at(identity, "blocked").empty()) return text + "  sendquota block " + who + " --reason 'stolen, see the ticket'\n";
-  return text + "  sendquota release " + who + " --reason 'password changed'\n";
+  if (!is_blocked) text += "  sendquota block " + who + " --reason 'stolen, see the ticket'\n";
+  for (const auto& command : about_mail) text += "  " + printable(command) + "\n";
+  if (!is_blocked) return text;
+  const bool goes_with_release = has_held && !about_mail.empty();
+  return text + "  sendquota release " + who + (goes_with_release ? " --held delete" : "") + " --reason 'password changed'\n";
 }
 
 }  // namespace
 
 std::string render_incident(const object& answer, const View& view) {
   const auto& identity = object_at(answer, "identity");
+  const auto& mail = object_at(answer, "mail");
   std::string text = render_identity(identity, view);
   if (!array_at(answer, "events").empty()) text += "\n" + render_events(answer, view);
-  return text + where_to_look(object_at(identity, "history"), view) + how_to_end_it(identity, view);
+  return text + in_queues(mail, view) + where_to_look(object_at(identity, "history"), view) + how_to_end_it(identity, mail, view);
 }
 
 }  // namespace milter::cli

@@ -3,6 +3,7 @@
 #include "milter/cli/render.hpp"
 #include "milter/cli/table.hpp"
 #include "milter/cli/wording.hpp"
+#include "quota/text.hpp"
 
 namespace milter::cli {
 namespace {
@@ -85,14 +86,23 @@ std::string render_order(const object& order, const View& view) {
   text += hosts_table(order, view) + skips_of(order, view);
   if (const auto missing = missing_hosts(order); !missing.empty())
     text += sentence("Not ended yet on " + missing + ". The order " + text_at(order, "order") + " waits there for sendquota-queue; sendquota held " +
-                         text_at(order, "identity") + " tells how far it is.",
+                         quota::shell_word(text_at(order, "identity")) + " tells how far it is.",
                      Style::warning, view);
   return text;
+}
+
+std::string render_waiting_order(const object& order, const View& view) {
+  if (flag_at(order, "over")) return "";
+  return sentence(printable("The order of " + moment_text(text_at(order, "at"), view) + " by " + text_at(order, "by") + " to " + of_mail(order) + " " + text_at(order, "fate") +
+                            " mail of " + text_at(order, "identity")) +
+                      " has not ended on " + missing_hosts(order) + ".",
+                  Style::warning, view);
 }
 
 std::string render_mail(const object& answer, const View& view) {
   const bool is_held = text_at(answer, "fate") == "held";
   const auto identity = printable(text_at(answer, "identity"));
+  const auto word = printable(quota::shell_word(text_at(answer, "identity")));
   Table counts({{is_held ? "HELD ON" : "SENT BY", Fit::wrap}, {"MESSAGES"}, {"OLDEST", Fit::wrap}});
   Table mail({{"TIME"}, {"HOST", Fit::wrap}, {"QUEUE ID", Fit::wrap}, {"FROM", Fit::wrap}, {"RCPT"}});
   const auto& shelves = array_at(answer, "shelves");
@@ -105,8 +115,8 @@ std::string render_mail(const object& answer, const View& view) {
   std::string text;
   if (shelves.empty()) text = is_held ? "No mail of " + identity + " is known to be held.\n" : "No queue id of mail of " + identity + " is known.\n";
   else text = counts.text(view) + "\n" + mail.text(view) + "\n" +
-              (is_held ? "to let it go, or to remove it\n  sendquota held " + identity + " --send --all-hosts\n  sendquota held " + identity + " --delete --all-hosts\n"
-                       : "to see what is still in the queue of this host\n  sendquota queue --of " + identity + " --hold --dry-run\n");
+              (is_held ? "to let it go, or to remove it\n  sendquota held " + word + " --send --all-hosts\n  sendquota held " + word + " --delete --all-hosts\n"
+                       : "to see what is still in the queue of this host\n  sendquota queue --of " + word + " --hold --dry-run\n");
   for (const auto& value : array_at(answer, "orders"))
     if (value.is_object()) text += "\n" + render_order(value.get_object(), view);
   return text;

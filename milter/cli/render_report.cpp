@@ -48,6 +48,23 @@ array without_end(const array& limits) {
   return found;
 }
 
+constexpr std::size_t most_of_held = 10;
+
+/// Who has waited longest, and who is waited for.
+std::string in_queues(const object& answer, const View& view) {
+  std::string text;
+  auto held = array_at(answer, "held");
+  std::stable_sort(held.begin(), held.end(), [](const auto& one, const auto& other) {
+    return one.is_object() && other.is_object() && text_at(one.get_object(), "oldest") < text_at(other.get_object(), "oldest");
+  });
+  if (held.size() > most_of_held) held.resize(most_of_held);
+  if (!held.empty()) text += "\n" + paint("held mail, the oldest first", Style::warning, view) + "\n" + render_held(object{{"held", held}}, view);
+  std::string orders;
+  for (const auto& value : array_at(answer, "orders"))
+    if (value.is_object()) orders += render_waiting_order(value.get_object(), view);
+  return orders.empty() ? text : text + "\n" + orders;
+}
+
 }  // namespace
 
 std::string render_report(const object& answer, const View& view) {
@@ -58,6 +75,7 @@ std::string render_report(const object& answer, const View& view) {
   text += "\n" + render_blocked(object{{"blocked", array_at(answer, "blocked")}}, view);
   if (const auto limits = without_end(array_at(answer, "limits")); !limits.empty())
     text += "\n" + paint("live limits without an end", Style::warning, view) + "\n" + render_limits(object{{"limits", limits}}, view);
+  text += in_queues(answer, view);
   text += happenings(array_at(answer, "events"), view);
   text += ranking(array_at(top, "top"), since, "MESSAGES", view);
   text += ranking(array_at(answer, "scripts"), since, "MESSAGES", view);

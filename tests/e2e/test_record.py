@@ -216,11 +216,15 @@ def test_an_incident_is_one_page_with_the_commands_that_end_it(running, tmp_path
     find = re.search(r"^  (find / .*)$", page, re.M).group(1).replace("find / ", f"find {tmp_path} ")
     assert subprocess.run(["sh", "-c", find], capture_output=True, text=True).stdout == f"{tmp_path}/it's*.php\n", find
     assert re.search(r"grep -rhE '\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d[^']*' /var/log/apache2", page), page
+    assert re.search(r"^  sendquota held \S+ --delete --all-hosts$", page, re.M) and re.search(r"^mail\.example\.com +\d+ +2$", page, re.M), page
     release = re.search(r"^  (sendquota release .*)$", page, re.M).group(1)
+    assert " --held delete " in release  # waits for a sendquota-queue that is not here
+    release = release.replace(" --held delete", "")
     done = subprocess.run(["sh", "-c", release.replace("sendquota", f"{BUILD}/bin/sendquota --socket {daemon.admin}", 1)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert not daemon.cli("show", script)["blocked"]
     whole = daemon.cli("incident", script)
+    assert whole["mail"]["held"][0]["host"] == "mail.example.com" and whole["mail"]["orders"] == []
     assert whole["identity"]["identity"] == script and any(one["event"] == "released" for one in whole["events"])
 
 
@@ -239,6 +243,12 @@ def test_a_report_says_on_one_page_what_a_day_was_like(daemon):
     daemon.command("limit", ALICE, "mailbox", "unlimited", "--for", "1h")
     wait_for(lambda: daemon.cli("limits")["limits"][0]["until"], "it has an end")
     assert "without an end" not in daemon.command("report").stdout
+    assert "held mail, the oldest first" not in page and daemon.cli("report")["held"] == [] == daemon.cli("report")["orders"]
+    daemon.command("block", "script:mail.example.com/1000:form.php")
+    wait_for(lambda: daemon.play(1, script="1000:form.php")[0].verdict == "quarantine", "its mail is held")
+    daemon.command("held", "script:mail.example.com/1000:form.php", "--delete", "--all-hosts", "--wait", "1ms")
+    page = daemon.command("report").stdout
+    assert re.search(r"held mail, the oldest first\n.*\n\S*form\.php +mail\.example\.com +1 ", page) and "has not ended on mail.example.com" in " ".join(page.split()), page
     assert daemon.cli("report", "--since", "7d")["top"]["by"] == "messages"
 
 

@@ -62,8 +62,8 @@ struct Pager {
 TEST_CASE("an incident is told with the evidence and the commands that end it") {
   quota::SharedLedger shared;
   Pager pager(shared);
-  pager.sender = boost::json::parse(R"({"limits": [{"quota": "mailbox", "used": 3}], "blocked": {"reason": "x"},
-    "history": {"networks": [{"network": "192.0.2.0/24"}, {"network": "198.51.100.0/24"}], "scripts": ["mx1/1000:mail.php"],
+  pager.sender = boost::json::parse(R"({"limits": [{"quota": "mailbox", "used": 3}], "blocked": {"reason": "x"}, "held": [{"host": "mx1", "count": 2}],
+    "history": {"last_hours": [{"sent": 0}, {"sent": 3}], "networks": [{"network": "192.0.2.0/24"}, {"network": "198.51.100.0/24"}], "scripts": ["mx1/1000:mail.php"],
                 "messages": [{"queue_id": "4Xy1", "first_recipients": ["a@one.test", "b@two.test"]}, {"queue_id": null, "first_recipients": ["c@one.test"]}]}})").as_object();
   pager.notifier->happened(blocked("it's@example.com"), noon);
   pager.wait_for(1);
@@ -72,7 +72,8 @@ TEST_CASE("an incident is told with the evidence and the commands that end it") 
   CHECK(message == boost::json::parse(R"({"event": "blocked", "severity": "warning", "at": "2025-11-22T12:00:00Z", "identity": "user:it's@example.com",
     "text": "blocked until released", "by": "sendquotad", "host": "mx1", "left_out": 0, "limits": [{"quota": "mailbox", "used": 3}], "blocked": {"reason": "x"},
     "networks": ["192.0.2.0/24", "198.51.100.0/24"], "scripts": ["mx1/1000:mail.php"], "queue_ids": ["4Xy1"], "recipient_domains": ["one.test", "two.test"],
-    "commands": ["sendquota incident 'user:it'\\''s@example.com'", "sendquota release 'user:it'\\''s@example.com'"]})"));
+    "commands": ["sendquota incident 'user:it'\\''s@example.com'", "sendquota release 'user:it'\\''s@example.com'",
+    "sendquota queue --of 'user:it'\\''s@example.com' --delete --with-bounces --all-hosts", "sendquota held 'user:it'\\''s@example.com' --delete --all-hosts"]})"));
   pager.settings.notify.addresses = true;
   pager.notifier->happened(blocked("bob"), noon);
   pager.wait_for(2);
