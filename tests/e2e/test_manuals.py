@@ -137,7 +137,7 @@ def test_the_examples_of_sendquota_work(running):
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
 
 
-JSON_COMMANDS = ["status", "show ID", "block ID", "blocked", "limit ID QUOTA LIMIT", "limits", "mode", "release ID", "reload", "try"]
+JSON_COMMANDS = ["status", "show ID", "block ID", "blocked", "limit ID QUOTA LIMIT", "limits", "mode", "release ID", "reload", "try", "held", "held ID"]
 TYPED = {"ID": "alice@example.com", "QUOTA": "mailbox", "LIMIT": "unlimited"}
 
 
@@ -193,6 +193,15 @@ class Sender:
         self.redis.cli("HSET", "sendquota:blocked", ALICE, "password stolen")
         self.becomes("reject")
 
+    def held(self):
+        self.redis.cli("HSET", "sendquota:blocked", ALICE, "action=quarantine being looked into")
+        self.becomes("quarantine")
+        assert self.daemon.cli("held", ALICE)["shelves"]
+
+    def ordered(self):
+        self.held()
+        self.daemon.command("held", ALICE, "--delete", "--with-bounces", "--all-hosts", "--wait", "1ms", "--reason", "ticket 4711")
+
     def recorded(self):
         self.used_up()
         self.daemon.cli("show", ALICE)  # writes what is not written yet
@@ -232,6 +241,9 @@ LINES = [
     (r"HGETALL 'sendquota:history:\{.*\}'", Sender.recorded, says("first", "hours", "fives", "2,1")),
     (r"LRANGE 'sendquota:messages:\{.*\}' .*", Sender.recorded, says("\t\t\t\tTRY", "\ttempfail\tover\tmailbox\t")),
     (r"ZREVRANGE sendquota:top:user:messages:\d+ 0 9 WITHSCORES", Sender.recorded, lambda sender, _: sender.ranked()),
+    (r"ZREVRANGE sendquota:shelves 0 19 WITHSCORES", Sender.held, says(f"held mail.example.com {ALICE}")),
+    (r"XRANGE 'sendquota:held:\{.*\}:mail.example.com' - \+ COUNT 20", Sender.held, says("\nm\n", "\tTRY00000001\t", "\t=\t1\t=\t=")),
+    (r"HGETALL sendquota:orders", Sender.ordered, says(f"\t{ALICE}\theld\tdelete\t1\t0\troot\tticket 4711\tmail.example.com")),
     (r"XREVRANGE sendquota:events .*", Sender.blocked, says("event", "blocked", "by hand")),
 ]
 PRINTED = [line for line in examples("sendquota-store.7") if line.startswith("redis-cli ")]
