@@ -1,6 +1,6 @@
 """The parts of the benchmark by name: functions of (report, rounds, seconds)."""
 
-from . import exact, growth, postfix, refused, script, speed
+from . import exact, growth, held, postfix, refused, script, speed
 
 PARTS = {
     "speed": speed.closed_loop,
@@ -14,5 +14,6 @@ PARTS = {
     "senders": growth.senders,
     "memory": growth.memory,
     "postfix": postfix.postfix,
+    "held": held.held,
     "exact": exact.exact,
 }
