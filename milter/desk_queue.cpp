@@ -34,8 +34,8 @@ OrProblem<Fate> fate_called(const std::string& typed) {
 
 OrProblem<QueueAct> act_of(const admin::MailOrder& order, Fate fate) {
   const auto act = quota::queue_act_called(order.act);
-  const bool fits = act && (fate == Fate::held ? *act != QueueAct::hold : *act != QueueAct::send);
-  if (!fits) return bad_request("'" + order.act + "' is nothing to do with it; held mail is to send or to delete, sent mail to hold or to delete");
+  const bool fits = act && (fate == Fate::sent || *act != QueueAct::hold);
+  if (!fits) return bad_request("'" + order.act + "' is nothing to do with it; held mail is to send or to delete, sent mail to hold, to send or to delete");
   return *act;
 }
 
@@ -101,9 +101,9 @@ bool is_ended_on(const quota::OrderStatus& status, const std::string& host) {
 }
 
 /// What a message with so many recipients costs an identity, by its own quotas that are enforced; its bytes are not known.
-OrProblem<std::vector<quota::Charge>> charges_of(const quota::Identity& identity, std::int64_t recipients, const quota::Policy& policy, const quota::Tables& tables,
-                                                quota::Timestamp now) {
-  std::vector<quota::Charge> charges;
+/// Returns why it can never go.
+std::optional<admin::Problem> add_charges(std::vector<quota::Charge>& charges, const quota::Identity& identity, std::int64_t recipients, const quota::Policy& policy,
+                                          const quota::Tables& tables, quota::Timestamp now) {
   for (const auto& quota : policy.parts().quotas) {
     if (std::find(quota.per.begin(), quota.per.end(), identity.kind) == quota.per.end() || policy.mode_of(quota, tables, now) == quota::Mode::observe) continue;
     const auto allowance = policy.granted(quota, identity, tables, now).allowance;
@@ -113,7 +113,7 @@ OrProblem<std::vector<quota::Charge>> charges_of(const quota::Identity& identity
       if (cost > 0) charges.push_back({identity, quota.name, limit, std::min(cost, limit.burst), quota::Group::enforced, {}});
     }
   }
-  return charges;
+  return std::nullopt;
 }
 
 }  // namespace
@@ -191,18 +191,25 @@ Desk::Answer Desk::gone(const admin::GoneOrder& order) {
 Desk::Answer Desk::grant(const admin::GrantQuestion& question) {
   const auto identity = identity_of(question.identity);
   if (!identity) return identity.error();
+  std::vector<quota::Identity> whose{*identity};
+  if (!question.held_for.empty()) {
+    const auto other = identity_of(question.held_for);
+    if (!other) return other.error();
+    if (*other != *identity) whose.push_back(*other);
+  }
   const auto config = tools_.config();
   const auto tables = tools_.keeper.tables();
   std::size_t granted = 0;
   quota::Milliseconds retry{0};
   for (const auto recipients : question.recipients) {
-    const auto charges = charges_of(*identity, recipients, *config->policy, *tables, now());
-    if (!charges) return charges.error();
-    const auto outcome = tools_.setup.store().take(*charges);
+    std::vector<quota::Charge> charges;
+    for (const auto& one : whose)
+      if (const auto problem = add_charges(charges, one, recipients, *config->policy, *tables, now())) return *problem;
+    const auto outcome = tools_.setup.store().take(charges);
     if (!outcome) return no_answer(outcome.error());
     if (!outcome->enforced_taken) {
-      for (std::size_t i = 0; i < charges->size(); ++i)
-        retry = std::max(retry, quota::retry_after((*charges)[i].limit, outcome->charges[i], (*charges)[i].cost).value_or(shortest_retry));
+      for (std::size_t i = 0; i < charges.size(); ++i)
+        retry = std::max(retry, quota::retry_after(charges[i].limit, outcome->charges[i], charges[i].cost).value_or(shortest_retry));
       retry = std::max(retry, shortest_retry);
       break;
     }

@@ -138,7 +138,7 @@ class Service {
   /// Held mail that goes by itself: what the quotas let go now.
   void send_some(const std::string& identity) {
     if (const auto later = not_before_.find(identity); later != not_before_.end() && Clock::now() < later->second) return;
-    auto outcome = QueueRun({identity, host_, quota::Fate::held, quota::QueueAct::send, false, false, false, {}}, world({})).run();
+    auto outcome = QueueRun({identity, host_, quota::Fate::held, quota::QueueAct::send, false, false, false, {}, true}, world({})).run();
     not_before_[identity] = Clock::now() + (outcome ? std::clamp<Clock::duration>(std::chrono::duration_cast<Clock::duration>(outcome->retry), 2s, 60s) : Clock::duration(30s));
     if (!outcome)
       say("held mail of " + identity + " could not be sent: " + outcome.error());

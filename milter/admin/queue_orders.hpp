@@ -34,6 +34,7 @@ struct GoneOrder {
 struct GrantQuestion {
   std::string identity;
   std::vector<std::int64_t> recipients;  // of each message
+  std::string held_for;                  // whose limit held them: theirs are charged as well
 };
 
 struct MailOrder {

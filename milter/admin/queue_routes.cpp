@@ -151,7 +151,7 @@ std::vector<Route> queue_routes(Operations& to) {
       {"POST", "/v1/identities/{id}/orders", order, Role::support, Reach::sender},
       {"POST", "/v1/identities/{id}/gone", with_body(read_gone, [&to](const GoneOrder& gone) { return to.gone(gone); })},
       {"POST", "/v1/identities/{id}/grant",
-       with_body([](Body& body, const Request&, const Parameters& at) { return GrantQuestion{at.at("id"), body.numbers("recipients")}; },
+       with_body([](Body& body, const Request&, const Parameters& at) { return GrantQuestion{at.at("id"), body.numbers("recipients"), body.text("held_for")}; },
                  [&to](const GrantQuestion& question) { return to.grant(question); })},
       {"POST", "/v1/identities/{id}/told", with_body(read_done, [&to](const DoneOnHost& done) { return to.told(done); })},
       {"PUT", "/v1/orders/{order}/hosts/{host}", with_body(read_report, [&to](const HostReport& report) { return to.report(report); })},

@@ -235,7 +235,8 @@ void add_queue_commands(CLI::App& app, Session& session) {
   command = app.add_subcommand("queue", "A sender's mail that was let through: keep it back, or remove it");
   command->add_option("--of", queued->identity, "kind:value, or an address, which means user:")->required()->check(not_empty());
   auto* hold = command->add_flag("--hold", queued->hold, "Keep back what is still in the queue");
-  command->add_flag("--delete", queued->remove, "Remove what is still in the queue")->excludes(hold);
+  auto* let_go = command->add_flag("--send", queued->send, "Let go what was kept back")->excludes(hold);
+  command->add_flag("--delete", queued->remove, "Remove what is still in the queue")->excludes(hold)->excludes(let_go);
   add_options(*command, *queued);
   command->callback([&session, queued] { session.exit = queue(session, *queued); });
 }

@@ -73,7 +73,8 @@ QueueRun::Or<QueueRun::Page> QueueRun::page(const std::string& identity, const s
   Page page{{}, text_at(*answer, "next")};
   for (const auto& value : array_at(*answer, "mail")) {
     auto mail = value.is_object() ? read_mail(value.get_object(), ahead) : std::nullopt;
-    if (mail && (!task_.until || mail->at - ahead <= *task_.until)) page.rows.push_back(std::move(*mail));
+    if (!mail || (task_.only_held_for_it && mail->held_for != task_.identity)) continue;
+    if (!task_.until || mail->at - ahead <= *task_.until) page.rows.push_back(std::move(*mail));
   }
   return page;
 }
@@ -207,12 +208,20 @@ void QueueRun::note_done(std::size_t count) {
 }
 
 QueueRun::Or<std::size_t> QueueRun::granted(const Rows& rows) {
-  json::array recipients;
-  for (const auto& row : rows) recipients.emplace_back(row.recipients);
-  const auto answer = ask({"POST", "/v1/identities/" + percent_encode(task_.identity) + "/grant", {{"recipients", std::move(recipients)}}});
-  if (!answer) return failed<std::size_t>(answer.error());
-  retry_ = std::max(retry_, quota::Milliseconds{number_at(*answer, "retry_ms").value_or(1000)});
-  return static_cast<std::size_t>(std::clamp<std::int64_t>(number_at(*answer, "granted").value_or(0), 0, static_cast<std::int64_t>(rows.size())));
+  std::size_t count = 0;
+  for (bool all = true; all && count < rows.size();) {
+    const auto& whom = rows[count].held_for;
+    json::array recipients;
+    for (auto n = count; n < rows.size() && rows[n].held_for == whom; ++n) recipients.emplace_back(rows[n].recipients);
+    const auto asked = recipients.size();
+    const auto answer = ask({"POST", "/v1/identities/" + percent_encode(task_.identity) + "/grant", {{"recipients", std::move(recipients)}, {"held_for", whom}}});
+    if (!answer) return failed<std::size_t>(answer.error());
+    const auto allowed = number_at(*answer, "granted").value_or(0);
+    all = allowed == static_cast<std::int64_t>(asked);
+    count += static_cast<std::size_t>(std::clamp<std::int64_t>(allowed, 0, static_cast<std::int64_t>(asked)));
+    if (!all) retry_ = std::max(retry_, quota::Milliseconds{number_at(*answer, "retry_ms").value_or(1000)});
+  }
+  return count;
 }
 
 /// As many as the quotas let go now. Where not all may, the run ends here for now.
@@ -228,8 +237,21 @@ QueueRun::Or<void> QueueRun::send_at_own_rate(Rows rows) {
   return note_all(std::move(rows), *sent);
 }
 
+/// What was kept back of mail that had been let through. It stays recorded, for it may have to wait in the queue.
+QueueRun::Or<void> QueueRun::let_go(const Rows& rows) {
+  std::vector<std::string> ids;
+  for (const auto& row : rows)
+    if (held_now_[row.queue_id]) ids.push_back(row.queue_id);
+  if (ids.empty()) return {};
+  const auto sent = task_.is_dry ? Or<std::size_t>(ids.size()) : world_.queue.send(ids, {});
+  if (!sent) return failed<void>(sent.error());
+  note_done(*sent);
+  return {};
+}
+
 QueueRun::Or<void> QueueRun::act(const Rows& rows) {
   if (rows.empty()) return {};
+  if (task_.fate == Fate::sent && task_.act == QueueAct::send) return let_go(rows);
   if (task_.is_dry) {
     note_done(rows.size());
     return {};
@@ -264,28 +286,51 @@ QueueRun::Or<void> QueueRun::remember_all() {
   return {};
 }
 
-QueueRun::Or<void> QueueRun::act_on_notices() {
-  if (all_.empty()) return {};
-  std::vector<std::string> ids;
+/// The notices about these messages, and no other that once had such an id.
+QueueRun::Or<std::vector<std::string>> QueueRun::meant_notices() {
+  using Ids = std::vector<std::string>;
+  Ids ids, meant;
   for (const auto& [id, mail] : all_) ids.push_back(id);
   const auto notices = world_.queue.notices(ids);
-  if (!notices) return failed<void>(notices.error());
-  std::vector<std::string> meant;
+  if (!notices) return failed<Ids>(notices.error());
   for (const auto& notice : *notices) {
     const auto about = all_.find(notice.about);
-    if (about == all_.end() || !notices_seen_.insert(notice.queue_id).second) continue;
+    if (about == all_.end()) continue;
     const mail_queue::QueueFile message{notice.about, false, notice.arrived, notice.mail_from, {}, false};
     if (const auto why = mismatch(about->second, message, default_realm_); why.empty())
       meant.push_back(notice.queue_id);
-    else
+    else if (other_notices_.insert(notice.queue_id).second)
       skip(about->second, "the notice " + notice.queue_id + " is about another message: " + why);
   }
-  if (meant.empty()) return {};
-  report_.bounces += static_cast<std::int64_t>(meant.size());
-  if (task_.is_dry) return {};
-  if (const auto held = world_.queue.hold(meant, {}); !held) return failed<void>(held.error());
-  if (task_.act != QueueAct::remove) return {};
-  if (const auto removed = world_.queue.remove(meant, {}); !removed) return failed<void>(removed.error());
+  return meant;
+}
+
+QueueRun::Or<void> QueueRun::act_on_notices() {
+  if (all_.empty()) return {};
+  const auto meant = meant_notices();
+  if (!meant) return failed<void>(meant.error());
+  if (meant->empty()) return {};
+  if (task_.is_dry) {
+    report_.bounces += static_cast<std::int64_t>(meant->size());
+    return {};
+  }
+  const auto done = task_.act == QueueAct::send ? world_.queue.send(*meant, {}) : world_.queue.hold(*meant, {});
+  if (!done) return failed<void>(done.error());
+  if (task_.act == QueueAct::remove) return remove_notices(*meant);
+  report_.bounces += static_cast<std::int64_t>(*done);
+  return {};
+}
+
+/// They are on hold; looked at once more, as every message.
+QueueRun::Or<void> QueueRun::remove_notices(std::vector<std::string> kept_back) {
+  const auto meant = meant_notices();
+  if (!meant) return failed<void>(meant.error());
+  for (const auto& id : *meant) std::erase(kept_back, id);
+  if (!kept_back.empty())
+    if (const auto sent = world_.queue.send(kept_back, {}); !sent) return failed<void>(sent.error());
+  const auto removed = world_.queue.remove(*meant, {});
+  if (!removed) return failed<void>(removed.error());
+  report_.bounces += static_cast<std::int64_t>(*removed);
   return {};
 }
 
@@ -297,7 +342,7 @@ QueueRun::Or<QueueOutcome> QueueRun::run() {
   const auto meant = total();
   if (!meant) return failed<QueueOutcome>(meant.error());
   report_.total = *meant;
-  if (takes_notices()) {
+  if (task_.with_bounces) {
     if (const auto known = remember_all(); !known) return failed<QueueOutcome>(known.error());
     if (const auto removed = act_on_notices(); !removed) return failed<QueueOutcome>(removed.error());
   }
@@ -310,7 +355,7 @@ QueueRun::Or<QueueOutcome> QueueRun::run() {
   } while (!from.empty() && report_.state == OrderReport::State::done);
   if (const auto taken = take_siblings_away(); !taken) return failed<QueueOutcome>(taken.error());
   // What was being delivered meanwhile may have come back by now.
-  if (takes_notices() && !task_.is_dry && report_.state == OrderReport::State::done)
+  if (task_.with_bounces && !task_.is_dry && report_.state == OrderReport::State::done)
     if (const auto removed = act_on_notices(); !removed) return failed<QueueOutcome>(removed.error());
   return QueueOutcome{report_, retry_};
 }

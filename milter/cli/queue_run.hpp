@@ -26,6 +26,7 @@ struct QueueTask {
   bool at_once = false;   ///< send: not at the sender's own rate
   bool is_dry = false;    ///< only tell what would be done
   std::optional<quota::Timestamp> until{};  ///< mail that was judged later is not meant; by the store's clock
+  bool only_held_for_it = false;  ///< not what is listed under it and was held for another identity
 };
 
 /// Whether what is being done is still wanted.
@@ -70,6 +71,7 @@ class QueueRun {
   [[nodiscard]] Or<Rows> found(const Rows& rows);
   void look_later(quota::Milliseconds after);
   [[nodiscard]] Or<void> act(const Rows& rows);
+  [[nodiscard]] Or<void> let_go(const Rows& rows);
   [[nodiscard]] Or<Rows> kept_back(const Rows& rows);
   [[nodiscard]] Or<void> send_at_own_rate(Rows rows);
   [[nodiscard]] Or<std::size_t> granted(const Rows& rows);
@@ -80,9 +82,10 @@ class QueueRun {
   /// From the other identity under which held mail is recorded.
   [[nodiscard]] Or<void> take_siblings_away();
   [[nodiscard]] Or<void> remember_all();
+  [[nodiscard]] Or<std::vector<std::string>> meant_notices();
   [[nodiscard]] Or<void> act_on_notices();
-  [[nodiscard]] bool is_paced() const { return task_.act == quota::QueueAct::send && !task_.at_once; }
-  [[nodiscard]] bool takes_notices() const { return task_.with_bounces && task_.act != quota::QueueAct::send; }
+  [[nodiscard]] Or<void> remove_notices(std::vector<std::string> kept_back);
+  [[nodiscard]] bool is_paced() const { return task_.fate == quota::Fate::held && task_.act == quota::QueueAct::send && !task_.at_once; }
   void note_done(std::size_t count);
   void skip(const RecordedMail& mail, const std::string& why);
 
@@ -93,7 +96,7 @@ class QueueRun {
   quota::Milliseconds retry_{0};
   std::map<std::string, std::map<std::string, quota::Timestamp>> siblings_{};  // identity → queue ids that are gone, and when they were judged
   std::map<std::string, RecordedMail> all_{};                // by queue id, for the notices
-  std::set<std::string> notices_seen_{};                     // they are looked for twice
+  std::set<std::string> other_notices_{};                    // queue ids of those that are about other messages
   std::map<std::string, bool> held_now_{};                   // by queue id: what found() saw last
 };
 

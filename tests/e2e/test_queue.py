@@ -273,6 +273,21 @@ def test_queued_mail_of_one_sender_is_kept_back_or_removed(slow):
     assert {entry["queue_id"] for entry in slow.mx.queue()} == {*bobs, mine[7]}
 
 
+def test_what_was_kept_back_is_let_go_again_and_nothing_else(slow):
+    mine = slow.send(3, recipients=["a@slow.test"])
+    slow.send(2, login="bob", recipients=["a@slow.test"])
+    wait_for(lambda: len(slow.mx.queue("deferred")) == 5, "all are deferred")
+    slow.counts("queue", "--of", ALICE, "--hold")
+    bobs = slow.send(1, login="bob", recipients=["a@slow.test"])
+    slow.mx.room.run("postsuper", "-h", bobs[0])
+    assert slow.held() == sorted([*mine, *bobs])
+    assert slow.counts("queue", "--of", ALICE, "--send", "--dry-run") == (3, 3, 0, 0)
+    assert slow.counts("queue", "--of", ALICE, "--send") == (3, 3, 0, 0)
+    assert slow.held() == bobs
+    assert slow.counts("queue", "--of", ALICE, "--delete") == (3, 3, 0, 0)
+    assert slow.held() == bobs and len(slow.mx.queue()) == 3
+
+
 def test_a_message_that_was_reused_while_it_was_being_kept_back_goes_on(slow):
     mine, other = slow.send(2, recipients=["a@slow.test"])
     wait_for(lambda: len(slow.mx.queue("deferred")) == 2, "both are deferred")
@@ -293,6 +308,19 @@ def test_held_mail_goes_out_at_the_senders_own_rate(running):
     # The bucket holds 4 at most and refills by 2 a second.
     assert time.monotonic() - began > (len(held) - 4) / 2 - 1
     assert host.daemon.used(ALICE) >= 1
+
+
+def test_mail_that_was_held_for_somebody_elses_limit_waits_for_that_limit(running):
+    """Listed under the login, held for its domain: sent as the domain's quota refills, not as the login's, which has none."""
+    host = Host(running, "mx1", quota=({"name": "domain", "per": "user_domain", "limits": ["2 messages / 4s"], "action": "quarantine"},))
+    host.send(2)
+    ids = host.send(5)
+    held = host.held()
+    assert set(held) <= set(ids) and len(held) >= 4
+    began = time.monotonic()
+    assert host.counts("held", ALICE, "--send")[1] == len(held)
+    assert host.held() == [] and time.monotonic() - began > (len(held) - 2) * 2 - 2
+    assert listed(host) == [] and host.daemon.cli("show", "user_domain:example.test")["held"] == []
 
 
 def test_an_order_is_carried_out_on_every_host_and_a_host_that_was_down_follows(running, redis):
@@ -390,6 +418,12 @@ def test_non_delivery_notices_go_too(running):
     def notices():
         return [entry for entry in host.mx.queue("deferred") if entry["sender"] == "MAILER-DAEMON"]
     wait_for(lambda: len(notices()) == 6, "all were bounced to their senders")
+    def bounces(act):
+        return host.root("queue", "--of", ALICE, act, "--with-bounces")["hosts"][0]["counts"]["bounces"]
+    assert (bounces("--hold"), bounces("--hold"), bounces("--send")) == (4, 0, 4) and host.held() == []
+    wait_for(lambda: len(notices()) == 6, "none of them can be delivered")
+    assert bounces("--hold") == 4
+    assert len(host.held()) == 4
     done = host.root("queue", "--of", ALICE, "--delete", "--with-bounces")["hosts"][0]["counts"]
     assert (done["bounces"], done["gone"]) == (4, 4), done
     assert [entry["recipients"][0]["address"] for entry in notices()] == [BOB, BOB]
