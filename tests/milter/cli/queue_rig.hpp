@@ -38,6 +38,7 @@ class MemoryQueue final : public milter::mail_queue::MailQueue {
   }
 
   Or<std::string> host() override { return {boost::system::in_place_value, "mx1"}; }
+  Or<milter::mail_queue::Turn> take_turn() override { return milter::mail_queue::Turn{}; }
   Or<std::vector<File>> look(Ids ids, const Progress&) override {
     std::vector<File> found;
     for (const auto& id : ids)

@@ -35,7 +35,10 @@ struct Host {
   quota::Result<QueueOutcome, std::string> run(QueueTask task) {
     task.identity = alice;
     task.host = "mx1";
-    return QueueRun(std::move(task), {record, queue, [] { return judged; }, [this](const OrderReport& report) { progress.push_back(report.done); }}).run();
+    return QueueRun(std::move(task), {record, queue, [] { return judged; }, [this](const OrderReport& report) {
+              progress.push_back(report.done);
+              return GoOn::yes;
+            }}).run();
   }
   OrderReport done(QueueTask task) {
     const auto outcome = run(std::move(task));
