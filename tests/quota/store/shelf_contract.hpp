@@ -82,6 +82,20 @@ TEST_CASE_TEMPLATE_DEFINE("an archive keeps what is held, by sender and host, un
   CHECK(shelves_of(archive, sender(1)) == std::vector<std::string>{own[0]});
 }
 
+TEST_CASE_TEMPLATE_DEFINE("mail of many others hides nobody's held mail from who asks for it", Fixture, archive_shelves_of_many) {
+  Fixture fixture;
+  auto& archive = fixture.archive({});
+  auto first = note_of(sender(0), start, Fate::held, 1);
+  first.held = {held(start, "A1")};
+  write(archive, {first});
+  fixture.set_now(start + 1s);
+  std::vector<Note> others;
+  for (int n = 1; n <= 1500; ++n) others.emplace_back(note_of(sender(n), start + 1s, Fate::held, 1)).held = {held(start + 1s, "B" + std::to_string(n))};
+  write(archive, others);
+  CHECK(shelves_of(archive, sender(0)) == std::vector<std::string>{"user:u0@example.com mx1 held 1 0"});
+  CHECK(shelves_of(archive, std::nullopt).size() == Archive::most_shelves);
+}
+
 TEST_CASE_TEMPLATE_DEFINE("an archive knows the queue ids of all mail that was let through, also of what is no longer listed", Fixture, archive_sent) {
   Fixture fixture;
   auto& archive = fixture.archive({.messages = 3, .queue_ids = 5});
@@ -164,6 +178,7 @@ TEST_CASE_TEMPLATE_DEFINE("an archive knows which hosts asked for orders lately"
 
 #define SHELF_CONTRACT(Fixture)                       \
   TEST_CASE_TEMPLATE_INVOKE(archive_shelves, Fixture); \
+  TEST_CASE_TEMPLATE_INVOKE(archive_shelves_of_many, Fixture); \
   TEST_CASE_TEMPLATE_INVOKE(archive_sent, Fixture);    \
   TEST_CASE_TEMPLATE_INVOKE(archive_hosts, Fixture);   \
   TEST_CASE_TEMPLATE_INVOKE(archive_orders, Fixture)
