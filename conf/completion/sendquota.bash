@@ -32,7 +32,7 @@ _sendquota() {
         who) candidates="--count" ;;
         report) candidates="--since" ;;
         held) candidates="--send --delete --at-once $queue_options $(_sendquota_senders held)" ;;
-        queue) candidates="--of --hold --delete $queue_options" ;;
+        queue) candidates="--of --hold --send --delete $queue_options" ;;
         release | unblock) candidates="--held --wait --reason $(_sendquota_senders blocked)" ;;
         show | incident) candidates="$(_sendquota_senders blocked) $(_sendquota_senders top)" ;;
         block) candidates="--for --reason $(_sendquota_senders top)" ;;

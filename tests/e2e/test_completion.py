@@ -56,7 +56,7 @@ def test_senders_are_offered_as_the_daemon_knows_them(running, tmp_path):
     daemon.play(1, user="bob@example.test")
     daemon.command("block", ALICE)
     wait_for(lambda: daemon.cli("blocked")["blocked"], "blocked")
-    assert offered("sendquota release ", daemon, tmp_path) == {"--held", "--reason", f"user:{ALICE}"}
+    assert offered("sendquota release ", daemon, tmp_path) == {"--held", "--wait", "--reason", f"user:{ALICE}"}
     assert offered("sendquota release user:al", daemon, tmp_path) == {ALICE}
     assert offered("sendquota release user:alice@ex", daemon, tmp_path) == {"example.test"}
     assert offered("sendquota queue --of user:b", daemon, tmp_path) == {"bob@example.test"}
@@ -68,7 +68,7 @@ def test_what_a_shell_would_run_is_never_offered(tmp_path):
     (tmp_path / "sendquota").chmod(0o755)
     script = f'PATH={tmp_path}:$PATH; source {COMPLETION}/sendquota.bash; COMP_LINE=$1 COMP_POINT=${{#1}}; _sendquota; printf "%s\\n" "${{COMPREPLY[@]}}"'
     done = subprocess.run(["bash", "-c", script, "bash", "sendquota release "], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["--held", "--reason", "user:well"] and not (tmp_path / "run").exists()
+    assert done.stdout.split() == ["--held", "--wait", "--reason", "user:well"] and not (tmp_path / "run").exists()
 
 
 def test_words_of_options_are_offered():

@@ -241,7 +241,7 @@ LINES = [
     (r"HGETALL 'sendquota:history:\{.*\}'", Sender.recorded, says("first", "hours", "fives", "2,1")),
     (r"LRANGE 'sendquota:messages:\{.*\}' .*", Sender.recorded, says("\t\t\t\tTRY", "\ttempfail\tover\tmailbox\t")),
     (r"ZREVRANGE sendquota:top:user:messages:\d+ 0 9 WITHSCORES", Sender.recorded, lambda sender, _: sender.ranked()),
-    (r"ZREVRANGE sendquota:shelves 0 19 WITHSCORES", Sender.held, says(f"held mail.example.com {ALICE}")),
+    (r"ZREVRANGE sendquota:held-shelves 0 19 WITHSCORES", Sender.held, says(f"mail.example.com {ALICE}")),
     (r"XRANGE 'sendquota:held:\{.*\}:mail.example.com' - \+ COUNT 20", Sender.held, says("\nm\n", "\tTRY00000001\t", "\t=\t1\t=\t=")),
     (r"HGETALL sendquota:orders", Sender.ordered, says(f"\t{ALICE}\theld\tdelete\t1\t0\troot\tticket 4711\tmail.example.com")),
     (r"XREVRANGE sendquota:events .*", Sender.blocked, says("event", "blocked", "by hand")),

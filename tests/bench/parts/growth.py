@@ -73,7 +73,7 @@ def archived_bytes(senders, *words):
         def used(pattern):
             return sum(int(redis.cli("MEMORY", "USAGE", key, "SAMPLES", "0")) for key in redis.cli("--scan", "--pattern", pattern).split())
         return ((used("sendquota:history:*") + used("sendquota:messages:*")) / senders, (used("sendquota:sent:*") + used("sendquota:held:*")) / senders,
-                used("sendquota:top:*") + used("sendquota:shelves"))
+                used("sendquota:top:*") + used("sendquota:*shelves*"))
 
 
 def fill(candidate, number):

@@ -13,6 +13,8 @@
 namespace test {
 
 inline constexpr quota::Timestamp judged{std::chrono::milliseconds(1'763'812'800'000)};
+/// How long ago that was by now: what was judged a moment ago is looked at once more.
+inline constexpr std::chrono::minutes settled{1};
 
 class MemoryQueue final : public milter::mail_queue::MailQueue {
  public:
@@ -145,7 +147,7 @@ class MemoryRecord final : public milter::cli::Daemon {
       }
       rows.push_back(row);
     }
-    return {{"now", quota::format_moment(judged)}, {"default_realm", "example.com"}, {"next", next}, {"mail", rows}};
+    return {{"now", quota::format_moment(judged + settled)}, {"default_realm", "example.com"}, {"next", next}, {"mail", rows}};
   }
 
   boost::json::object gone(const std::string& identity, const boost::json::object& body) {
