@@ -14,7 +14,7 @@ constexpr std::size_t scripts_at_once = 32;
 constexpr std::size_t rankings_at_once = 8;  // of a hundred each
 constexpr std::size_t lists_at_once = 16;     // that are looked through
 constexpr std::size_t messages_at_once = 500;
-constexpr std::chrono::seconds read_at_most{1};
+constexpr std::chrono::milliseconds read_at_most{700};  // so that who asks is told within a second that there is no answer
 constexpr std::chrono::minutes least_for{1};
 /// Of a sender with all that the greatest settings keep; one with the usual ones has 100 kB.
 constexpr ReplyLimits chronicle_limits{.bytes = std::size_t{32} << 20, .elements = 4096};

@@ -4,7 +4,7 @@
 //   sendquota:messages:{user:alice@example.com}     a list, the oldest first
 //   sendquota:top:user:messages:498734              a sorted set: who sent the most in that hour since 1970
 //
-// Queue ids and orders about them: redis_shelves.hpp. All expire by themselves. A write is a few small scripts at a time, so that no message waits long behind it. Who reads waits for a second.
+// Queue ids and orders about them: redis_shelves.hpp. All expire by themselves. A write is a few small scripts at a time, so that no message waits long behind it. Who reads waits for 700 ms.
 #pragma once
 
 #include <functional>

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::size_t texts_at_once = 500;
 constexpr std::size_t listed_at_once = 100;
-constexpr std::chrono::seconds answer_at_most{1};
+constexpr std::chrono::milliseconds answer_at_most{700};
 /// A page, or all orders.
 constexpr ReplyLimits shelf_limits{.bytes = std::size_t{16} << 20, .elements = 40'000};
 

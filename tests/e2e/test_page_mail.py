@@ -5,10 +5,11 @@ import shutil
 import pytest
 
 from rig import free_port, wait_for
+from rig.mail_host import HOLD, Host, path_of
 from rig.tokens import ask, secret, token
 from test_page import EVIL, browser, enter, is_well, is_within_the_screen  # noqa: F401
-from test_queue import ALICE, BOB, HOLD, Host, path_of
 
+ALICE, BOB = "alice@example.test", "bob@example.test"
 NAME = f"user:{ALICE}"
 EVIL_SENDER = '"<img/src=x/onerror=document.title=1>"@example.test'
 TOKENS = [*(token(role, role) for role in ("read", "support", "admin")), token("acme", "admin", "acme"), token("other", "read", "other")]

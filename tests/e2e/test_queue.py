@@ -7,61 +7,18 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
-from rig import Client, Daemon, Postfix, Redis, send_many, wait_for
+from rig import Client, Daemon, Redis, send_many, wait_for
+from rig.mail_host import HOLD, Host, path_of
 from rig.room import BUILD
 
 ALICE, BOB = "alice@example.test", "bob@example.test"
-UNIT = Path(__file__).resolve().parents[2] / "conf" / "sendquota-queue.service"
-HOLD = {"name": "mailbox", "per": "user", "limits": ["2 messages / 1h"], "action": "quarantine"}
-
-
-class Host:
-    """A Postfix with a daemon of its own, and the programs that its root would run."""
-
-    def __init__(self, running, name, store="memory:", quota=(HOLD,), settings=None, **tables):
-        self.daemon = running(Daemon({"quota": list(quota), **tables}, store=store, name=name))
-        self.mx = running(Postfix(name, milters=[self.daemon.milter], settings=settings, destination="sink"))
-        for user in ("alice", "bob"):
-            self.mx.add_user(user)
-        for program in ("sendquota", "sendquota-queue"):
-            shutil.copy(BUILD / "bin" / program, self.mx.path / program)
-
-    def send(self, count=1, login="alice", **message):
-        """The queue ids."""
-        with Client(self.mx.ports["submission"], login=login) as client:
-            return [client.send(**{"sender": f"{login}@example.test", **message}).text.rsplit(" ", 1)[1] for _ in range(count)]
-
-    def root(self, *words, check=True):
-        """`sendquota --json …` as root of this host."""
-        done = self.mx.room.run(self.mx.path / "sendquota", "--socket", self.daemon.admin, "--json", *words, check=False)
-        assert not check or done.returncode == 0, f"{done.returncode}: {done.stdout}{done.stderr}"
-        return json.loads(done.stdout)
-
-    def serve_once(self):
-        """What sendquota-queue does in one round."""
-        return self.mx.room.run(self.mx.path / "sendquota-queue", "--socket", self.daemon.admin, "--once").stderr
-
-    def serve_once_shut_in(self):
-        """The same with what sendquota-queue.service leaves of root, and of the file system."""
-        powers = re.search(r"^CapabilityBoundingSet=(.*)$", UNIT.read_text(), re.M)[1].lower().replace("cap_", "+").replace(" ", ",")
-        shut = "mount --rbind {0} {0}; mount -o remount,bind,ro {0}; mount --bind {0}/spool {0}/spool; mount -o remount,bind,rw {0}/spool; mount -o remount,bind,ro /; exec "
-        program = f"setpriv --bounding-set=-all,{powers} --no-new-privs {self.mx.path}/sendquota-queue --socket {self.daemon.admin} --once --mta postfix"
-        return self.mx.room.run("unshare", "--mount", "sh", "-ec", shut.format(self.mx.path) + program).stderr
-
-    def held(self):
-        return sorted(entry["queue_id"] for entry in self.mx.queue("hold"))
-
-    def counts(self, *words):
-        """What the one host of the answer says, in short."""
-        host, = self.root(*words)["hosts"]
-        return tuple(host["counts"][what] for what in ("total", "done", "gone", "skipped"))
 
 
 @pytest.fixture
@@ -103,10 +60,6 @@ def test_held_mail_is_removed_or_sent_and_no_other(host):
     assert host.held() == [] and listed(host) == []
     events = [event["event"] for event in host.daemon.cli("events")["events"]]
     assert events.count("mail_done") == 2
-
-
-def path_of(host, queue_id):
-    return next((host.mx.path / "spool").rglob(queue_id))
 
 
 def aged(host, queue_id, seconds):
@@ -443,13 +396,25 @@ def test_what_cannot_be_done_is_said(running, words, code, said):
     assert (done.returncode, said in done.stderr) == (code, True), done.stderr
 
 
-def test_a_store_that_is_away_is_said_at_once(running):
+@pytest.mark.parametrize("words", [("held",), ("held", ALICE), ("queue", "--of", ALICE), ("top",), ("top", "--since", "30d"), ("who", "4Xy1"), ("report",), ("show", ALICE),
+                                   ("incident", ALICE), ("events",), ("release", ALICE)])
+def test_a_store_that_hangs_is_said_within_a_second(running, words):
     redis = running(Redis())
-    host = Host(running, "mx1", store=redis.url)
-    host.send(4)
-    redis.kill()
-    began = time.monotonic()
-    done = host.daemon.command("held", ALICE)
-    assert done.returncode == 69 and "the record has no answer" in done.stderr
-    assert time.monotonic() - began < 1.5
+    daemon = running(Daemon({"quota": [HOLD], "store": {"timeout": "100ms"}}, store=redis.url))
+    daemon.play(4, user=ALICE)
+    daemon.cli("show", ALICE)  # what was played is recorded
+    pid = int(re.search(r"process_id:(\d+)", redis.cli("INFO", "server"))[1])
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        done = daemon.command(*words)
+        took = time.monotonic() - began
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert done.returncode == 69 and "no answer" in done.stderr, done
+    assert took < 1, took
+
+
+def test_a_host_says_that_no_orders_can_be_had(host, running):
+    host.daemon.stop()
     assert "no orders can be had" in host.serve_once()

@@ -9,10 +9,10 @@ import pytest
 
 from rig import Client, Php, free_port, wait_for
 from rig.browser import Browser
+from rig.mail_host import Host, path_of
 from rig.tokens import ask, token
 from test_notify import Pager
 from test_page import enter, open_sender
-from test_queue import Host
 
 VICTIM, SCRIPT = "victim@example.test", "script:mx1.example.test/1000:contact.php"
 HONEST = [f"honest{number:02}@example.test" for number in range(20)]
@@ -80,10 +80,6 @@ def files(host):
     spool = host.mx.path / "spool"
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest()
             for queue in ("incoming", "active", "deferred", "hold") for path in (spool / queue).rglob("*") if path.is_file()}
-
-
-def path_of(host, queue_id):
-    return next((host.mx.path / "spool").rglob(queue_id))
 
 
 class Service:

@@ -1,0 +1,60 @@
+"""A mail host whose queue administrators act on: a Postfix, its daemon, and what root runs there."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+from .daemon import Daemon
+from .postfix import Postfix
+from .room import BUILD
+from .smtp import Client
+
+UNIT = Path(__file__).resolve().parents[3] / "conf" / "sendquota-queue.service"
+HOLD = {"name": "mailbox", "per": "user", "limits": ["2 messages / 1h"], "action": "quarantine"}
+
+
+class Host:
+    """A Postfix with a daemon of its own, and the programs that its root would run."""
+
+    def __init__(self, running, name, store="memory:", quota=(HOLD,), settings=None, **tables):
+        self.daemon = running(Daemon({"quota": list(quota), **tables}, store=store, name=name))
+        self.mx = running(Postfix(name, milters=[self.daemon.milter], settings=settings, destination="sink"))
+        for user in ("alice", "bob"):
+            self.mx.add_user(user)
+        for program in ("sendquota", "sendquota-queue"):
+            shutil.copy(BUILD / "bin" / program, self.mx.path / program)
+
+    def send(self, count=1, login="alice", **message):
+        """The queue ids."""
+        with Client(self.mx.ports["submission"], login=login) as client:
+            return [client.send(**{"sender": f"{login}@example.test", **message}).text.rsplit(" ", 1)[1] for _ in range(count)]
+
+    def root(self, *words, check=True):
+        """`sendquota --json …` as root of this host."""
+        done = self.mx.room.run(self.mx.path / "sendquota", "--socket", self.daemon.admin, "--json", *words, check=False)
+        assert not check or done.returncode == 0, f"{done.returncode}: {done.stdout}{done.stderr}"
+        return json.loads(done.stdout)
+
+    def serve_once(self):
+        """What sendquota-queue does in one round."""
+        return self.mx.room.run(self.mx.path / "sendquota-queue", "--socket", self.daemon.admin, "--once").stderr
+
+    def serve_once_shut_in(self):
+        """The same with what sendquota-queue.service leaves of root, and of the file system."""
+        powers = re.search(r"^CapabilityBoundingSet=(.*)$", UNIT.read_text(), re.M)[1].lower().replace("cap_", "+").replace(" ", ",")
+        shut = "mount --rbind {0} {0}; mount -o remount,bind,ro {0}; mount --bind {0}/spool {0}/spool; mount -o remount,bind,rw {0}/spool; mount -o remount,bind,ro /; exec "
+        program = f"setpriv --bounding-set=-all,{powers} --no-new-privs {self.mx.path}/sendquota-queue --socket {self.daemon.admin} --once --mta postfix"
+        return self.mx.room.run("unshare", "--mount", "sh", "-ec", shut.format(self.mx.path) + program).stderr
+
+    def held(self):
+        return sorted(entry["queue_id"] for entry in self.mx.queue("hold"))
+
+    def counts(self, *words):
+        """What the one host of the answer says, in short."""
+        host, = self.root(*words)["hosts"]
+        return tuple(host["counts"][what] for what in ("total", "done", "gone", "skipped"))
+
+
+def path_of(host, queue_id):
+    return next((host.mx.path / "spool").rglob(queue_id))
