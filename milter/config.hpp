@@ -99,12 +99,13 @@ struct RecordSettings {
   quota::HistoryBounds bounds{};
   quota::Milliseconds write_every = std::chrono::seconds{5};
   bool subject = true;
+  bool message_id = true;  ///< a mark of it
   std::vector<std::string> evidence_headers{};  ///< lower case
   std::size_t recipients = 3;  ///< addresses kept of one message
   bool operator==(const RecordSettings&) const = default;
 
   [[nodiscard]] bool is_on() const { return url != "off"; }
-  [[nodiscard]] bool needs_headers() const { return is_on() && bounds.messages > 0 && (subject || !evidence_headers.empty()); }
+  [[nodiscard]] bool needs_headers() const { return is_on() && bounds.messages > 0 && (subject || message_id || !evidence_headers.empty()); }
 };
 
 /// `identity.recipient_delimiter`.

@@ -69,6 +69,7 @@ void read_record(Section& section, RecordSettings& into) {
   read_size(section, "recipients", into.recipients, recipient_bounds);
   into.write_every = section.duration("write_every", write_bounds).value_or(into.write_every);
   into.subject = section.truth("subject").value_or(into.subject);
+  into.message_id = section.truth("message_id").value_or(into.message_id);
   if (auto headers = section.list<std::string>("evidence_headers", parse_header_name)) into.evidence_headers = std::move(*headers);
   if (into.evidence_headers.size() > most_evidence_headers)
     section.problem("evidence_headers", fmt::format("{} headers", into.evidence_headers.size()), fmt::format("write at most {}", most_evidence_headers));

@@ -130,7 +130,7 @@ Desk::Answer Desk::events(const admin::EventsQuestion& question) {
 Desk::Answer Desk::who(const admin::WhoQuestion& question) {
   const auto count = count_of(question.count, most_counted);
   if (!count) return count.error();
-  if (question.name.empty()) return bad_request("nothing to look for; write a queue id, a client's address, or a part of a header in record.evidence_headers");
+  if (question.name.empty()) return bad_request("nothing to look for; write a queue id, a Message-ID, a client's address, or a part of a header in record.evidence_headers");
   auto search = tools_.book.find(question.name, question.account.empty() ? *count : most_counted);
   if (!search) return nothing_recorded();
   if (!*search) return record_problem((*search).error().text);
@@ -141,7 +141,7 @@ Desk::Answer Desk::who(const admin::WhoQuestion& question) {
     return admin::Problem{admin::Problem::Kind::not_found,
                           "no message of the last " + quota::format_duration(kept_for) + " bears \"" + quota::valid_utf8(question.name) + "\", among those that are kept of " +
                               std::to_string((*search)->senders) + " senders",
-                          "write a queue id, a client's address, or a part of a header in record.evidence_headers", {}};
+                          "write a queue id, a Message-ID, a client's address, or a part of a header in record.evidence_headers", {}};
   return who_json(question.name, **search);
 }
 

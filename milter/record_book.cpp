@@ -18,7 +18,9 @@ constexpr std::size_t most_characters = 80;
 /// What ends by it is lost for ever: a clock that has jumped ahead is not believed.
 quota::Timestamp earlier_clock(StoreSetup& setup) { return std::min(setup.store().now(), quota::SystemClock().now()); }
 
+/// Off the message path.
 void make_readable(quota::PastMessage& message) {
+  message.mark = quota::message_mark(message.mark);
   message.subject = readable_header(message.subject, most_characters);
   for (auto& [name, value] : message.headers) value = readable_header(value, most_characters);
 }
@@ -83,10 +85,10 @@ std::optional<Result<std::vector<quota::History>, quota::StoreError>> RecordBook
   return archive_->histories(identities);
 }
 
-std::optional<Result<quota::Search, quota::StoreError>> RecordBook::find(const std::string& text, std::size_t most) {
+std::optional<Result<quota::Search, quota::StoreError>> RecordBook::find(std::string_view name, std::size_t most) {
   if (!archive_) return std::nullopt;
   chronicler_->flush(fresh_within);
-  return archive_->find(text, most, std::chrono::steady_clock::now() + search_at_most);
+  return archive_->find(quota::MessageName(name), most, std::chrono::steady_clock::now() + search_at_most);
 }
 
 quota::Archive* RecordBook::shelves() {

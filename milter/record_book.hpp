@@ -25,7 +25,7 @@ class RecordBook {
   /// Of a few senders, Archive::read_together at most; as of the last write.
   [[nodiscard]] std::optional<quota::Result<std::vector<quota::History>, quota::StoreError>> histories(std::span<const quota::Identity> identities);
 
-  [[nodiscard]] std::optional<quota::Result<quota::Search, quota::StoreError>> find(const std::string& text, std::size_t most);
+  [[nodiscard]] std::optional<quota::Result<quota::Search, quota::StoreError>> find(std::string_view name, std::size_t most);
 
   /// Who keeps queue ids and the orders about them, with what happened on this host until now; null: nothing is kept.
   [[nodiscard]] quota::Archive* shelves();

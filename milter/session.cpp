@@ -22,6 +22,7 @@ constexpr std::string_view php_header_name = "x-php-originating-script";
 constexpr std::size_t longest_fact = 4096;
 constexpr std::size_t most_recipients_kept = 100'000;
 constexpr std::string_view subject_name = "subject";
+constexpr std::string_view message_id_name = "message-id";
 constexpr std::size_t longest_evidence = 1000;
 
 std::string_view without_brackets(std::string_view address) {
@@ -181,8 +182,11 @@ void Session::header(std::string_view name, std::string_view value) {
 void Session::keep_header(std::string_view name, std::string_view value) {
   const auto& settings = mail_->config->record;
   if (!settings.needs_headers()) return;
-  if (settings.subject && mail_->subject.empty() && name.size() == subject_name.size() && quota::lower(name) == subject_name)
-    mail_->subject = value.substr(0, longest_evidence);
+  const auto keep_first = [&](bool is_wanted, std::string_view called, std::string& into) {
+    if (is_wanted && into.empty() && name.size() == called.size() && quota::lower(name) == called) into = value.substr(0, longest_evidence);
+  };
+  keep_first(settings.subject, subject_name, mail_->subject);
+  keep_first(settings.message_id, message_id_name, mail_->message_id);
   for (const auto& wanted : settings.evidence_headers) {
     if (wanted.size() != name.size() || wanted != quota::lower(name)) continue;
     auto& kept = mail_->evidence;
@@ -340,6 +344,7 @@ quota::Happening Session::happening_of(const Verdict& verdict, const Answer& ans
     message.first_recipients.emplace_back(evidence(without_brackets(envelope.recipients[i])));
   if (const auto* user = mail_->message.sender.find(quota::Kind::user)) happening.login = user->value;
   if (message.action == Action::quarantine) happening.held_for = held_identity(verdict);
+  message.mark = std::move(mail_->message_id);
   message.subject = std::move(mail_->subject);
   message.headers = std::move(mail_->evidence);
   return happening;

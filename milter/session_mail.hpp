@@ -20,6 +20,7 @@ struct Session::Mail {
   quota::Message message{};                  ///< as the policy sees it; see Session::judged_message()
   std::int64_t seen_bytes = 0;
   std::string subject{};  ///< raw; for the record, as are these
+  std::string message_id{};
   std::vector<std::pair<std::string, std::string>> evidence{};
   std::optional<quota::Verdict> refused_at_rcpt{};  ///< certain already; exempt recipients may still pass
   bool is_logged = false;                    ///< that refusal, once

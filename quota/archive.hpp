@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "quota/history.hpp"
+#include "quota/message_name.hpp"
 #include "quota/queue_order.hpp"
 #include "quota/result.hpp"
 #include "quota/store_error.hpp"
@@ -117,9 +118,8 @@ class Archive {
   static constexpr std::size_t read_together = 100;
   [[nodiscard]] virtual Result<std::vector<History>, StoreError> histories(std::span<const Identity> identities) = 0;
 
-  /// Looks through the last messages of everybody for those that `text` names (bears_name()), the newest `most`. Begins nothing
-  /// more after `until`.
-  [[nodiscard]] virtual Result<Search, StoreError> find(const std::string& text, std::size_t most, SteadyMoment until) = 0;
+  /// Looks through the last messages of everybody for those that bear the name, the newest `most`. Begins nothing more after `until`.
+  [[nodiscard]] virtual Result<Search, StoreError> find(const MessageName& name, std::size_t most, SteadyMoment until) = 0;
 
   static constexpr std::size_t most_of_page = 1000;
 

@@ -199,8 +199,10 @@ std::string format(const PastMessage& message, std::string_view own) {
   else
     add(message.mail_from);
   add(message.script);
-  add(std::to_string(message.recipients));
-  add(std::to_string(message.first_recipients.size()));
+  add(message.mark);
+  const auto listed = message.first_recipients.size();
+  add(message.recipients == 1 ? "" : std::to_string(message.recipients));
+  add(std::cmp_equal(listed, message.recipients) ? "" : std::to_string(listed));
   for (const auto& recipient : message.first_recipients) add(recipient);
   add(message.subject);
   for (const auto& [header, value] : message.headers) {
@@ -210,11 +212,6 @@ std::string format(const PastMessage& message, std::string_view own) {
   return line;
 }
 
-bool bears_name(const PastMessage& message, std::string_view name) {
-  if (message.queue_id == name || message.client == name) return true;
-  return std::any_of(message.headers.begin(), message.headers.end(), [name](const auto& header) { return header.second.find(name) != std::string::npos; });
-}
-
 Timestamp moment_of_message(std::string_view text) {
   const auto seconds = parse_number(text.substr(0, text.find('\t')));
   return seconds && *seconds <= most / 1000 ? Timestamp{std::chrono::seconds{*seconds}} : Timestamp{};
@@ -222,15 +219,15 @@ Timestamp moment_of_message(std::string_view text) {
 
 std::optional<PastMessage> parse_past_message(std::string_view text, std::string_view own) {
   auto words = split_words(text);
-  constexpr std::size_t head = 11;
+  constexpr std::size_t head = 12;
   if (words.size() <= head) return std::nullopt;
   const auto at = moment_of_message(text);
   const bool is_usual = words[1].empty() && words[2].empty();
   const bool is_discarded = words[1] == discarded;
   const auto action = is_usual ? Action::accept : is_discarded ? Action::reject : action_called(words[1]);
   const auto cause = is_usual ? Cause::within : cause_called(words[2]);
-  const auto recipients = parse_number(words[9]);
-  const auto listed = parse_number<std::size_t>(words[10]);
+  const auto recipients = words[10].empty() ? std::optional<std::int64_t>(1) : parse_number(words[10]);
+  const auto listed = parse_number<std::size_t>(!words[11].empty() ? words[11] : recipients ? std::to_string(*recipients) : "");
   if (at == Timestamp{} || !action || !cause || !recipients || !listed || *listed >= words.size() - head) return std::nullopt;
   const auto subject = head + *listed;
   if ((words.size() - subject - 1) % 2 != 0) return std::nullopt;
@@ -239,7 +236,7 @@ std::optional<PastMessage> parse_past_message(std::string_view text, std::string
   else if (words[7].starts_with(same_sender))
     words[7].erase(0, same_sender.size());
   PastMessage message{at,       *action,  is_discarded, *cause,   words[3], words[4], words[5], words[6], words[7], words[8], *recipients,
-                      {words.begin() + head, words.begin() + static_cast<std::ptrdiff_t>(subject)}, words[subject], {}};
+                      {words.begin() + head, words.begin() + static_cast<std::ptrdiff_t>(subject)}, words[9], words[subject], {}};
   for (auto i = subject + 1; i < words.size(); i += 2) message.headers.emplace_back(std::move(words[i]), std::move(words[i + 1]));
   return message;
 }

@@ -104,17 +104,17 @@ struct PastMessage {
   std::string script{};     ///< as in its identity; empty without one
   std::int64_t recipients = 0;
   std::vector<std::string> first_recipients{};
+  std::string mark{};       ///< of its Message-ID (message_name.hpp), and this itself until it is written; empty without one
   std::string subject{};    ///< decoded
   std::vector<std::pair<std::string, std::string>> headers{};  ///< evidence
 
   bool operator==(const PastMessage&) const = default;
 };
 /// Words with tabs between (quota/tab_text.hpp), the time first. What is usual is written short, for there are many: an accepted message
-/// has no verdict and no cause, and an envelope sender that is `own` is a `=` (one that begins with it has one more).
+/// has no verdict and no cause, an envelope sender that is `own` is a `=` (one that begins with it has one more), one recipient has no
+/// number, nor have the first recipients where they are all.
 [[nodiscard]] std::string format(const PastMessage& message, std::string_view own);
 [[nodiscard]] std::optional<PastMessage> parse_past_message(std::string_view text, std::string_view own);
-/// Whether `name` is its queue id or its client's address, or stands in one of its headers.
-[[nodiscard]] bool bears_name(const PastMessage& message, std::string_view name);
 /// When it was; the beginning of time where it is no message.
 [[nodiscard]] Timestamp moment_of_message(std::string_view text);
 

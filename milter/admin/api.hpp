@@ -26,7 +26,7 @@
 //   GET    /v1/top?by=&per=&since=&count=      R → Top: by messages|recipients|refused|held|networks, per a kind, since a duration ago
 //   GET    /v1/events?identity=&after=&count=  R → Events: the newest `count`, of one identity, after the event with that id
 //                     &since=&only=daily            also since a duration ago, only those that notify.daily names
-//   GET    /v1/who?name=&count=                R → Who: whose message bears that queue id, client address, or text in a header
+//   GET    /v1/who?name=&count=                R → Who: whose message bears that queue id, Message-ID, client address, or text in a header
 //   GET    /v1/held                           R* → {"held": [Shelf…]}: whose mail is held where, the latest first; 1000 at most
 //   GET    /v1/identities/{id}/mail            R → {"identity", "held": [Shelf…], "sent": [Shelf…], "orders": [Order…]}
 //   GET    /v1/shelf?identity=&fate=&host=&from=&count=

@@ -126,8 +126,8 @@ void add_past_commands(CLI::App& app, Session& session) {
   command->add_flag("--follow", typed->follow, "go on as more happens")->disable_flag_override();
   command->callback([&session, typed] { session.exit = events(session, *typed); });
 
-  command = add_count(app.add_subcommand("who", "Whose message it was, by queue id, client or header"), *typed);
-  command->add_option("NAME", typed->name, "a queue id, a client's address, or text of a header in record.evidence_headers")->required()->check(not_empty());
+  command = add_count(app.add_subcommand("who", "Whose message it was, by queue id, Message-ID, client or header"), *typed);
+  command->add_option("NAME", typed->name, "a queue id, a Message-ID, a client's address, or text of a header in record.evidence_headers")->required()->check(not_empty());
   command->callback([&session, typed] {
     using admin::percent_encode;
     session.exit = ask(session, {"GET", "/v1/who?name=" + percent_encode(typed->name) + "&count=" + percent_encode(typed->count)}, render_who);

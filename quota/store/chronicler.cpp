@@ -33,7 +33,7 @@ std::size_t bytes_of(const Happening& happening) {
   std::size_t bytes = 0;
   for (const auto& identity : happening.identities) bytes += identity.value.size();
   const auto& message = happening.message;
-  for (const auto* const text : {&message.quota, &message.queue_id, &message.host, &message.client, &message.mail_from, &message.script, &message.subject})
+  for (const auto* const text : {&message.quota, &message.queue_id, &message.host, &message.client, &message.mail_from, &message.script, &message.mark, &message.subject})
     bytes += text->size();
   for (const auto& recipient : message.first_recipients) bytes += recipient.size();
   for (const auto& [name, value] : message.headers) bytes += name.size() + value.size();

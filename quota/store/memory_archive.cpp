@@ -127,9 +127,7 @@ Result<std::vector<Ranked>, StoreError> MemoryArchive::top(const TopQuestion& qu
   return merged({std::move(all)}, question.measure, question.count);
 }
 
-Result<Search, StoreError> MemoryArchive::find(const std::string& text, std::size_t most, SteadyMoment until) {
-  std::string written;
-  append_escaped(written, text);
+Result<Search, StoreError> MemoryArchive::find(const MessageName& name, std::size_t most, SteadyMoment until) {
   const auto oldest = clock_.now() - bounds_.messages_for;
   const std::lock_guard lock(mutex_);
   Search search;
@@ -138,9 +136,10 @@ Result<Search, StoreError> MemoryArchive::find(const std::string& text, std::siz
     if (!search.is_complete) break;
     ++search.senders;
     for (const auto& line : kept.messages) {
-      if (line.find(written) == std::string::npos) continue;
+      const auto has = [&line](const std::string& text) { return line.find(text) != std::string::npos; };
+      if (std::none_of(name.texts().begin(), name.texts().end(), has)) continue;
       auto message = parse_past_message(line, value_in(kept.identity));
-      if (message && message->at >= oldest && bears_name(*message, text)) search.found.push_back({kept.identity, std::move(*message)});
+      if (message && message->at >= oldest && name.fits(*message)) search.found.push_back({kept.identity, std::move(*message)});
     }
     if (search.found.size() > 2 * most) sort_newest(search.found, most);
   }

@@ -28,7 +28,7 @@ class MemoryArchive final : public Archive {
   [[nodiscard]] Result<Chronicle, StoreError> read(const Identity& identity) override;
   [[nodiscard]] Result<std::vector<Ranked>, StoreError> top(const TopQuestion& question) override;
   [[nodiscard]] Result<std::vector<History>, StoreError> histories(std::span<const Identity> identities) override;
-  [[nodiscard]] Result<Search, StoreError> find(const std::string& text, std::size_t most, SteadyMoment until) override;
+  [[nodiscard]] Result<Search, StoreError> find(const MessageName& name, std::size_t most, SteadyMoment until) override;
   [[nodiscard]] Result<std::vector<ShelfCount>, StoreError> shelves(const std::optional<Identity>& identity) override;
   [[nodiscard]] Result<ShelfPage, StoreError> page(const Shelf& shelf, const std::string& from, std::size_t count) override;
   [[nodiscard]] Result<void, StoreError> take_away(const Shelf& shelf, std::span<const std::string> places) override;

@@ -313,7 +313,7 @@ Result<std::vector<Ranked>, StoreError> RedisArchive::top(const TopQuestion& que
   return merged(hours, question.measure, question.count);
 }
 
-Result<Search, StoreError> RedisArchive::find(const std::string& text, std::size_t most, SteadyMoment until) {
+Result<Search, StoreError> RedisArchive::find(const MessageName& name, std::size_t most, SteadyMoment until) {
   Search search;
   std::unordered_set<std::string> seen;  // SCAN may tell of a key more than once
   for (const auto& key_there : context_.topology().key_on_each_server(context_.key("messages"))) {
@@ -323,7 +323,7 @@ Result<Search, StoreError> RedisArchive::find(const std::string& text, std::size
       auto lists = next_lists(key_there, cursor);
       if (!lists) return lists.error();
       std::erase_if(*lists, [&seen](const std::string& list) { return !seen.insert(list).second; });
-      if (const auto found = find_in(*lists, text, most, until, search); !found) return found.error();
+      if (const auto found = find_in(*lists, name, most, until, search); !found) return found.error();
       if (cursor == "0" || !search.is_complete) break;
     }
     if (!search.is_complete) break;
@@ -346,9 +346,7 @@ Result<std::vector<std::string>, StoreError> RedisArchive::next_lists(const std:
   return lists;
 }
 
-Result<void, StoreError> RedisArchive::find_in(std::span<const std::string> lists, const std::string& text, std::size_t most, SteadyMoment until, Search& search) {
-  std::string written;
-  append_escaped(written, text);
+Result<void, StoreError> RedisArchive::find_in(std::span<const std::string> lists, const MessageName& name, std::size_t most, SteadyMoment until, Search& search) {
   const auto prefix = context_.key("messages:{");
   const auto oldest = now_() - bounds_.messages_for;
   while (!lists.empty()) {
@@ -360,7 +358,7 @@ Result<void, StoreError> RedisArchive::find_in(std::span<const std::string> list
     std::vector<RedisQuestion> questions;
     for (const auto& list : some) {
       auto& words = questions.emplace_back(run_of(scripts::find(), list)).words;
-      words.add(written);
+      for (const auto& text : name.texts()) words.add(text);
     }
     const auto answers = context_.topology().ask_each(questions, Patience::begin() + read_at_most, chronicle_limits);
     for (std::size_t i = 0; i < some.size(); ++i) {
@@ -368,7 +366,7 @@ Result<void, StoreError> RedisArchive::find_in(std::span<const std::string> list
       if (!some[i].starts_with(prefix) || !some[i].ends_with('}')) continue;
       const auto identity = some[i].substr(prefix.size(), some[i].size() - prefix.size() - 1);
       for (std::size_t n = 0; n < answers[i]->size(); ++n)
-        if (auto message = parse_past_message((*answers[i])[n].text().value_or(""), value_in(identity)); message && message->at >= oldest && bears_name(*message, text))
+        if (auto message = parse_past_message((*answers[i])[n].text().value_or(""), value_in(identity)); message && message->at >= oldest && name.fits(*message))
           search.found.push_back({identity, std::move(*message)});
     }
     sort_newest(search.found, most);

@@ -24,7 +24,7 @@ class RedisArchive final : public Archive {
   [[nodiscard]] Result<Chronicle, StoreError> read(const Identity& identity) override;
   [[nodiscard]] Result<std::vector<Ranked>, StoreError> top(const TopQuestion& question) override;
   [[nodiscard]] Result<std::vector<History>, StoreError> histories(std::span<const Identity> identities) override;
-  [[nodiscard]] Result<Search, StoreError> find(const std::string& text, std::size_t most, SteadyMoment until) override;
+  [[nodiscard]] Result<Search, StoreError> find(const MessageName& name, std::size_t most, SteadyMoment until) override;
   [[nodiscard]] Result<std::vector<ShelfCount>, StoreError> shelves(const std::optional<Identity>& identity) override;
   [[nodiscard]] Result<ShelfPage, StoreError> page(const Shelf& shelf, const std::string& from, std::size_t count) override;
   [[nodiscard]] Result<void, StoreError> take_away(const Shelf& shelf, std::span<const std::string> places) override { return shelves_.take_away(shelf, places); }
@@ -43,7 +43,7 @@ class RedisArchive final : public Archive {
 
   /// The lists of messages that one server holds are handed out by pieces; `cursor` is "0" after the last.
   [[nodiscard]] Result<std::vector<std::string>, StoreError> next_lists(const std::string& key_there, std::string& cursor);
-  [[nodiscard]] Result<void, StoreError> find_in(std::span<const std::string> lists, const std::string& text, std::size_t most, SteadyMoment until, Search& search);
+  [[nodiscard]] Result<void, StoreError> find_in(std::span<const std::string> lists, const MessageName& name, std::size_t most, SteadyMoment until, Search& search);
   /// Of HGETALL's answer, without what is not kept any longer.
   [[nodiscard]] Result<History, StoreError> history_in(const RedisReply& fields) const;
   [[nodiscard]] std::string history_key(const Identity& identity) const;

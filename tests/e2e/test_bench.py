@@ -35,7 +35,7 @@ def test_its_no_op_filter_negotiates_as_the_daemon_does(running):
     """With a quota that may look at the PHP header, and where nothing needs the headers."""
     for quotas, words in (([mailbox()], ["no-headers"]), ([mailbox(), {"name": "php", "per": ["script"], "when": "local", "limits": ["9 messages / 1d"],
                                                           "action": "quarantine"}], [])):
-        daemon = running(Daemon({"quota": quotas, "record": {"subject": not words}}))
+        daemon = running(Daemon({"quota": quotas, "record": {"subject": not words, "message_id": not words}}))
         path = daemon.path / "noop.sock"
         noop = subprocess.Popen([str(BUILD / "bin" / "bench_noop"), f"unix:{path}", *words])
         try:

@@ -188,17 +188,35 @@ def test_a_ranking_is_watched(daemon):
 
 
 def test_who_says_whose_a_message_was_by_queue_id_client_and_header(running):
-    daemon = running(Daemon({"quota": QUOTA, "record": {"evidence_headers": ["message-id"]}}))
+    daemon = running(Daemon({"quota": QUOTA, "record": {"evidence_headers": ["x-mailer"]}}))
     mx = running(Postfix(milters=[daemon.milter]))
     mx.add_user("alice")
     with Client(mx.ports["xclient"], xclient="alice ADDR=203.0.113.9") as client:
-        assert client.send(sender=ALICE, text=f"From: {ALICE}\r\nMessage-ID: <4711@remote.test>\r\n\r\nHello\r\n").accepted
+        assert client.send(sender=ALICE, text=f"From: {ALICE}\r\nX-Mailer: Tool 4711\r\n\r\nHello\r\n").accepted
     message = history(daemon, ALICE)["messages"][0]
-    for name in (message["queue_id"], message["client"], "4711@remote.test"):
+    for name in (message["queue_id"], message["client"], "Tool 4711"):
         (found,) = daemon.cli("who", name)["found"]
         assert (found["identity"], found["queue_id"]) == (f"user:{ALICE}", message["queue_id"])
         assert f"user:{ALICE}" in daemon.command("who", name).stdout
     nobody = daemon.command("who", "4XyNobody")
+    assert nobody.returncode == 1 and "no message of the last 1d bears" in nobody.stderr, nobody.stderr
+
+
+@pytest.mark.parametrize("of_redis", [False, True], ids=["memory", "redis"])
+def test_who_knows_a_message_by_its_message_id_of_which_only_a_mark_is_kept(running, of_redis):
+    held = [{"name": "mailbox", "per": "user", "limits": ["1 messages / 1h"], "action": "quarantine"}]
+    daemon = running(Daemon({"quota": held}, store=running(Redis()).url if of_redis else "memory:"))
+    mx = running(Postfix(milters=[daemon.milter]))
+    mx.add_user("alice")
+    with Client(mx.ports["xclient"], xclient="alice ADDR=203.0.113.9") as client:
+        for header in ("Message-ID: <4711$1%41+a/b=@remote.test>\r\n", ""):
+            assert client.send(sender=ALICE, text=f"From: {ALICE}\r\n{header}\r\nHello\r\n").accepted
+    without, with_one = history(daemon, ALICE)["messages"]
+    given_by_postfix = re.search(r"^Message-Id: (<.*>)", mx.room.run("postcat", "-qh", without["queue_id"]).stdout, re.M | re.I)[1]
+    for name, message in (("<4711$1%41+a/b=@remote.test>", with_one), ("4711$1%41+a/b=@remote.test", with_one), (given_by_postfix, without)):
+        (found,) = daemon.cli("who", name)["found"]
+        assert (found["identity"], found["queue_id"]) == (f"user:{ALICE}", message["queue_id"])
+    nobody = daemon.command("who", "<another@remote.test>")
     assert nobody.returncode == 1 and "no message of the last 1d bears" in nobody.stderr, nobody.stderr
 
 

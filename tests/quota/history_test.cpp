@@ -114,7 +114,7 @@ TEST_CASE("a network is what one customer of a provider usually has") {
 
 TEST_CASE("a message is read as it was written, whatever stands in it") {
   PastMessage message{noon, Action::reject, false, Cause::blocked, "mailbox", "4XyZ", "mx1", "192.0.2.7", "a\tb\n@x", "mx1/1000:mail.php", 40,
-                      {"bob@\\remote.example", ""}, "tabs\tand \x01 others", {{"user-agent", "x\r\ny"}}};
+                      {"bob@\\remote.example", ""}, "aB3+/x90", "tabs\tand \x01 others", {{"user-agent", "x\r\ny"}}};
   CHECK(parse_past_message(format(message, "alice@example.com"), "alice@example.com") == message);
   CHECK(format(message, "").find('\n') == std::string::npos);
   message = {.at = noon + 999ms};
@@ -132,14 +132,25 @@ TEST_CASE("a message that was thrown away, and a sender that looks like a sign, 
 
 TEST_CASE("what is usual of a message is written short") {
   const PastMessage message{.at = noon, .queue_id = "4XyZ", .mail_from = "alice@example.com", .recipients = 1};
-  CHECK(format(message, "alice@example.com") == "1763812800\t\t\t\t4XyZ\t\t\t=\t\t1\t0\t");
+  CHECK(format(message, "alice@example.com") == "1763812800\t\t\t\t4XyZ\t\t\t=\t\t\t\t0\t");
   CHECK(parse_past_message(format(message, "alice@example.com"), "alice@example.com") == message);
   CHECK(format(message, "bob@example.com").find("\talice@example.com\t") != std::string::npos);
 }
 
+TEST_CASE("the recipients of a message are read as they were written, all of them or the first") {
+  for (const auto& [recipients, listed] : {std::pair(0, 0), {0, 1}, {1, 0}, {1, 1}, {2, 0}, {2, 1}, {2, 2}, {3, 1}}) {
+    CAPTURE(recipients);
+    CAPTURE(listed);
+    PastMessage message{.at = noon, .recipients = recipients, .subject = "7"};
+    message.first_recipients.assign(static_cast<std::size_t>(listed), "3");
+    CHECK(parse_past_message(format(message, ""), "") == message);
+  }
+}
+
 TEST_CASE("what is no message is none") {
-  for (const auto* wrong : {"", "1", "x\taccept\twithin\t\t\t\t\t\t\t1\t0\t", "1\taccept\twithin\t\t\t\t\t\t\t1\t5\t", "5\tmaybe\twithin\t\t\t\t\t\t\t1\t0\t",
-                            "1\taccept\twithin\t\t\t\t\t\t\t1\t0\tsubject\tlonely"}) {
+  for (const auto* wrong : {"", "1", "x\taccept\twithin\t\t\t\t\t\t\t\t1\t0\t", "1\taccept\twithin\t\t\t\t\t\t\t\t1\t5\t", "5\tmaybe\twithin\t\t\t\t\t\t\t\t1\t0\t",
+                            "1\taccept\twithin\t\t\t\t\t\t\t\t1\t0\tsubject\tlonely", "1\taccept\twithin\t\t\t\t\t\t\t\tx\t0\t", "1\taccept\twithin\t\t\t\t\t\t\t\t1\tx\t",
+                            "1\taccept\twithin\t\t\t\t\t\t\t\t2\t\tone@remote.example\t"}) {
     CAPTURE(wrong);
     CHECK_FALSE(parse_past_message(wrong, "").has_value());
   }

@@ -199,7 +199,7 @@ TEST_CASE_TEMPLATE_DEFINE("an archive keeps evidence short, however long the tex
   CHECK(messages[0].mail_from == std::string(PastMessage::longest_text / 4, '\x01') + "…");
 }
 
-TEST_CASE_TEMPLATE_DEFINE("an archive finds whose message bears a queue id, a client's address or a header's text", Fixture, archive_finds) {
+TEST_CASE_TEMPLATE_DEFINE("an archive finds whose message bears a queue id, a client's address, a Message-ID or a header's text", Fixture, archive_finds) {
   Fixture fixture;
   auto& archive = fixture.archive({});
   std::vector<Note> notes;
@@ -211,11 +211,13 @@ TEST_CASE_TEMPLATE_DEFINE("an archive finds whose message bears a queue id, a cl
   }
   auto& many = notes.front();  // its newest messages are of clients that only look like one that is sought
   many.messages[0].client = "192.0.2.1";
+  notes[5].messages[0].mark = message_mark("<five@x>");
+  notes[6].messages[0].subject = message_mark("<five@x>");
   for (int n = 0; n < 50; ++n) many.messages.push_back({.at = start + 1h - 100s + n * 1s, .queue_id = "R" + std::to_string(n), .client = "192.0.2.17"});
   write(archive, notes);
   fixture.set_now(start + 1h);
   const auto found = [&](const std::string& text, std::size_t most = 20) {
-    const auto search = archive.find(text, most, std::chrono::steady_clock::now() + 10s);
+    const auto search = archive.find(MessageName(text), most, std::chrono::steady_clock::now() + 10s);
     REQUIRE(search.has_value());
     CHECK(search->is_complete);
     CHECK(search->senders == 100);
@@ -231,9 +233,13 @@ TEST_CASE_TEMPLATE_DEFINE("an archive finds whose message bears a queue id, a cl
   CHECK(found("u42@example.com") == "");  // it stands in the line, and is no name of the message
   CHECK(found("<42\t1@x>") == "user:u42@example.com=Q127");
   CHECK(found("=") == "");
+  CHECK(found("<five@x>") == "user:u5@example.com=Q15");
+  CHECK(found("five@x") == "user:u5@example.com=Q15");
+  CHECK(found(message_mark("<five@x>")) == "");
+  CHECK(found("<20251122120000.Q29@mx1.example.com>") == "user:u9@example.com=Q29");
   fixture.set_now(start + 25h);
   CHECK(found("Q29") == "");
-  const auto late = archive.find("Q29", 20, std::chrono::steady_clock::now());
+  const auto late = archive.find(MessageName("Q29"), 20, std::chrono::steady_clock::now());
   REQUIRE(late.has_value());
   CHECK_FALSE(late->is_complete);
 }

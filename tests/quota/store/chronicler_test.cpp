@@ -32,7 +32,7 @@ class ScriptedArchive final : public Archive {
   Result<Chronicle, StoreError> read(const Identity&) override { return Chronicle{}; }
   Result<std::vector<Ranked>, StoreError> top(const TopQuestion&) override { return std::vector<Ranked>{}; }
   Result<std::vector<History>, StoreError> histories(std::span<const Identity>) override { return std::vector<History>{}; }
-  Result<Search, StoreError> find(const std::string&, std::size_t, SteadyMoment) override { return Search{}; }
+  Result<Search, StoreError> find(const MessageName&, std::size_t, SteadyMoment) override { return Search{}; }
   Result<std::vector<ShelfCount>, StoreError> shelves(const std::optional<Identity>&) override { return std::vector<ShelfCount>{}; }
   Result<ShelfPage, StoreError> page(const Shelf&, const std::string&, std::size_t) override { return ShelfPage{}; }
   Result<void, StoreError> take_away(const Shelf&, std::span<const std::string>) override { return {}; }
