@@ -1,11 +1,13 @@
 // sendquota-queue: carries out on this host what was ordered about mail in its queue (quota/queue_order.hpp), and sends held mail as quotas
 // refill where the configuration says so. The only part that runs as root: it knows the daemon's admin socket and the MTA's own programs,
-// nothing else. It ends between two pieces of work; what was interrupted by a crash goes on where it was.
+// nothing else. It ends between two pieces of work, of a thousand messages at most; what was interrupted goes on where it was.
 #include <signal.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
 #include <iostream>
 #include <map>
 
@@ -41,6 +43,15 @@ quota::Timestamp host_clock() { return std::chrono::time_point_cast<quota::Milli
 constexpr std::size_t longest_skip = 200, longest_error = 400;
 std::string shown(const std::string& text, std::size_t most) { return quota::valid_utf8(printable(text).substr(0, most)); }
 
+/// They are blocked, and looked at between two pieces of work.
+constexpr std::array ending_signals{SIGTERM, SIGINT, SIGHUP};
+bool is_to_end() {
+  sigset_t pending;
+  sigemptyset(&pending);
+  sigpending(&pending);
+  return std::any_of(ending_signals.begin(), ending_signals.end(), [&](int one) { return sigismember(&pending, one) == 1; });
+}
+
 void say(const std::string& text) { std::cerr << printable(text) << "\n" << std::flush; }
 
 class Service {
@@ -54,16 +65,28 @@ class Service {
       if (!std::exchange(is_away_, true)) say("no orders can be had: " + why);
       return;
     }
-    std::erase_if(not_before_, [](const auto& one) { return one.second < Clock::now(); });
     if (std::exchange(is_away_, false)) say("orders can be had again");
+    std::map<std::string, Tried> before;
+    tried_.swap(before);  // of what is not wanted any longer nothing is kept
+    const auto keep = [&](const std::string& what) { tried_.emplace(what, std::move(before[what])); };
     for (const auto& value : array_at(answer->body, "orders"))
-      if (value.is_object()) carry_out(value.get_object());
+      if (value.is_object()) keep(text_at(value.get_object(), "order"));
     for (const auto& value : array_at(answer->body, "auto"))
-      if (value.is_string()) send_some(std::string(value.get_string()));
+      if (value.is_string()) keep(std::string(value.get_string()));
+    for (const auto& value : array_at(answer->body, "orders"))
+      if (value.is_object() && !is_to_end()) carry_out(value.get_object());
+    for (const auto& value : array_at(answer->body, "auto"))
+      if (value.is_string() && !is_to_end()) send_some(std::string(value.get_string()));
   }
 
  private:
   using Clock = std::chrono::steady_clock;
+
+  /// An order, or an identity whose held mail goes by itself.
+  struct Tried {
+    Clock::time_point not_before{};
+    std::string said{};  ///< last, so that a mail system that stays down is told of once
+  };
 
   [[nodiscard]] QueueWorld world(std::function<GoOn(const OrderReport&)> progress) { return {daemon_, queue_, host_clock, std::move(progress)}; }
 
@@ -105,12 +128,13 @@ class Service {
     const auto act = quota::queue_act_called(text_at(order, "act"));
     const auto until = quota::parse_moment(text_at(order, "at"));
     if (id.empty() || !act || !until) return;
-    if (const auto later = not_before_.find(id); later != not_before_.end() && Clock::now() < later->second) return;
+    if (Clock::now() < tried_[id].not_before) return;
     const QueueTask task{text_at(order, "identity"), host_, text_at(order, "fate") == "held" ? quota::Fate::held : quota::Fate::sent, *act, flag_at(order, "with_bounces"),
                          flag_at(order, "at_once"), false, *until + 999ms};
     const auto known = before(order);
     auto told_at = Clock::now();
     auto outcome = QueueRun(task, world([&](const OrderReport& now) {
+                     if (is_to_end()) return GoOn::later;
                      if (Clock::now() - told_at < report_every) return GoOn::yes;
                      told_at = Clock::now();
                      auto running = sum(known, now);
@@ -128,29 +152,35 @@ class Service {
       now.error = outcome.error();
     }
     const auto pause = outcome ? std::chrono::duration_cast<Clock::duration>(outcome->retry) : Clock::duration(10s);
-    not_before_[id] = Clock::now() + std::clamp<Clock::duration>(pause, 1s, 60s);  // the limit may be another one by then
-    if (now.state == OrderReport::State::done) not_before_.erase(id);
+    tried_[id].not_before = Clock::now() + std::clamp<Clock::duration>(pause, 1s, 60s);  // the limit may be another one by then
     if (now.state != OrderReport::State::failed) report(id, now);
-    say("order " + id + ": " + std::string(name(task.act)) + " mail of " + task.identity + ": " + std::string(name(now.state)) + ", " + std::to_string(now.done) + " of " +
+    say_once(id, "order " + id + ": " + std::string(name(task.act)) + " mail of " + task.identity + ": " + std::string(name(now.state)) + ", " + std::to_string(now.done) + " of " +
         std::to_string(now.total) + ", " + std::to_string(now.gone) + " gone, " + std::to_string(now.skipped) + " skipped" + (now.error.empty() ? "" : ": " + now.error));
   }
 
   /// Held mail that goes by itself: what the quotas let go now.
   void send_some(const std::string& identity) {
-    if (const auto later = not_before_.find(identity); later != not_before_.end() && Clock::now() < later->second) return;
+    if (Clock::now() < tried_[identity].not_before) return;
     auto outcome = QueueRun({identity, host_, quota::Fate::held, quota::QueueAct::send, false, false, false, {}, true}, world({})).run();
-    not_before_[identity] = Clock::now() + (outcome ? std::clamp<Clock::duration>(std::chrono::duration_cast<Clock::duration>(outcome->retry), 2s, 60s) : Clock::duration(30s));
+    tried_[identity].not_before = Clock::now() + (outcome ? std::clamp<Clock::duration>(std::chrono::duration_cast<Clock::duration>(outcome->retry), 2s, 60s) : Clock::duration(30s));
     if (!outcome)
-      say("held mail of " + identity + " could not be sent: " + outcome.error());
+      say_once(identity, "held mail of " + identity + " could not be sent: " + outcome.error());
     else if (outcome->report.done > 0)
       say("held mail of " + identity + ": " + std::to_string(outcome->report.done) + " sent as its quota refilled");
+  }
+
+  void say_once(const std::string& what, std::string text) {
+    auto& said = tried_[what].said;
+    if (said == text) return;
+    say(text);
+    said = std::move(text);
   }
 
   Daemon& daemon_;
   milter::mail_queue::MailQueue& queue_;
   const std::string host_;
   bool is_away_ = false;
-  std::map<std::string, Clock::time_point> not_before_{};
+  std::map<std::string, Tried> tried_{};
 };
 
 /// True: it is to end.
@@ -176,7 +206,7 @@ int serve(const Settings& settings) {
   }
   sigset_t signals;
   sigemptyset(&signals);
-  for (const int one : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, one);
+  for (const int one : ending_signals) sigaddset(&signals, one);
   sigprocmask(SIG_BLOCK, &signals, nullptr);
   HttpClient daemon(settings.socket, milter::admin::command_patience);
   Service service(daemon, **queue, *host);

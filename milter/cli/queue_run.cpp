@@ -204,7 +204,8 @@ QueueRun::Or<void> QueueRun::note_all(Rows rows, std::size_t done) {
 
 void QueueRun::note_done(std::size_t count) {
   report_.done += static_cast<std::int64_t>(count);
-  if (world_.progress && world_.progress(report_) == GoOn::no) report_.state = OrderReport::State::failed;
+  const auto wanted = world_.progress ? world_.progress(report_) : GoOn::yes;
+  if (wanted != GoOn::yes) report_.state = wanted == GoOn::no ? OrderReport::State::failed : OrderReport::State::running;
 }
 
 QueueRun::Or<std::size_t> QueueRun::granted(const Rows& rows) {

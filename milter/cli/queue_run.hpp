@@ -29,8 +29,8 @@ struct QueueTask {
   bool only_held_for_it = false;  ///< not what is listed under it and was held for another identity
 };
 
-/// Whether what is being done is still wanted.
-enum class GoOn : std::uint8_t { yes, no };
+/// Whether what is being done is still wanted, and now.
+enum class GoOn : std::uint8_t { yes, later, no };
 
 struct QueueWorld {
   Daemon& daemon;
@@ -39,8 +39,8 @@ struct QueueWorld {
   std::function<GoOn(const quota::OrderReport&)> progress;  ///< after each piece
 };
 
-/// How far it came. `report.state` is running, with how long to wait, where the sender's rate allows no more now, or where held mail came just
-/// now and is not in its place yet; failed where it is no longer wanted.
+/// How far it came. `report.state` is running, with how long to wait, where the sender's rate allows no more now, where held mail came just
+/// now and is not in its place yet, or where the rest is for later; failed where it is no longer wanted.
 struct QueueOutcome {
   quota::OrderReport report{};
   quota::Milliseconds retry{0};

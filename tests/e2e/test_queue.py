@@ -180,12 +180,26 @@ def test_2000_held_messages_of_one_sender_among_500_others(running, redis):
     assert host.counts("held", ALICE, "--delete", "--dry-run") == (2000, 2000, 0, 0)
     given = order(host, "delete")
     assert not given["over"]
+    said = serve_until_its_first_removal(host)
+    assert "delete mail of user:alice@example.test: running, 1000 of 2000" in said and len(host.held()) == 1500, said
     host.serve_once()
     assert states(host) == ["done"] and set(host.held()) == bobs
     assert listed(host) == [(f"user:{BOB}", "mx1.example.test", 500)]
     assert host.daemon.cli("show", ALICE)["held"] == [] and host.daemon.cli("show", BOB)["held"][0]["count"] == 500
     assert host.counts("held", BOB, "--delete") == (500, 500, 0, 0)
     assert host.held() == [] and listed(host) == []
+
+
+def serve_until_its_first_removal(host):
+    """The service is told to end while the real postsuper works for it."""
+    real, wrapped = host.mx.path / "real" / "postsuper", host.mx.path / "wrapped"
+    real.parent.mkdir()
+    host.mx.room.run("cp", "/usr/sbin/postsuper", real)
+    wrapped.write_text(f'#!/bin/sh\n{real} "$@"\nended=$?\nkill -TERM $PPID\nexit $ended\n')
+    wrapped.chmod(0o755)
+    served = f"mount --bind {wrapped} /usr/sbin/postsuper; exec timeout 60 {host.mx.path}/sendquota-queue --socket {host.daemon.admin}"
+    done = host.mx.room.run("unshare", "--mount", "sh", "-ec", served)
+    return done.stdout + done.stderr
 
 
 def text_of(host, *words):
