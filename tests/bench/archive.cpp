@@ -26,7 +26,7 @@ int number_in(const char* text) {
 PastMessage message_of(int sender, Timestamp at, int network) {
   const auto address = "s" + std::to_string(1'000'000 + sender) + "@customer.example";
   return {.at = at, .queue_id = "4Xy1Tz0abcz1", .host = "mx1.example.com", .client = "192.0." + std::to_string(network) + ".7", .mail_from = address,
-          .recipients = 1, .first_recipients = {"somebody@remote.example"}, .subject = "Re: the usual words of a subject, and some"};
+          .recipients = 1, .first_recipients = {"somebody@remote.example"}, .mark = "aB3+/x90", .subject = "Re: the usual words of a subject, and some"};
 }
 
 class Site {
