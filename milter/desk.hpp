@@ -91,6 +91,7 @@ class Desk final : public admin::Operations {
   [[nodiscard]] quota::Result<quota::Shelf, admin::Problem> shelf_called(const admin::ShelfName& typed) const;
   [[nodiscard]] quota::Result<std::set<std::string>, quota::StoreError> hosts_of(quota::Archive& archive, const quota::Identity& identity, quota::Fate fate);
   [[nodiscard]] Answer give(quota::Archive& archive, quota::QueueOrder order);
+  [[nodiscard]] static std::optional<quota::StoreError> note_let_go(quota::Archive& archive, const quota::Shelf& shelf, std::span<const std::string> places);
   [[nodiscard]] static std::optional<quota::StoreError> replace_orders(quota::Archive& archive, const quota::QueueOrder& by);
   [[nodiscard]] boost::json::array sent_by_themselves(quota::Archive& archive, const std::string& host);
   void tell_of(const quota::QueueOrder& order, const std::string& host, const quota::OrderReport& report);

@@ -21,6 +21,7 @@ using quota::QueueAct;
 /// Whose records are looked at in one question of a host.
 constexpr std::size_t most_sent_by_themselves = 20;
 constexpr quota::Milliseconds shortest_retry{1000};
+constexpr std::chrono::seconds write_at_most{5};
 
 json::string utf8(const std::string& text) { return json::string(quota::valid_utf8(text)); }
 
@@ -157,7 +158,7 @@ Desk::Answer Desk::shelf(const admin::ShelfQuestion& question) {
   if (!shelf) return shelf.error();
   const auto count = question.count.empty() ? std::optional(quota::Archive::most_of_page) : quota::parse_number<std::size_t>(question.count);
   if (!count || *count < 1 || *count > quota::Archive::most_of_page) return bad_request("'" + question.count + "' is no number of rows; write 1 to 1000");
-  if (question.from.size() > 40 || question.from.find_first_not_of("0123456789-last") != std::string::npos) return bad_request("'" + question.from + "' is no place; write what `next` says");
+  if (question.from.size() > 40 || question.from.find_first_not_of("0123456789-") != std::string::npos) return bad_request("'" + question.from + "' is no place; write what `next` says");
   auto* const archive = tools_.book.shelves();
   if (!archive) return nothing_recorded();
   const auto page = archive->page(*shelf, question.from, *count);
@@ -173,6 +174,25 @@ Desk::Answer Desk::shelf(const admin::ShelfQuestion& question) {
                       {"mail", std::move(mail)}};
 }
 
+/// Under who lists it, so that it can still be kept back or removed where it waits for delivery.
+std::optional<quota::StoreError> Desk::note_let_go(quota::Archive& archive, const quota::Shelf& shelf, std::span<const std::string> places) {
+  const auto held = archive.mail_at(shelf, places);
+  if (!held) return held.error();
+  std::map<std::string, quota::Note> notes;
+  for (auto mail : *held) {
+    const auto identity = quota::parse_identity(mail.listed.empty() ? shelf.identity : mail.listed);
+    if (!identity) continue;
+    mail.held_for.clear();
+    mail.listed.clear();
+    notes.try_emplace(identity->text(), quota::Note{.identity = *identity}).first->second.sent.push_back(std::move(mail));
+  }
+  std::vector<quota::Note> all;
+  for (auto& [whose, note] : notes) all.push_back(std::move(note));
+  if (all.empty()) return std::nullopt;
+  const auto unwritten = archive.write(all, std::chrono::steady_clock::now() + write_at_most);
+  return unwritten ? std::optional(unwritten->why) : std::nullopt;
+}
+
 /// What is gone counts for nobody any longer. That first: what counted for ever would fill the hold queue, and mail would be discarded.
 Desk::Answer Desk::gone(const admin::GoneOrder& order) {
   const auto shelf = shelf_called(order.shelf);
@@ -184,6 +204,8 @@ Desk::Answer Desk::gone(const admin::GoneOrder& order) {
     if (!identity) return identity.error();
     if (const auto unheld = tools_.setup.ledger().unhold(*identity, shelf->host, count); !unheld) return no_answer(unheld.error());
   }
+  if (order.let_go)
+    if (const auto problem = note_let_go(*archive, *shelf, order.places)) return no_answer(*problem);
   if (const auto taken = archive->take_away(*shelf, order.places); !taken) return no_answer(taken.error());
   return json::object{{"taken", order.places.size()}};
 }
@@ -199,6 +221,8 @@ Desk::Answer Desk::grant(const admin::GrantQuestion& question) {
   }
   const auto config = tools_.config();
   const auto tables = tools_.keeper.tables();
+  for (const auto& one : whose)
+    if (tables->find_block(one, now())) return json::object{{"granted", 0}, {"retry_ms", 0}, {"blocked", one.text()}};
   std::size_t granted = 0;
   quota::Milliseconds retry{0};
   for (const auto recipients : question.recipients) {
@@ -215,7 +239,7 @@ Desk::Answer Desk::grant(const admin::GrantQuestion& question) {
     }
     ++granted;
   }
-  return json::object{{"granted", granted}, {"retry_ms", retry.count()}};
+  return json::object{{"granted", granted}, {"retry_ms", retry.count()}, {"blocked", nullptr}};
 }
 
 /// Held mail of who is not blocked, and has not been for as long as a ladder tells.

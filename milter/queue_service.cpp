@@ -10,6 +10,7 @@
 #include <array>
 #include <iostream>
 #include <map>
+#include <optional>
 
 #include "milter/admin/api.hpp"
 #include "milter/admin/target.hpp"
@@ -29,7 +30,7 @@ using quota::OrderReport;
 
 constexpr int wrong_usage = 64, cannot_run = 69;
 constexpr auto look_every = 2s;
-constexpr auto report_every = 1s;
+constexpr auto longest_pause = 60s;
 
 struct Settings {
   std::string socket = milter::admin::default_socket_path;
@@ -85,6 +86,8 @@ class Service {
   /// An order, or an identity whose held mail goes by itself.
   struct Tried {
     Clock::time_point not_before{};
+    int errors = 0;                       ///< one after the other
+    std::optional<OrderReport> ended{};   ///< how it has ended, though nobody may have heard of it
     std::string said{};  ///< last, so that a mail system that stays down is told of once
   };
 
@@ -104,7 +107,9 @@ class Service {
     return report;
   }
 
-  [[nodiscard]] static OrderReport sum(const OrderReport& before, OrderReport now) {
+  /// What is kept back stays recorded, and is counted anew by each run.
+  [[nodiscard]] static OrderReport sum(const OrderReport& before, OrderReport now, quota::QueueAct act) {
+    if (act == quota::QueueAct::hold) return now;
     now.total = std::max(before.total, before.done + before.gone + now.total);
     now.done += before.done;
     now.gone += before.gone;
@@ -112,15 +117,18 @@ class Service {
     return now;
   }
 
-  /// No: the order is not wanted any longer.
-  GoOn report(const std::string& order, const OrderReport& report) {
+  enum class Told : std::uint8_t { yes, not_wanted, unheard };
+
+  Told report(const std::string& order, const OrderReport& report) {
     json::array skips;
     for (const auto& skip : report.skips) skips.emplace_back(shown(skip, longest_skip));
     const json::object counts{{"total", report.total}, {"done", report.done}, {"gone", report.gone}, {"skipped", report.skipped}, {"bounces", report.bounces}};
     const auto told = daemon_.ask({"PUT", "/v1/orders/" + milter::admin::percent_encode(order) + "/hosts/" + milter::admin::percent_encode(host_),
                                    {{"state", json::string(name(report.state))}, {"counts", counts}, {"error", shown(report.error, longest_error)}, {"skips", std::move(skips)}}});
-    if (!told || exit_code_of(told->status) != ExitCode::ok) say("order " + order + ": what was done could not be told: " + (told ? text_at(told->body, "error") : told.error().what));
-    return told && exit_code_of(told->status) == ExitCode::no ? GoOn::no : GoOn::yes;
+    const auto code = told ? exit_code_of(told->status) : ExitCode::unavailable;
+    if (code == ExitCode::ok) return Told::yes;
+    say_once(order, "order " + order + ": what was done could not be told: " + (told ? text_at(told->body, "error") : told.error().what));
+    return code == ExitCode::no ? Told::not_wanted : Told::unheard;
   }
 
   void carry_out(const json::object& order) {
@@ -128,41 +136,58 @@ class Service {
     const auto act = quota::queue_act_called(text_at(order, "act"));
     const auto until = quota::parse_moment(text_at(order, "at"));
     if (id.empty() || !act || !until) return;
-    if (Clock::now() < tried_[id].not_before) return;
+    auto& tried = tried_[id];
+    if (Clock::now() < tried.not_before) return;
+    if (tried.ended) return tell_end(id);
     const QueueTask task{text_at(order, "identity"), host_, text_at(order, "fate") == "held" ? quota::Fate::held : quota::Fate::sent, *act, flag_at(order, "with_bounces"),
                          flag_at(order, "at_once"), false, *until + 999ms};
     const auto known = before(order);
-    auto told_at = Clock::now();
-    auto outcome = QueueRun(task, world([&](const OrderReport& now) {
-                     if (is_to_end()) return GoOn::later;
-                     if (Clock::now() - told_at < report_every) return GoOn::yes;
-                     told_at = Clock::now();
-                     auto running = sum(known, now);
-                     running.state = OrderReport::State::running;
-                     return report(id, running);
-                   })).run();
-    end(id, task, known, outcome);
+    QueueRun run(task, world([&](const OrderReport& now) {
+                   if (is_to_end()) return GoOn::later;
+                   auto running = sum(known, now, *act);
+                   running.state = OrderReport::State::running;
+                   return report(id, running) == Told::not_wanted ? GoOn::no : GoOn::yes;
+                 }));
+    const auto outcome = run.run();
+    auto done = sum(known, run.so_far(), *act);
+    if (!outcome) {
+      done.state = OrderReport::State::running;
+      done.error = outcome.error();
+    }
+    end(id, task, done, outcome ? std::chrono::duration_cast<Clock::duration>(outcome->retry) : pause_after_error(tried));
   }
 
   /// An error is tried again: a mail system that is down comes back.
-  void end(const std::string& id, const QueueTask& task, const OrderReport& known, const quota::Result<QueueOutcome, std::string>& outcome) {
-    auto now = outcome ? sum(known, outcome->report) : known;
-    if (!outcome) {
-      now.state = OrderReport::State::running;
-      now.error = outcome.error();
-    }
-    const auto pause = outcome ? std::chrono::duration_cast<Clock::duration>(outcome->retry) : Clock::duration(10s);
-    tried_[id].not_before = Clock::now() + std::clamp<Clock::duration>(pause, 1s, 60s);  // the limit may be another one by then
-    if (now.state != OrderReport::State::failed) report(id, now);
-    say_once(id, "order " + id + ": " + std::string(name(task.act)) + " mail of " + task.identity + ": " + std::string(name(now.state)) + ", " + std::to_string(now.done) + " of " +
-        std::to_string(now.total) + ", " + std::to_string(now.gone) + " gone, " + std::to_string(now.skipped) + " skipped" + (now.error.empty() ? "" : ": " + now.error));
+  static Clock::duration pause_after_error(Tried& tried) { return std::min<Clock::duration>(longest_pause, 2s * (1 << std::min(tried.errors++, 5))); }
+
+  void end(const std::string& id, const QueueTask& task, const OrderReport& done, Clock::duration pause) {
+    auto& tried = tried_[id];
+    tried.not_before = Clock::now() + std::clamp<Clock::duration>(pause, 1s, longest_pause);  // the limit may be another one by then
+    if (done.error.empty()) tried.errors = 0;
+    say_once(id, "order " + id + ": " + std::string(name(task.act)) + " mail of " + task.identity + ": " + std::string(name(done.state)) + ", " + std::to_string(done.done) + " of " +
+                     std::to_string(done.total) + ", " + std::to_string(done.gone) + " gone, " + std::to_string(done.skipped) + " skipped" + (done.error.empty() ? "" : ": " + done.error));
+    if (done.state == OrderReport::State::running) return void(report(id, done));
+    tried.ended = done;
+    tell_end(id);
+  }
+
+  /// Until it is heard: run again, it would find nothing and say so.
+  void tell_end(const std::string& id) {
+    auto& tried = tried_[id];
+    if (report(id, *tried.ended) == Told::unheard)
+      tried.not_before = Clock::now() + look_every;
+    else
+      tried.not_before = Clock::time_point::max();
   }
 
   /// Held mail that goes by itself: what the quotas let go now.
   void send_some(const std::string& identity) {
     if (Clock::now() < tried_[identity].not_before) return;
-    auto outcome = QueueRun({identity, host_, quota::Fate::held, quota::QueueAct::send, false, false, false, {}, true}, world({})).run();
-    tried_[identity].not_before = Clock::now() + (outcome ? std::clamp<Clock::duration>(std::chrono::duration_cast<Clock::duration>(outcome->retry), 2s, 60s) : Clock::duration(30s));
+    auto& tried = tried_[identity];
+    const auto goes_on = [](const OrderReport&) { return is_to_end() ? GoOn::later : GoOn::yes; };
+    const auto outcome = QueueRun({identity, host_, quota::Fate::held, quota::QueueAct::send, false, false, false, {}, true}, world(goes_on)).run();
+    const auto pause = outcome ? std::chrono::duration_cast<Clock::duration>(outcome->retry) : pause_after_error(tried);
+    tried.not_before = Clock::now() + std::clamp<Clock::duration>(pause, 2s, longest_pause);
     if (!outcome)
       say_once(identity, "held mail of " + identity + " could not be sent: " + outcome.error());
     else if (outcome->report.done > 0)

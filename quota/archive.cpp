@@ -43,13 +43,20 @@ std::vector<Ranked> merged(const std::vector<std::vector<Ranked>>& hours, Measur
 
 std::string_view value_in(std::string_view identity) { return identity.substr(std::min(identity.size(), identity.find(':') + 1)); }
 
+void Search::add(Found one) {
+  const bool is_known = std::any_of(found.begin(), found.end(), [&](const Found& other) {
+    return other.message.queue_id == one.message.queue_id && other.message.host == one.message.host && other.message.at == one.message.at;
+  });
+  if (!is_known) found.push_back(std::move(one));
+}
+
 void sort_newest(std::vector<Search::Found>& found, std::size_t most) {
   std::stable_sort(found.begin(), found.end(), [](const Search::Found& one, const Search::Found& other) { return one.message.at > other.message.at; });
   if (found.size() > most) found.resize(most);
 }
 
 ShelfPage page_of_last(const std::string& host, std::vector<QueuedMail> last) {
-  ShelfPage page;
+  ShelfPage page{{}, shelf_begin};
   for (auto& mail : last)
     if (mail.host == host) page.rows.push_back({{}, std::move(mail)});
   return page;

@@ -31,7 +31,8 @@ struct ShelfCount {
   std::int64_t count = 0;
   Timestamp oldest{};
 };
-/// A page of a shelf, the oldest first. What was let through and is among the last messages comes last, and cannot be taken away.
+/// A page of a shelf, the oldest first. What was let through and is among the last messages comes on a page before, and cannot be taken
+/// away: what is pushed out of these meanwhile is told of twice, rather than not at all.
 struct ShelfPage {
   struct Row {
     std::string place{};  ///< for take_away(); empty: cannot be
@@ -41,8 +42,8 @@ struct ShelfPage {
   std::string next{};  ///< what to ask for, to go on; empty: this was the last
 };
 
-/// Where the last page of `sent` begins: those among the last messages.
-inline constexpr const char* last_page = "last";
+/// Where the shelf itself begins, after those that are among the last messages.
+inline constexpr const char* shelf_begin = "0";
 [[nodiscard]] ShelfPage page_of_last(const std::string& host, std::vector<QueuedMail> last);
 /// Adds them to the shelves of their hosts.
 void add_last_sent(std::vector<ShelfCount>& counts, const std::string& identity, std::span<const QueuedMail> last);
@@ -82,6 +83,9 @@ struct Search {
     std::string identity{};  ///< `kind:value`
     PastMessage message{};
   };
+  /// Each once: held mail stands on two shelves.
+  void add(Found one);
+
   std::vector<Found> found{};
   std::size_t senders = 0;   ///< whose messages were looked at
   bool is_complete = true;   ///< false: there was no time for all
@@ -118,7 +122,8 @@ class Archive {
   static constexpr std::size_t read_together = 100;
   [[nodiscard]] virtual Result<std::vector<History>, StoreError> histories(std::span<const Identity> identities) = 0;
 
-  /// Looks through the last messages of everybody for those that bear the name, the newest `most`. Begins nothing more after `until`.
+  /// Looks through the last messages of everybody for those that bear the name, the newest `most`, and where there is none, through the shelves for that
+  /// queue id: of such a message not all is known. Begins nothing more after `until`.
   [[nodiscard]] virtual Result<Search, StoreError> find(const MessageName& name, std::size_t most, SteadyMoment until) = 0;
 
   static constexpr std::size_t most_of_page = 1000;
@@ -130,6 +135,8 @@ class Archive {
 
   /// `from`: empty for the first page, or what the one before says is next. Requires: count <= most_of_page.
   [[nodiscard]] virtual Result<ShelfPage, StoreError> page(const Shelf& shelf, const std::string& from, std::size_t count) = 0;
+  /// What is at these places of it. Requires: most_of_page places at most.
+  [[nodiscard]] virtual Result<std::vector<QueuedMail>, StoreError> mail_at(const Shelf& shelf, std::span<const std::string> places) = 0;
   /// What is not in the queue any more. Requires: most_of_page places at most, of that shelf.
   [[nodiscard]] virtual Result<void, StoreError> take_away(const Shelf& shelf, std::span<const std::string> places) = 0;
 

@@ -212,6 +212,12 @@ std::string format(const PastMessage& message, std::string_view own) {
   return line;
 }
 
+bool is_of_refusal(std::string_view text) {
+  text.remove_prefix(std::min(text.size(), text.find('\t') + 1));
+  const auto word = text.substr(0, text.find('\t'));
+  return word == name(Action::tempfail) || word == name(Action::reject) || word == discarded;
+}
+
 Timestamp moment_of_message(std::string_view text) {
   const auto seconds = parse_number(text.substr(0, text.find('\t')));
   return seconds && *seconds <= most / 1000 ? Timestamp{std::chrono::seconds{*seconds}} : Timestamp{};

@@ -12,6 +12,7 @@
 // A network is what one customer of a provider usually has: an IPv4 /24, an IPv6 /48. Pure.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <optional>
@@ -66,6 +67,8 @@ struct HistoryBounds {
   Milliseconds fives_for = std::chrono::days{1};
   Milliseconds messages_for = std::chrono::days{1};  ///< each
   std::size_t messages = 300;
+  /// Of them: who goes on after a refusal would push out all evidence of what has left.
+  [[nodiscard]] std::size_t refusals() const { return (messages + 2) / 3; }
   std::size_t networks = 64;
   std::size_t queue_ids = 100'000;                       ///< of one host: held ones, and ones that were let through beyond `messages`
   Milliseconds held_for = std::chrono::days{30};         ///< queue ids of held mail, after the last
@@ -115,8 +118,18 @@ struct PastMessage {
 /// number, nor have the first recipients where they are all.
 [[nodiscard]] std::string format(const PastMessage& message, std::string_view own);
 [[nodiscard]] std::optional<PastMessage> parse_past_message(std::string_view text, std::string_view own);
+/// Whether it is one that was refused, or discarded.
+[[nodiscard]] bool is_of_refusal(std::string_view text);
 /// When it was; the beginning of time where it is no message.
 [[nodiscard]] Timestamp moment_of_message(std::string_view text);
+
+/// Takes the oldest out of `messages`, the oldest first, that `is_refusal` says so of and that are more than `most`.
+template <class Messages, class IsRefusal>
+void drop_refusals(Messages& messages, std::size_t most, IsRefusal is_refusal) {
+  const auto refusals = static_cast<std::size_t>(std::count_if(messages.begin(), messages.end(), is_refusal));
+  auto surplus = refusals - std::min(refusals, most);
+  std::erase_if(messages, [&](const auto& one) { return surplus > 0 && is_refusal(one) && surplus-- > 0; });
+}
 
 /// What is new of one identity.
 struct Note {

@@ -19,13 +19,15 @@ class MessageName {
 
   /// What to look for: a line of its record (format()) has one of these texts.
   [[nodiscard]] const std::vector<std::string>& texts() const { return texts_; }
+  /// Itself, or the one in a Message-ID which the MTA made.
+  [[nodiscard]] const std::string& queue_id() const { return queue_id_; }
   /// A line that has one of them may still be another's.
   [[nodiscard]] bool fits(const PastMessage& message) const;
 
  private:
   std::string text_;
   std::string mark_;      // of a Message-ID
-  std::string queue_id_;  // itself, or the one that is in a Message-ID which the MTA made
+  std::string queue_id_;
   std::vector<std::string> texts_{};
 };
 

@@ -26,6 +26,12 @@ std::string restored(std::string_view word, std::string_view own) {
 
 }  // namespace
 
+PastMessage past_message_of(const QueuedMail& mail, Fate fate) {
+  const bool is_held = fate == Fate::held;
+  return {.at = mail.at, .action = is_held ? Action::quarantine : Action::accept, .cause = is_held ? Cause::over : Cause::within, .queue_id = mail.queue_id,
+          .host = mail.host, .mail_from = mail.mail_from, .recipients = mail.recipients};
+}
+
 bool is_queue_id(std::string_view text) {
   return !text.empty() && text.size() <= longest_queue_id &&
          std::all_of(text.begin(), text.end(), [](unsigned char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); });

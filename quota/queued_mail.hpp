@@ -16,6 +16,7 @@
 namespace quota {
 
 struct PastMessage;
+enum class Fate : std::uint8_t;
 
 struct QueuedMail {
   std::string host{};        ///< whose queue, as that MTA calls itself; not in its text
@@ -37,6 +38,9 @@ struct QueuedMail {
 /// What a recorded message says of it, if it was let through and has a queue id. The login of one that is listed under a user is that
 /// user, of one listed under a script there is none; of others it is not known.
 [[nodiscard]] std::optional<QueuedMail> queued_mail_of(const PastMessage& message, const Identity& own);
+
+/// As much as is known of it.
+[[nodiscard]] PastMessage past_message_of(const QueuedMail& mail, Fate fate);
 
 /// Queue ids of this form only are recorded, and handed to an MTA: letters and digits, up to 64.
 [[nodiscard]] bool is_queue_id(std::string_view text);

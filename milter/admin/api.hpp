@@ -44,8 +44,9 @@
 //                                                "reason"?} → Order: for every host that has such mail; A to delete
 //   POST   /v1/identities/{id}/grant          A* {"recipients": [n… of each message], "held_for"?: identity} → {"granted": how many of these
 //                                                messages its quotas and those of whom they were held for let go now,
-//                                                which are charged, "retry_ms": n}
-//   POST   /v1/identities/{id}/gone           A* {"fate", "host", "places": [text…], "held_for": {identity: n…}} → {"taken": n}
+//                                                which are charged, "retry_ms": n, "blocked": identity|null (who sends nothing)}
+//   POST   /v1/identities/{id}/gone           A* {"fate", "host", "places": [text…], "held_for": {identity: n…}, "let_go"?: bool (held
+//                                              mail that was sent: recorded as such from now on)} → {"taken": n}
 //   POST   /v1/identities/{id}/told           A* {"fate", "host", "act", "counts", "reason"?} → {"identity", "host"}: what was done by hand
 //   PUT    /v1/orders/{order}/hosts/{host}    A* a Report → {"order", "host"}; the last three are of sendquota-queue(8) and of the command
 //   POST   /v1/identities/{id}/block           S {"for"?, "reason"?} → Block

@@ -28,6 +28,7 @@ struct GoneOrder {
   ShelfName shelf;
   std::vector<std::string> places;
   std::map<std::string, std::int64_t> held_for;  // how many of them counted for whom
+  bool let_go = false;                           // it was sent: recorded from now on as what was let through
 };
 
 /// How many messages, in this order, may go at the sender's own rate.

@@ -126,7 +126,7 @@ MailOrder read_order(Body& body, const Request& request, const Parameters& at) {
 }
 
 GoneOrder read_gone(Body& body, const Request&, const Parameters& at) {
-  return {{at.at("id"), body.text("fate"), body.text("host")}, body.texts("places"), body.numbers_by_name("held_for")};
+  return {{at.at("id"), body.text("fate"), body.text("host")}, body.texts("places"), body.numbers_by_name("held_for"), body.truth("let_go")};
 }
 
 DoneOnHost read_done(Body& body, const Request& request, const Parameters& at) {

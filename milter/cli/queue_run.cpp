@@ -4,7 +4,7 @@
 
 #include "milter/admin/target.hpp"
 #include "milter/cli/json_reading.hpp"
-#include "quota/queued_mail.hpp"
+#include "milter/mail_queue/queue_id.hpp"
 #include "quota/time_text.hpp"
 
 namespace milter::cli {
@@ -20,6 +20,8 @@ constexpr std::size_t whole_page = 1000;
 constexpr std::size_t paced_page = 100;
 /// An MTA puts a message among the held ones after it was told to: one that was judged just now may not be there yet.
 constexpr std::chrono::seconds settled_after{10};
+/// What an MTA works on just now cannot be kept back.
+constexpr std::chrono::seconds worked_on_for{5};
 
 template <typename T>
 quota::Result<T, std::string> failed(std::string why) {
@@ -37,7 +39,7 @@ std::vector<std::string> ids_of(const std::vector<RecordedMail>& rows) {
 std::optional<RecordedMail> read_mail(const json::object& row, quota::Milliseconds ahead) {
   const auto at = quota::parse_moment(text_at(row, "at"));
   auto queue_id = text_at(row, "queue_id");
-  if (!at || !quota::is_queue_id(queue_id)) return std::nullopt;
+  if (!at || !mail_queue::is_queue_id(queue_id)) return std::nullopt;
   RecordedMail mail{text_at(row, "place"), *at + ahead, std::move(queue_id), text_at(row, "from"), {}, number_at(row, "recipients").value_or(1), text_at(row, "held_for"), text_at(row, "listed")};
   if (const auto* const login = row.if_contains("login"); login && login->is_string()) mail.login = text_at(row, "login");
   return mail;
@@ -133,26 +135,29 @@ QueueRun::Or<QueueRun::Rows> QueueRun::kept_back(const Rows& rows) {
   std::vector<std::string> strangers = on_their_way;
   for (const auto& row : *again) {
     std::erase(strangers, row.queue_id);
-    if (held_now_[row.queue_id]) kept.push_back(row);
+    if (held_now_[row.queue_id])
+      kept.push_back(row);
+    else
+      look_later(worked_on_for);
   }
   if (strangers.empty()) return kept;
   if (const auto sent = world_.queue.send(strangers, {}); !sent) return failed<Rows>(sent.error());
   return kept;
 }
 
-QueueRun::Or<void> QueueRun::take_away_from(const std::string& identity, const std::vector<std::string>& places, const std::map<std::string, std::int64_t>& held_for) {
+QueueRun::Or<void> QueueRun::take_away_from(const std::string& identity, const std::vector<std::string>& places, const std::map<std::string, std::int64_t>& held_for, bool let_go) {
   if (places.empty()) return {};
   json::array all;
   for (const auto& place : places) all.emplace_back(place);
   json::object counts;
   for (const auto& [whom, count] : held_for) counts[whom] = count;
   const auto taken = ask({"POST", "/v1/identities/" + percent_encode(identity) + "/gone",
-                          {{"fate", json::string(word_of(task_.fate))}, {"host", task_.host}, {"places", std::move(all)}, {"held_for", std::move(counts)}}});
+                          {{"fate", json::string(word_of(task_.fate))}, {"host", task_.host}, {"places", std::move(all)}, {"held_for", std::move(counts)}, {"let_go", let_go}}});
   if (!taken) return failed<void>(taken.error());
   return {};
 }
 
-QueueRun::Or<void> QueueRun::take_away(const Rows& rows) {
+QueueRun::Or<void> QueueRun::take_away(const Rows& rows, bool let_go) {
   std::vector<std::string> places;
   std::map<std::string, std::int64_t> held_for;
   for (const auto& row : rows) {
@@ -162,7 +167,7 @@ QueueRun::Or<void> QueueRun::take_away(const Rows& rows) {
     for (const auto& other : {row.held_for, row.listed})
       if (!other.empty() && other != task_.identity) siblings_[other].insert_or_assign(row.queue_id, row.at);
   }
-  return take_away_from(task_.identity, places, held_for);
+  return take_away_from(task_.identity, places, held_for, let_go);
 }
 
 QueueRun::Or<void> QueueRun::take_siblings_away() {
@@ -196,16 +201,19 @@ QueueRun::Or<void> QueueRun::note_all(Rows rows, std::size_t done) {
       if (left.contains(row.queue_id)) skip(row, "the mail server did not let it be taken; it works on it");
     std::erase_if(rows, [&left](const RecordedMail& row) { return left.contains(row.queue_id); });
   }
-  if (const auto taken = take_away(rows); !taken) return taken;
+  if (const auto taken = take_away(rows, task_.act == QueueAct::send); !taken) return taken;
   report_.gone += static_cast<std::int64_t>(rows.size() - std::min(done, rows.size()));
   note_done(done);
   return {};
 }
 
-void QueueRun::note_done(std::size_t count) {
-  report_.done += static_cast<std::int64_t>(count);
+void QueueRun::note_done(std::size_t count) { report_.done += static_cast<std::int64_t>(count); }
+
+bool QueueRun::goes_on() {
+  if (report_.state != OrderReport::State::done) return false;
   const auto wanted = world_.progress ? world_.progress(report_) : GoOn::yes;
   if (wanted != GoOn::yes) report_.state = wanted == GoOn::no ? OrderReport::State::failed : OrderReport::State::running;
+  return wanted == GoOn::yes;
 }
 
 QueueRun::Or<std::size_t> QueueRun::granted(const Rows& rows) {
@@ -217,6 +225,8 @@ QueueRun::Or<std::size_t> QueueRun::granted(const Rows& rows) {
     const auto asked = recipients.size();
     const auto answer = ask({"POST", "/v1/identities/" + percent_encode(task_.identity) + "/grant", {{"recipients", std::move(recipients)}, {"held_for", whom}}});
     if (!answer) return failed<std::size_t>(answer.error());
+    if (const auto blocked = text_at(*answer, "blocked"); !blocked.empty())
+      return failed<std::size_t>(blocked + " is blocked: its mail is sent after a release, or at once where that is said");
     const auto allowed = number_at(*answer, "granted").value_or(0);
     all = allowed == static_cast<std::int64_t>(asked);
     count += static_cast<std::size_t>(std::clamp<std::int64_t>(allowed, 0, static_cast<std::int64_t>(asked)));
@@ -270,8 +280,22 @@ QueueRun::Or<void> QueueRun::act(const Rows& rows) {
   return note_all(*kept, *done);
 }
 
+QueueRun::Or<QueueRun::Rows> QueueRun::fresh(Rows rows) {
+  Rows all, again;
+  for (auto& row : rows) {
+    const std::pair known{row.queue_id, row.at};
+    const bool is_again = row.place.empty() ? !last_.insert(known).second : last_.contains(known);
+    (is_again ? again : all).push_back(std::move(row));
+  }
+  if (!again.empty() && task_.act == QueueAct::remove && !task_.is_dry)
+    if (const auto taken = take_away(again); !taken) return failed<Rows>(taken.error());
+  return all;
+}
+
 QueueRun::Or<void> QueueRun::run_page(Rows rows) {
-  const auto right = found(rows);
+  const auto all = fresh(std::move(rows));
+  if (!all) return failed<void>(all.error());
+  const auto right = found(*all);
   if (!right) return failed<void>(right.error());
   return act(*right);
 }
@@ -335,6 +359,24 @@ QueueRun::Or<void> QueueRun::remove_notices(std::vector<std::string> kept_back) 
   return {};
 }
 
+QueueRun::Or<void> QueueRun::run_all() {
+  if (!goes_on()) return {};
+  if (task_.with_bounces) {
+    if (const auto known = remember_all(); !known) return known;
+    if (const auto removed = act_on_notices(); !removed) return removed;
+  }
+  std::string from;
+  do {
+    auto next = page(task_.identity, from);
+    if (!next) return failed<void>(next.error());
+    if (const auto done = run_page(std::move(next->rows)); !done) return done;
+    from = next->next;
+  } while (!from.empty() && goes_on());
+  // What was being delivered meanwhile may have come back by now.
+  if (task_.with_bounces && !task_.is_dry && report_.state == OrderReport::State::done) return act_on_notices();
+  return {};
+}
+
 QueueRun::Or<QueueOutcome> QueueRun::run() {
   report_ = {};
   report_.state = OrderReport::State::done;
@@ -343,21 +385,10 @@ QueueRun::Or<QueueOutcome> QueueRun::run() {
   const auto meant = total();
   if (!meant) return failed<QueueOutcome>(meant.error());
   report_.total = *meant;
-  if (task_.with_bounces) {
-    if (const auto known = remember_all(); !known) return failed<QueueOutcome>(known.error());
-    if (const auto removed = act_on_notices(); !removed) return failed<QueueOutcome>(removed.error());
-  }
-  std::string from;
-  do {
-    auto next = page(task_.identity, from);
-    if (!next) return failed<QueueOutcome>(next.error());
-    if (const auto done = run_page(std::move(next->rows)); !done) return failed<QueueOutcome>(done.error());
-    from = next->next;
-  } while (!from.empty() && report_.state == OrderReport::State::done);
-  if (const auto taken = take_siblings_away(); !taken) return failed<QueueOutcome>(taken.error());
-  // What was being delivered meanwhile may have come back by now.
-  if (task_.with_bounces && !task_.is_dry && report_.state == OrderReport::State::done)
-    if (const auto removed = act_on_notices(); !removed) return failed<QueueOutcome>(removed.error());
+  const auto done = run_all();
+  const auto taken = take_siblings_away();
+  if (!done) return failed<QueueOutcome>(done.error());
+  if (!taken) return failed<QueueOutcome>(taken.error());
   return QueueOutcome{report_, retry_};
 }
 

@@ -36,7 +36,7 @@ struct QueueWorld {
   Daemon& daemon;
   mail_queue::MailQueue& queue;
   std::function<quota::Timestamp()> clock;  ///< of this host
-  std::function<GoOn(const quota::OrderReport&)> progress;  ///< after each piece
+  std::function<GoOn(const quota::OrderReport&)> progress;  ///< before each piece, the first too: the turn may have been long in coming
 };
 
 /// How far it came. `report.state` is running, with how long to wait, where the sender's rate allows no more now, where held mail came just
@@ -50,8 +50,9 @@ class QueueRun {
  public:
   QueueRun(QueueTask task, QueueWorld world) : task_(std::move(task)), world_(std::move(world)) {}
 
-  /// Errors: a sentence; what was done until then is done. Threads: one at a time.
+  /// Errors: a sentence; what was done until then is done, and in so_far(). Threads: one at a time.
   [[nodiscard]] quota::Result<QueueOutcome, std::string> run();
+  [[nodiscard]] const quota::OrderReport& so_far() const { return report_; }
 
  private:
   template <typename T>
@@ -66,7 +67,11 @@ class QueueRun {
   [[nodiscard]] Or<boost::json::object> ask(const Call& call);
   [[nodiscard]] Or<std::int64_t> total();
   [[nodiscard]] Or<Page> page(const std::string& identity, const std::string& from);
+  [[nodiscard]] Or<void> run_all();
   [[nodiscard]] Or<void> run_page(Rows rows);
+  [[nodiscard]] bool goes_on();
+  /// Without those that were on the page of the last messages already.
+  [[nodiscard]] Or<Rows> fresh(Rows rows);
   /// Those of `rows` that are in the queue and are what was recorded; the others are counted.
   [[nodiscard]] Or<Rows> found(const Rows& rows);
   void look_later(quota::Milliseconds after);
@@ -77,8 +82,9 @@ class QueueRun {
   [[nodiscard]] Or<std::size_t> granted(const Rows& rows);
   /// What was sent or removed, and what has left meanwhile, is taken out of the record; what is on hold still is not.
   [[nodiscard]] Or<void> note_all(Rows rows, std::size_t done);
-  [[nodiscard]] Or<void> take_away(const Rows& rows);
-  [[nodiscard]] Or<void> take_away_from(const std::string& identity, const std::vector<std::string>& places, const std::map<std::string, std::int64_t>& held_for);
+  [[nodiscard]] Or<void> take_away(const Rows& rows, bool let_go = false);
+  /// `let_go`: it was sent, and is recorded as what was let through.
+  [[nodiscard]] Or<void> take_away_from(const std::string& identity, const std::vector<std::string>& places, const std::map<std::string, std::int64_t>& held_for, bool let_go = false);
   /// From the other identity under which held mail is recorded.
   [[nodiscard]] Or<void> take_siblings_away();
   [[nodiscard]] Or<void> remember_all();
@@ -98,6 +104,7 @@ class QueueRun {
   std::map<std::string, RecordedMail> all_{};                // by queue id, for the notices
   std::set<std::string> other_notices_{};                    // queue ids of those that are about other messages
   std::map<std::string, bool> held_now_{};                   // by queue id: what found() saw last
+  std::set<std::pair<std::string, quota::Timestamp>> last_{};  // queue ids, and when they were judged, of those among the last messages
 };
 
 }  // namespace milter::cli

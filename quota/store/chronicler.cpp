@@ -45,7 +45,8 @@ Milliseconds longest_write(Milliseconds write_every) {
   return std::clamp<Milliseconds>(write_every, std::chrono::seconds{1}, std::chrono::seconds{10});
 }
 
-void add_listed(Note& note, const std::vector<PastMessage*>& all, const HistoryBounds& bounds) {
+void add_listed(Note& note, std::vector<PastMessage*> all, const HistoryBounds& bounds) {
+  drop_refusals(all, bounds.refusals(), [](const PastMessage* one) { return fate_of(one->action) == Fate::refused; });
   const auto first = all.size() - std::min(all.size(), bounds.messages);
   for (auto n = first - std::min(first, bounds.queue_ids); n < first; ++n)
     if (auto mail = queued_mail_of(*all[n], note.identity)) note.sent.push_back(std::move(*mail));
@@ -82,7 +83,7 @@ class Notes {
 
   /// Requires: what was added is still there.
   std::vector<Note> finished() {
-    for (std::size_t i = 0; i < notes_.size(); ++i) add_listed(notes_[i], listed_[i], bounds_);
+    for (std::size_t i = 0; i < notes_.size(); ++i) add_listed(notes_[i], std::move(listed_[i]), bounds_);
     if (!everyone_.fives.empty()) notes_.push_back(std::move(everyone_));
     return std::move(notes_);
   }

@@ -50,6 +50,7 @@ void MemoryArchive::keep_messages(Kept& kept, const Note& note, Timestamp now) {
   };
   auto& texts = kept.messages;
   for (const auto& message : note.messages) texts.push_back(format(message, note.identity.value));
+  drop_refusals(texts, bounds_.refusals(), is_of_refusal);
   for (; texts.size() > bounds_.messages; texts.pop_front())
     if (const auto message = parse_past_message(texts.front(), note.identity.value))
       if (const auto mail = queued_mail_of(*message, note.identity)) shelve(*mail, Fate::sent);
@@ -143,6 +144,7 @@ Result<Search, StoreError> MemoryArchive::find(const MessageName& name, std::siz
     }
     if (search.found.size() > 2 * most) sort_newest(search.found, most);
   }
+  if (search.found.empty() && is_queue_id(name.queue_id())) shelves_.find(name.queue_id(), clock_.now(), search);
   sort_newest(search.found, most);
   return search;
 }
@@ -169,10 +171,14 @@ Result<std::vector<ShelfCount>, StoreError> MemoryArchive::shelves(const std::op
 
 Result<ShelfPage, StoreError> MemoryArchive::page(const Shelf& shelf, const std::string& from, std::size_t count) {
   const std::lock_guard lock(mutex_);
-  if (const auto identity = parse_identity(shelf.identity); identity && from == last_page) return page_of_last(shelf.host, last_sent(*identity));
-  auto page = shelves_.page(shelf, from, count, clock_.now());
-  if (page.next.empty() && shelf.fate == Fate::sent) page.next = last_page;
-  return page;
+  const auto identity = parse_identity(shelf.identity);
+  if (identity && shelf.fate == Fate::sent && from.empty()) return page_of_last(shelf.host, last_sent(*identity));
+  return shelves_.page(shelf, from, count, clock_.now());
+}
+
+Result<std::vector<QueuedMail>, StoreError> MemoryArchive::mail_at(const Shelf& shelf, std::span<const std::string> places) {
+  const std::lock_guard lock(mutex_);
+  return shelves_.mail_at(shelf, places);
 }
 
 Result<void, StoreError> MemoryArchive::take_away(const Shelf& shelf, std::span<const std::string> places) {

@@ -31,6 +31,7 @@ class MemoryArchive final : public Archive {
   [[nodiscard]] Result<Search, StoreError> find(const MessageName& name, std::size_t most, SteadyMoment until) override;
   [[nodiscard]] Result<std::vector<ShelfCount>, StoreError> shelves(const std::optional<Identity>& identity) override;
   [[nodiscard]] Result<ShelfPage, StoreError> page(const Shelf& shelf, const std::string& from, std::size_t count) override;
+  [[nodiscard]] Result<std::vector<QueuedMail>, StoreError> mail_at(const Shelf& shelf, std::span<const std::string> places) override;
   [[nodiscard]] Result<void, StoreError> take_away(const Shelf& shelf, std::span<const std::string> places) override;
   [[nodiscard]] Result<void, StoreError> see_host(const std::string& host) override;
   [[nodiscard]] Result<std::vector<std::string>, StoreError> hosts_seen() override;

@@ -61,6 +61,34 @@ ShelfPage MemoryShelves::page(const Shelf& shelf, const std::string& from, std::
   return page;
 }
 
+void MemoryShelves::find(const std::string& queue_id, Timestamp now, Search& search) const {
+  for (const auto& [shelf, kept] : kept_) {
+    const auto own = parse_identity(shelf.identity);
+    for (const auto& [place, text] : kept.texts) {
+      if (!own || text.find(queue_id) == std::string::npos) continue;
+      auto mail = parse_queued_mail(text, *own);
+      if (!mail || mail->queue_id != queue_id || mail->at < now - kept_for(shelf.fate)) continue;
+      mail->host = shelf.host;
+      search.add({shelf.identity, past_message_of(*mail, shelf.fate)});
+    }
+  }
+}
+
+std::vector<QueuedMail> MemoryShelves::mail_at(const Shelf& shelf, std::span<const std::string> places) const {
+  std::vector<QueuedMail> all;
+  const auto found = kept_.find(shelf);
+  const auto own = parse_identity(shelf.identity);
+  if (found == kept_.end() || !own) return all;
+  for (const auto& place : places) {
+    const auto text = found->second.texts.find(parse_number<std::uint64_t>(place).value_or(0));
+    auto mail = text == found->second.texts.end() ? std::nullopt : parse_queued_mail(text->second, *own);
+    if (!mail) continue;
+    mail->host = shelf.host;
+    all.push_back(std::move(*mail));
+  }
+  return all;
+}
+
 void MemoryShelves::take_away(const Shelf& shelf, std::span<const std::string> places) {
   const auto found = kept_.find(shelf);
   if (found == kept_.end()) return;

@@ -19,6 +19,8 @@ class MemoryShelves {
 
   [[nodiscard]] std::vector<ShelfCount> shelves(const std::optional<Identity>& identity, Timestamp now);
   [[nodiscard]] ShelfPage page(const Shelf& shelf, const std::string& from, std::size_t count, Timestamp now) const;
+  void find(const std::string& queue_id, Timestamp now, Search& search) const;
+  [[nodiscard]] std::vector<QueuedMail> mail_at(const Shelf& shelf, std::span<const std::string> places) const;
   void take_away(const Shelf& shelf, std::span<const std::string> places);
 
   void see_host(const std::string& host, Timestamp now);

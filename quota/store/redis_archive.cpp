@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <unordered_set>
 
-#include "quota/tab_text.hpp"
+#include "quota/store/redis_scan.hpp"
 #include "quota/text.hpp"
 
 namespace quota {
@@ -107,6 +107,7 @@ RedisArchive::Answers RedisArchive::write_some(std::span<const Note> notes, Rank
     if (note.messages.empty()) continue;
     auto& words = questions.emplace_back(run_of(scripts::keep(), keys.emplace_back(messages_key(note.identity)))).words;
     words.add(static_cast<std::int64_t>(bounds_.messages));
+    words.add(static_cast<std::int64_t>(bounds_.refusals()));
     words.add(milliseconds(bounds_.messages_for));
     words.add(now);
     words.add(milliseconds(bounds_.queue_ids > 0 ? bounds_.queued_for : bounds_.messages_for));
@@ -161,11 +162,7 @@ Result<std::vector<ShelfCount>, StoreError> RedisArchive::shelves(const std::opt
 Result<ShelfPage, StoreError> RedisArchive::page(const Shelf& shelf, const std::string& from, std::size_t count) {
   const auto identity = parse_identity(shelf.identity);
   if (!identity) return ShelfPage{};
-  if (from != last_page) {
-    auto page = shelves_.page(shelf, from, count);
-    if (page && page->next.empty() && shelf.fate == Fate::sent) page->next = last_page;
-    return page;
-  }
+  if (shelf.fate == Fate::held || !from.empty()) return shelves_.page(shelf, from, count);
   auto last = last_sent(*identity);
   if (!last) return last.error();
   return page_of_last(shelf.host, std::move(*last));
@@ -320,7 +317,7 @@ Result<Search, StoreError> RedisArchive::find(const MessageName& name, std::size
     for (std::string cursor = "0";;) {
       search.is_complete = std::chrono::steady_clock::now() < until;
       if (!search.is_complete) break;
-      auto lists = next_lists(key_there, cursor);
+      auto lists = next_keys(context_, key_there, context_.key("messages:*"), "list", cursor, Patience::begin() + read_at_most);
       if (!lists) return lists.error();
       std::erase_if(*lists, [&seen](const std::string& list) { return !seen.insert(list).second; });
       if (const auto found = find_in(*lists, name, most, until, search); !found) return found.error();
@@ -328,22 +325,11 @@ Result<Search, StoreError> RedisArchive::find(const MessageName& name, std::size
     }
     if (!search.is_complete) break;
   }
+  if (search.found.empty() && is_queue_id(name.queue_id()))
+    if (const auto found = shelves_.find(name.queue_id(), until, search); !found) return found.error();
   if (const auto failure = context_.topology().failure()) return *failure;
   sort_newest(search.found, most);
   return search;
-}
-
-Result<std::vector<std::string>, StoreError> RedisArchive::next_lists(const std::string& key_there, std::string& cursor) {
-  const auto pattern = context_.key("messages:*");
-  const std::string_view words[] = {"SCAN", cursor, "MATCH", pattern, "COUNT", "500", "TYPE", "list"};
-  const auto reply = context_.topology().ask(key_there, Command(words, words + std::size(words)), Patience::begin() + read_at_most, chronicle_limits);
-  if (!reply) return reply.error();
-  const auto next = reply->size() == 2 ? (*reply)[0].text() : std::nullopt;
-  if (!next) return unexpected("SCAN");
-  std::vector<std::string> lists;
-  for (std::size_t i = 0; i < (*reply)[1].size(); ++i) lists.emplace_back((*reply)[1][i].text().value_or(""));
-  cursor = *next;
-  return lists;
 }
 
 Result<void, StoreError> RedisArchive::find_in(std::span<const std::string> lists, const MessageName& name, std::size_t most, SteadyMoment until, Search& search) {

@@ -27,6 +27,7 @@ class RedisArchive final : public Archive {
   [[nodiscard]] Result<Search, StoreError> find(const MessageName& name, std::size_t most, SteadyMoment until) override;
   [[nodiscard]] Result<std::vector<ShelfCount>, StoreError> shelves(const std::optional<Identity>& identity) override;
   [[nodiscard]] Result<ShelfPage, StoreError> page(const Shelf& shelf, const std::string& from, std::size_t count) override;
+  [[nodiscard]] Result<std::vector<QueuedMail>, StoreError> mail_at(const Shelf& shelf, std::span<const std::string> places) override { return shelves_.mail_at(shelf, places); }
   [[nodiscard]] Result<void, StoreError> take_away(const Shelf& shelf, std::span<const std::string> places) override { return shelves_.take_away(shelf, places); }
   [[nodiscard]] Result<void, StoreError> see_host(const std::string& host) override { return shelves_.see_host(host); }
   [[nodiscard]] Result<std::vector<std::string>, StoreError> hosts_seen() override { return shelves_.hosts_seen(); }
@@ -42,7 +43,6 @@ class RedisArchive final : public Archive {
   using Answers = std::vector<Result<RedisReply, StoreError>>;
 
   /// The lists of messages that one server holds are handed out by pieces; `cursor` is "0" after the last.
-  [[nodiscard]] Result<std::vector<std::string>, StoreError> next_lists(const std::string& key_there, std::string& cursor);
   [[nodiscard]] Result<void, StoreError> find_in(std::span<const std::string> lists, const MessageName& name, std::size_t most, SteadyMoment until, Search& search);
   /// Of HGETALL's answer, without what is not kept any longer.
   [[nodiscard]] Result<History, StoreError> history_in(const RedisReply& fields) const;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "quota/encoding.hpp"
+#include "quota/store/redis_scan.hpp"
 #include "quota/text.hpp"
 
 namespace quota {
@@ -31,6 +32,16 @@ std::string number(std::int64_t value) { return std::to_string(value); }
 
 std::string RedisShelves::key_of(const Shelf& shelf) const {
   return context_.key(std::string(word_of(shelf.fate)) + ":{" + shelf.identity + "}:" + percent_encoded(shelf.host));
+}
+
+std::optional<Shelf> RedisShelves::shelf_of(std::string_view key) const {
+  for (const auto fate : {Fate::held, Fate::sent}) {
+    const auto begin = context_.key(std::string(word_of(fate)) + ":{");
+    const auto end = key.rfind("}:");
+    if (key.starts_with(begin) && end != std::string_view::npos && end >= begin.size())
+      return Shelf{std::string(key.substr(begin.size(), end - begin.size())), decoded(key.substr(end + 2)), fate};
+  }
+  return std::nullopt;
 }
 
 Result<RedisReply, StoreError> RedisShelves::ask(const Words& words) {
@@ -167,6 +178,53 @@ Result<ShelfPage, StoreError> RedisShelves::page(const Shelf& shelf, const std::
   }
   if (reply->size() < count) page.next.clear();
   return page;
+}
+
+Result<void, StoreError> RedisShelves::find(const std::string& queue_id, SteadyMoment until, Search& search) {
+  for (const auto& key_there : context_.topology().key_on_each_server(context_.key("held"))) {
+    std::string cursor = "0";
+    do {
+      if (std::chrono::steady_clock::now() >= until) search.is_complete = false;
+      if (!search.is_complete) return {};
+      const auto keys = next_keys(context_, key_there, context_.key("[hs]e[ln][dt]:*"), "stream", cursor, Patience::begin() + answer_at_most);
+      if (!keys) return keys.error();
+      for (const auto& key : *keys)
+        if (const auto shelf = shelf_of(key))
+          if (const auto found = find_on(*shelf, queue_id, until, search); !found) return found;
+    } while (cursor != "0");
+  }
+  return {};
+}
+
+Result<void, StoreError> RedisShelves::find_on(const Shelf& shelf, const std::string& queue_id, SteadyMoment until, Search& search) {
+  std::string from;
+  do {
+    if (std::chrono::steady_clock::now() >= until) search.is_complete = false;
+    if (!search.is_complete) return {};
+    const auto next = page(shelf, from, Archive::most_of_page);
+    if (!next) return next.error();
+    for (const auto& row : next->rows)
+      if (row.mail.queue_id == queue_id) search.add({shelf.identity, past_message_of(row.mail, shelf.fate)});
+    from = next->next;
+  } while (!from.empty());
+  return {};
+}
+
+Result<std::vector<QueuedMail>, StoreError> RedisShelves::mail_at(const Shelf& shelf, std::span<const std::string> places) {
+  std::vector<QueuedMail> all;
+  const auto own = parse_identity(shelf.identity);
+  if (!own) return all;
+  std::vector<Words> questions;
+  for (const auto& place : places) questions.push_back({"XRANGE", key_of(shelf), place, place});
+  for (const auto& answer : ask_all(questions)) {
+    if (!answer) return answer.error();
+    const auto entry = answer->size() == 1 ? read_entry((*answer)[0]) : std::nullopt;
+    auto mail = entry ? parse_queued_mail(entry->second, *own) : std::nullopt;
+    if (!mail) continue;
+    mail->host = shelf.host;
+    all.push_back(std::move(*mail));
+  }
+  return all;
 }
 
 Result<void, StoreError> RedisShelves::take_away(const Shelf& shelf, std::span<const std::string> places) {

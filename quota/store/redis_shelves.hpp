@@ -31,6 +31,9 @@ class RedisShelves {
 
   [[nodiscard]] Result<std::vector<ShelfCount>, StoreError> shelves(const std::optional<Identity>& identity);
   [[nodiscard]] Result<ShelfPage, StoreError> page(const Shelf& shelf, const std::string& from, std::size_t count);
+  /// Adds the mail with that queue id, whoever's. Begins nothing more after `until`.
+  [[nodiscard]] Result<void, StoreError> find(const std::string& queue_id, SteadyMoment until, Search& search);
+  [[nodiscard]] Result<std::vector<QueuedMail>, StoreError> mail_at(const Shelf& shelf, std::span<const std::string> places);
   [[nodiscard]] Result<void, StoreError> take_away(const Shelf& shelf, std::span<const std::string> places);
 
   [[nodiscard]] Result<void, StoreError> see_host(const std::string& host);
@@ -44,6 +47,8 @@ class RedisShelves {
   using Words = std::vector<std::string>;
 
   [[nodiscard]] std::string key_of(const Shelf& shelf) const;
+  [[nodiscard]] std::optional<Shelf> shelf_of(std::string_view key) const;
+  [[nodiscard]] Result<void, StoreError> find_on(const Shelf& shelf, const std::string& queue_id, SteadyMoment until, Search& search);
   [[nodiscard]] Milliseconds kept_for(Fate fate) const { return fate == Fate::held ? bounds_.held_for : bounds_.queued_for; }
   /// To the server that has the second word.
   [[nodiscard]] Result<RedisReply, StoreError> ask(const Words& words);

@@ -51,6 +51,7 @@ TEST_CASE("each request about mail in the queues becomes one call of one operati
       {"POST", "/v1/identities/user:bob/orders", R"({"fate":"held","act":"delete","with_bounces":null,"reason":null})", "order user:bob held delete reason= by=root"},
       {"POST", "/v1/identities/user:bob/orders", R"({"fate":"held","act":"send","reason":")" + reason + R"("})", "order user:bob held send reason=" + reason + " by=root"},
       {"POST", "/v1/identities/user:bob/gone", R"({"fate":"held","host":"mx1","places":["1-0","2-0"],"held_for":{"user:bob":2}})", "gone user:bob held mx1 1-0 2-0 user:bob=2"},
+      {"POST", "/v1/identities/user:bob/gone", R"({"fate":"held","host":"mx1","places":["1-0"],"held_for":{},"let_go":true})", "gone user:bob held mx1 1-0 let_go"},
       {"POST", "/v1/identities/user:bob/grant", R"({"recipients":[3,1,0,9007199254740992]})", "grant user:bob 3 1 0 9007199254740992"},
       {"POST", "/v1/identities/user:bob/told", R"({"fate":"held","host":"mx1","act":"delete","counts":{"done":2},"reason":"by hand"})",
        "told user:bob held mx1 delete reason=by hand by=root"},

@@ -39,6 +39,7 @@ class ScriptedOperations final : public milter::admin::Operations {
     std::string text = "gone " + named(o.shelf);
     for (const auto& place : o.places) text += " " + place;
     for (const auto& [identity, count] : o.held_for) text += " " + identity + "=" + std::to_string(count);
+    if (o.let_go) text += " let_go";
     return say(text);
   }
   Answer grant(const milter::admin::GrantQuestion& q) override {

@@ -26,6 +26,7 @@ class MemoryQueue final : public milter::mail_queue::MailQueue {
   std::vector<milter::mail_queue::Notice> about{};
   std::vector<std::string> sent{}, removed{};
   std::set<std::string> stuck{};            ///< cannot be let go or removed now
+  std::set<std::string> worked_on{};        ///< cannot be kept back now
   std::function<void()> before_hold{};
   std::string error{};                      ///< of send and remove, once
 
@@ -51,7 +52,7 @@ class MemoryQueue final : public milter::mail_queue::MailQueue {
     if (before_hold) std::exchange(before_hold, nullptr)();
     std::size_t count = 0;
     for (const auto& id : ids)
-      if (const auto file = files.find(id); file != files.end() && !std::exchange(file->second.is_held, true)) ++count;
+      if (const auto file = files.find(id); file != files.end() && !worked_on.contains(id) && !std::exchange(file->second.is_held, true)) ++count;
     return count;
   }
   Or<std::size_t> send(Ids ids, const Progress&) override {
@@ -98,6 +99,8 @@ class MemoryRecord final : public milter::cli::Daemon {
   std::map<std::string, std::int64_t> held_for{};     ///< what is not held for it any longer
   std::vector<std::int64_t> grants{};                 ///< answers to come; then all
   std::vector<std::size_t> asked_grants{};
+  std::string blocked{};                              ///< who sends nothing
+  std::vector<std::string> let_go{};                  ///< places of held mail that was sent
   std::size_t page_size = 1000;
 
   void put(const std::string& shelf, const std::string& id, std::chrono::seconds after = {}, const std::string& counted_for = "", const std::string& listed = "") {
@@ -121,7 +124,8 @@ class MemoryRecord final : public milter::cli::Daemon {
     asked_grants.push_back(call.body.at("recipients").as_array().size());
     const auto granted = grants.empty() ? static_cast<std::int64_t>(asked_grants.back()) : grants.front();
     if (!grants.empty()) grants.erase(grants.begin());
-    return said({{"granted", granted}, {"retry_ms", 250}});
+    if (!blocked.empty()) return said({{"granted", 0}, {"retry_ms", 0}, {"blocked", blocked}});
+    return said({{"granted", granted}, {"retry_ms", 250}, {"blocked", nullptr}});
   }
 
  private:
@@ -140,7 +144,8 @@ class MemoryRecord final : public milter::cli::Daemon {
     std::string next;
     const auto from = query.at("from").empty() ? 0 : std::stoll(query.at("from"));
     for (const auto& row : shelves[query.at("fate") + " " + query.at("identity")]) {
-      if (std::stoll(std::string(row.at("place").as_string())) <= from) continue;
+      const std::string place(row.at("place").as_string());
+      if (!place.empty() && std::stoll(place) <= from) continue;
       if (rows.size() == std::min<std::size_t>(page_size, std::stoull(query.at("count")))) {
         next = rows.back().as_object().at("place").as_string();
         break;
@@ -152,6 +157,8 @@ class MemoryRecord final : public milter::cli::Daemon {
 
   boost::json::object gone(const std::string& identity, const boost::json::object& body) {
     auto& rows = shelves[std::string(body.at("fate").as_string()) + " " + identity];
+    if (body.at("let_go").as_bool())
+      for (const auto& place : body.at("places").as_array()) let_go.emplace_back(place.as_string());
     for (const auto& place : body.at("places").as_array()) std::erase_if(rows, [&](const Row& row) { return row.at("place") == place; });
     for (const auto& [whom, count] : body.at("held_for").as_object()) held_for[std::string(whom)] += count.as_int64();
     return {{"taken", body.at("places").as_array().size()}};

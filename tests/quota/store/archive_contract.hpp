@@ -199,6 +199,31 @@ TEST_CASE_TEMPLATE_DEFINE("an archive keeps evidence short, however long the tex
   CHECK(messages[0].mail_from == std::string(PastMessage::longest_text / 4, '\x01') + "…");
 }
 
+TEST_CASE_TEMPLATE_DEFINE("refused messages push out no evidence of what has left", Fixture, archive_keeps_evidence) {
+  Fixture fixture;
+  auto& archive = fixture.archive({.messages = 6});
+  const auto message = [](int n, Action action) {
+    return PastMessage{.at = start + n * 1s, .action = action, .is_discarded = action == Action::reject, .cause = action == Action::accept ? Cause::within : Cause::over, .queue_id = "Q" + std::to_string(n)};
+  };
+  const auto add = [&](std::initializer_list<std::pair<int, Action>> all) {
+    auto note = note_of(sender(1), start, Fate::sent, 1);
+    for (const auto& [n, action] : all) note.messages.push_back(message(n, action));
+    write(archive, {note});
+    std::string ids;
+    for (const auto& one : read(archive, sender(1)).messages) ids += (ids.empty() ? "" : " ") + one.queue_id;
+    return ids;
+  };
+  fixture.set_now(start + 1h);
+  CHECK(add({{1, Action::tempfail}, {2, Action::accept}, {3, Action::reject}}) == "Q3 Q2 Q1");
+  CHECK(add({{4, Action::tempfail}, {5, Action::quarantine}}) == "Q5 Q4 Q3 Q2");  // a third of six
+  CHECK(add({{6, Action::tempfail}, {7, Action::tempfail}, {8, Action::tempfail}}) == "Q8 Q7 Q5 Q2");
+  CHECK(add({{9, Action::accept}, {10, Action::accept}, {11, Action::accept}}) == "Q11 Q10 Q9 Q8 Q7 Q5");
+  const auto shelves = archive.shelves(sender(1));
+  REQUIRE(shelves.has_value());
+  REQUIRE(shelves->size() == 1);
+  CHECK((*shelves)[0].count == 4);  // what has left, whether it is among the last or not: 2, 9, 10 and 11
+}
+
 TEST_CASE_TEMPLATE_DEFINE("an archive finds whose message bears a queue id, a client's address, a Message-ID or a header's text", Fixture, archive_finds) {
   Fixture fixture;
   auto& archive = fixture.archive({});
@@ -254,6 +279,7 @@ TEST_CASE_TEMPLATE_DEFINE("an archive finds whose message bears a queue id, a cl
   TEST_CASE_TEMPLATE_INVOKE(archive_counts_everyone, Fixture);  \
   TEST_CASE_TEMPLATE_INVOKE(archive_ranks_kept, Fixture);       \
   TEST_CASE_TEMPLATE_INVOKE(archive_long_texts, Fixture);       \
+  TEST_CASE_TEMPLATE_INVOKE(archive_keeps_evidence, Fixture);   \
   TEST_CASE_TEMPLATE_INVOKE(archive_finds, Fixture)
 
 }  // namespace quota::test

@@ -35,6 +35,7 @@ class ScriptedArchive final : public Archive {
   Result<Search, StoreError> find(const MessageName&, std::size_t, SteadyMoment) override { return Search{}; }
   Result<std::vector<ShelfCount>, StoreError> shelves(const std::optional<Identity>&) override { return std::vector<ShelfCount>{}; }
   Result<ShelfPage, StoreError> page(const Shelf&, const std::string&, std::size_t) override { return ShelfPage{}; }
+  Result<std::vector<QueuedMail>, StoreError> mail_at(const Shelf&, std::span<const std::string>) override { return std::vector<QueuedMail>{}; }
   Result<void, StoreError> take_away(const Shelf&, std::span<const std::string>) override { return {}; }
   Result<void, StoreError> see_host(const std::string&) override { return {}; }
   Result<std::vector<std::string>, StoreError> hosts_seen() override { return std::vector<std::string>{}; }
