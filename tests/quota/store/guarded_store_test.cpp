@@ -1,5 +1,5 @@
 // GuardedStore on servers that a test takes away: who judges what, and what the store holds afterwards.
-// Bounds over random traffic: shares_property_test.cpp.
+// Bounds over random traffic: shares_excess_test.cpp.
 #include "quota/store/guarded_store.hpp"
 
 #include "tests/quota/store/contract.hpp"
