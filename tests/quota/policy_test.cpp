@@ -2,22 +2,14 @@
 
 #include <doctest/doctest.h>
 
-#include "tests/support/example_policy.hpp"
+#include "tests/quota/policy_rig.hpp"
 
 namespace quota {
 namespace {
 
-using namespace std::chrono_literals;
+using namespace policy_rig;
 
 constexpr Timestamp::duration hour = 1h;
-const Timestamp now = example_now;
-const Identity alice{Kind::user, "alice@example.com"};
-
-Quota mailbox(std::string_view limits = "250 messages / 15m") { return quota_of("mailbox", {Kind::user}, limits); }
-
-std::string charged(const Policy& policy, const Message& message, const Tables& tables = {}) {
-  return text(policy.assess(message, tables, now).charges);
-}
 
 // ---- which quotas a message is charged to
 
