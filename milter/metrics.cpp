@@ -29,6 +29,13 @@ class Families {
     add(name, help, MetricType::Counter);
     value(number);
   }
+  /// A value for each of `from`, labelled by its place.
+  template <class Array, class NameAt>
+  void counters(const char* name, const char* help, const char* label, const Array& from, NameAt name_at) {
+    add(name, help, MetricType::Counter);
+    for (std::size_t place = 0; place < from.size(); ++place)
+      value(static_cast<double>(from[place].load(std::memory_order_relaxed)), {{label, name_at(place)}});
+  }
   void counter(const char* name, const char* help, const Counters::Counter& from) { counter(name, help, static_cast<double>(from.load(std::memory_order_relaxed))); }
   void histogram(const char* name, const char* help, const Durations& from) {
     add(name, help, MetricType::Histogram);
@@ -52,18 +59,18 @@ class Families {
   std::vector<MetricFamily> all_;
 };
 
-/// A family with a value for each of an enumeration's names.
-template <class Enumeration, class Array>
-void add_each(Families& families, const char* name_of_family, const char* help, const char* label, const Array& counters) {
-  families.add(name_of_family, help, MetricType::Counter);
-  for (std::size_t i = 0; i < counters.size(); ++i)
-    families.value(static_cast<double>(counters[i].load(std::memory_order_relaxed)), {{label, std::string(name(static_cast<Enumeration>(i)))}});
+/// The text of an enumeration's value, by its place.
+template <class Enumeration>
+std::string name_at(std::size_t place) {
+  return std::string(name(static_cast<Enumeration>(place)));
 }
 
+std::string event_at(std::size_t place) { return place < event_names.size() ? std::string(event_names[place]) : "other"; }
+
 void add_mail(Families& families, const Counters& from) {
-  add_each<quota::Action>(families, "messages_total", "Outgoing messages that were judged, by verdict.", "verdict", from.by_action);
+  families.counters("messages_total", "Outgoing messages that were judged, by verdict.", "verdict", from.by_action, name_at<quota::Action>);
   families.value(static_cast<double>(from.discarded.load(std::memory_order_relaxed)), {{"verdict", "discard"}});
-  add_each<quota::Cause>(families, "causes_total", "All messages, by what decided.", "cause", from.by_cause);
+  families.counters("causes_total", "All messages, by what decided.", "cause", from.by_cause, name_at<quota::Cause>);
   families.counter("recipients_total", "Recipients of messages that were let through.", from.recipients);
   families.counter("held_near_bottom_total", "Messages held, or not held any more, where over four fifths of hold.max were held already.", from.near_bottom);
   families.counter("observed_total", "Messages that would have been refused, had every quota been enforced.", from.observed);
@@ -86,12 +93,6 @@ void add_trouble(Families& families, const Counters& from) {
   families.counter("not_negotiated_total", "Messages judged without an event that a reload made necessary.", from.not_negotiated);
   families.counter("php_headers_repeated_total", "PHP headers after a message's first.", from.php_headers_repeated);
   families.counter("never_negotiated_total", "Connections that did not speak the milter protocol.", from.never_negotiated);
-}
-
-void add_events(Families& families, const Counters& from) {
-  families.add("events_total", "Events that this daemon wrote for the whole cluster, by name.", MetricType::Counter);
-  for (std::size_t i = 0; i < from.events.size(); ++i)
-    families.value(static_cast<double>(from.events[i].load(std::memory_order_relaxed)), {{"event", i < event_names.size() ? std::string(event_names[i]) : "other"}});
 }
 
 void add_state(Families& families, const MetricsState& state) {
@@ -117,7 +118,7 @@ std::string metrics_text(const Counters& counters, const MetricsState& state) {
   Families families;
   add_mail(families, counters);
   add_trouble(families, counters);
-  add_events(families, counters);
+  families.counters("events_total", "Events that this daemon wrote for the whole cluster, by name.", "event", counters.events, event_at);
   families.counter("record_dropped_total", "Messages that are in no history.", static_cast<double>(state.record_dropped));
   families.counter("connections_total", "Connections of MTAs.", counters.connections);
   families.gauge("connections", "Connections of MTAs that are open.", static_cast<double>(counters.open_connections.load(std::memory_order_relaxed)));
