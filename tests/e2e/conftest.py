@@ -4,8 +4,11 @@ import contextlib
 
 import pytest
 
-from rig import Daemon, Redis
-from rig.blocks import mailbox
+pytest.register_assert_rewrite("rig")   # what it asserts is explained as a test's own
+
+from rig import Daemon, Redis  # noqa: E402
+from rig.blocks import mailbox  # noqa: E402
+from rig.command import CONFIG  # noqa: E402
 
 
 def pytest_addoption(parser):
@@ -37,3 +40,9 @@ def node(running, redis):
     def start(*quotas, **tables):
         return running(Daemon({"quota": list(quotas) or [mailbox()], **tables}, store=redis.url))
     return start
+
+
+@pytest.fixture
+def daemon(running):
+    """What the command is tried on."""
+    return running(Daemon(CONFIG))
