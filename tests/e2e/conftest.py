@@ -9,6 +9,7 @@ pytest.register_assert_rewrite("rig")   # what it asserts is explained as a test
 from rig import Daemon, Redis  # noqa: E402
 from rig.blocks import mailbox  # noqa: E402
 from rig.command import CONFIG  # noqa: E402
+from rig.mail_host import Host  # noqa: E402
 
 
 def pytest_addoption(parser):
@@ -46,3 +47,9 @@ def node(running, redis):
 def daemon(running):
     """What the command is tried on."""
     return running(Daemon(CONFIG))
+
+
+@pytest.fixture
+def host(running):
+    """A Postfix that holds what a sender sends beyond two messages."""
+    return Host(running, "mx1")

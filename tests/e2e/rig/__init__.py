@@ -7,7 +7,7 @@
     Browser    a headless Chromium (rig.browser)   tokens   the admin port, asked over TCP (rig.tokens)
     Client     an SMTP client                       php        scripts that call mail() inside a room
     mail_queue.Probe  what milter/mail_queue does to a server's queue
-    command    `sendquota` as a person or a program runs it
+    mail_host.Host    a Postfix on whose queue root acts       command    `sendquota` as a person or a program runs it
 
 Ports are chosen by the kernel; nothing is shared with, taken from or written to a mail system that is already
 on the machine. All of it needs root (mount namespaces) and what `tests/install test` installs.

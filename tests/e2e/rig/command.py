@@ -1,7 +1,10 @@
 """The command `sendquota` as a person or a program runs it, and the daemon that it is tried on."""
 
+import json
 import re
 import subprocess
+
+from .room import BUILD
 
 ALICE = "alice@example.test"
 CONFIG = {
@@ -34,3 +37,20 @@ def tried(daemon, *arguments):
     """`sendquota try`: the verdicts of its messages, one after the other."""
     rows = daemon.cli("try", "--milter", daemon.milter, *arguments)["messages"]
     return [row["verdict"] for row in rows for _ in range(row["first"], row["last"] + 1)]
+
+
+class Background:
+    """A command that runs while the test goes on."""
+
+    def __init__(self, daemon, *words):
+        self.process = subprocess.Popen([BUILD / "bin" / "sendquota", "--socket", daemon.admin, "--json", *words], stdout=subprocess.PIPE, text=True)
+
+    def result(self):
+        return json.loads(self.process.communicate(timeout=60)[0])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()

@@ -10,8 +10,11 @@ from .postfix import Postfix
 from .room import BUILD
 from .smtp import Client
 
+ALICE, BOB = "alice@example.test", "bob@example.test"
 UNIT = Path(__file__).resolve().parents[3] / "conf" / "sendquota-queue.service"
 HOLD = {"name": "mailbox", "per": "user", "limits": ["2 messages / 1h"], "action": "quarantine"}
+# Mail for slow.test stays in the queue.
+DEFERRED = {"transport_maps": "inline:{slow.test=smtp:[127.0.0.1]:9}"}
 
 
 class Host:
@@ -58,3 +61,30 @@ class Host:
 
 def path_of(host, queue_id):
     return next((host.mx.path / "spool").rglob(queue_id))
+
+
+def listed(host, *words):
+    return [(row["identity"], row["host"], row["count"]) for row in host.daemon.cli("held", *words)["held"]]
+
+
+def aged(host, queue_id, seconds):
+    """Moves the arrival of a message, in its queue file."""
+    path = path_of(host, queue_id)
+    content = path.read_bytes()
+    arrival = re.search(rb"T.(\d{10}) \d+", content)
+    path.write_bytes(content[:arrival.start(1)] + str(int(arrival[1]) + seconds).encode() + content[arrival.end(1):])
+
+
+def order(host, act, identity=ALICE):
+    """Gives it, and does not wait for the hosts."""
+    return json.loads(host.daemon.command("--json", "held", identity, f"--{act}", "--all-hosts", "--wait", "1ms").stdout)
+
+
+def states(host, identity=ALICE):
+    """What became of each order."""
+    return [each["state"] + (f": {each['error']}" if each["error"] else "")
+            for given in host.daemon.cli("held", identity)["orders"] for each in given["hosts"]]
+
+
+def text_of(host, *words):
+    return host.mx.room.run(host.mx.path / "sendquota", "--socket", host.daemon.admin, *words, check=False).stdout

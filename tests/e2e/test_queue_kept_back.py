@@ -1,0 +1,70 @@
+"""Queued mail of one sender on a real Postfix: exactly that mail is kept back, let go again or removed."""
+
+import pytest
+
+from rig import wait_for
+from rig.mail_host import ALICE, BOB, DEFERRED, HOLD, Host, aged
+
+
+@pytest.fixture
+def slow(running):
+    """A host where mail for slow.test stays in the queue."""
+    return Host(running, "mx1", quota=({**HOLD, "limits": ["500 messages / 1h"]},), settings=DEFERRED)
+
+
+def test_queued_mail_of_one_sender_is_kept_back_or_removed(slow):
+    slow.send(3)
+    mine = slow.send(330, recipients=["a@slow.test"])
+    bobs = slow.send(5, login="bob", recipients=["a@slow.test"])
+    wait_for(lambda: len(slow.mx.queue("deferred")) == 335, "all are deferred")
+    assert slow.counts("queue", "--of", ALICE, "--hold", "--dry-run") == (333, 330, 3, 0)
+    assert slow.held() == []
+    aged(slow, mine[7], +3600)
+    assert slow.counts("queue", "--of", ALICE, "--hold") == (333, 329, 3, 1)
+    assert slow.held() == sorted(set(mine) - {mine[7]})
+    assert slow.counts("queue", "--of", ALICE, "--delete")[1] == 329
+    assert {entry["queue_id"] for entry in slow.mx.queue()} == {*bobs, mine[7]}
+
+
+def test_what_was_kept_back_is_let_go_again_and_nothing_else(slow):
+    mine = slow.send(3, recipients=["a@slow.test"])
+    slow.send(2, login="bob", recipients=["a@slow.test"])
+    wait_for(lambda: len(slow.mx.queue("deferred")) == 5, "all are deferred")
+    slow.counts("queue", "--of", ALICE, "--hold")
+    bobs = slow.send(1, login="bob", recipients=["a@slow.test"])
+    slow.mx.room.run("postsuper", "-h", bobs[0])
+    assert slow.held() == sorted([*mine, *bobs])
+    assert slow.counts("queue", "--of", ALICE, "--send", "--dry-run") == (3, 3, 0, 0)
+    assert slow.counts("queue", "--of", ALICE, "--send") == (3, 3, 0, 0)
+    assert slow.held() == bobs
+    assert slow.counts("queue", "--of", ALICE, "--delete") == (3, 3, 0, 0)
+    assert slow.held() == bobs and len(slow.mx.queue()) == 3
+
+
+def test_a_message_that_was_reused_while_it_was_being_kept_back_goes_on(slow):
+    mine, other = slow.send(2, recipients=["a@slow.test"])
+    wait_for(lambda: len(slow.mx.queue("deferred")) == 2, "both are deferred")
+    aged(slow, other, +3600)
+    assert slow.counts("queue", "--of", ALICE, "--delete") == (2, 1, 0, 1)
+    assert [entry["queue_name"] for entry in slow.mx.queue()] == ["deferred"]
+
+
+def test_non_delivery_notices_go_too(running):
+    host = Host(running, "mx1", quota=({**HOLD, "limits": ["500 messages / 1h"]},), settings={
+        "transport_maps": "inline:{example.test=smtp:[127.0.0.1]:9}"})
+    # What is sent elsewhere comes back to a door that relays for nobody.
+    host.mx.reload(settings={"default_transport": f"smtp:[127.0.0.1]:{host.mx.ports['outside']}", "smtp_helo_name": "relay.test"})
+    host.send(4, recipients=["a@bounce.test"])
+    host.send(2, login="bob", recipients=["a@bounce.test"])
+    def notices():
+        return [entry for entry in host.mx.queue("deferred") if entry["sender"] == "MAILER-DAEMON"]
+    wait_for(lambda: len(notices()) == 6, "all were bounced to their senders")
+    def bounces(act):
+        return host.root("queue", "--of", ALICE, act, "--with-bounces")["hosts"][0]["counts"]["bounces"]
+    assert (bounces("--hold"), bounces("--hold"), bounces("--send")) == (4, 0, 4) and host.held() == []
+    wait_for(lambda: len(notices()) == 6, "none of them can be delivered")
+    assert bounces("--hold") == 4
+    assert len(host.held()) == 4
+    done = host.root("queue", "--of", ALICE, "--delete", "--with-bounces")["hosts"][0]["counts"]
+    assert (done["bounces"], done["gone"]) == (4, 4), done
+    assert [entry["recipients"][0]["address"] for entry in notices()] == [BOB, BOB]
