@@ -28,3 +28,24 @@ class Probe:
 
     def look(self, ids):
         return {file["id"]: file for file in self("look", ids)}
+
+
+def check_first_three_are_removed(probe, ids, strangers):
+    """Of a queue these held messages are found and none of the `strangers`; three are removed, once. Returns what was found."""
+    found = probe.look([*ids, *strangers])
+    assert sorted(found) == sorted(ids)
+    assert {file["is_held"] for file in found.values()} == {True}
+    assert probe.count("remove", ids[:3]) == 3
+    assert probe.count("remove", ids[:3]) == 0
+    assert sorted(probe.look(ids)) == sorted(ids[3:])
+    return found
+
+
+def check_first_four_are_kept_back(probe, ids):
+    """Of these messages, which wait, four are kept back, once; then they alone are removed."""
+    assert {file["is_held"] for file in probe.look(ids).values()} == {False}
+    assert probe.count("remove", ids) == 0 and probe.count("send", ids) == 0
+    assert probe.count("hold", ids[:4]) == 4
+    assert {queue_id for queue_id, file in probe.look(ids).items() if file["is_held"]} == set(ids[:4])
+    assert probe.count("hold", ids[:4]) == 0
+    assert probe.count("remove", ids) == 4
