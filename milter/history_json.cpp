@@ -75,9 +75,17 @@ json::object message_json(const quota::PastMessage& message) {
           {"headers", std::move(headers)}};
 }
 
+/// The newest first. Where not all are shown, a third of them at most are refused ones: what has left is what matters.
 json::array messages_json(const quota::Chronicle& chronicle, std::size_t most) {
+  auto refusals = most < chronicle.messages.size() ? (most + 2) / 3 : most;
   json::array messages;
-  for (std::size_t i = 0; i < std::min(most, chronicle.messages.size()); ++i) messages.push_back(message_json(chronicle.messages[i]));
+  for (const auto& message : chronicle.messages) {
+    if (messages.size() == most) break;
+    const bool is_refused = quota::fate_of(message.action) == quota::Fate::refused;
+    if (is_refused && refusals == 0) continue;
+    refusals -= is_refused ? 1 : 0;
+    messages.push_back(message_json(message));
+  }
   return messages;
 }
 

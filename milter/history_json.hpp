@@ -7,7 +7,7 @@
 
 namespace milter {
 
-/// The last 24 hours of a sender by hour, its networks and scripts, and its last `most_messages` messages.
+/// The last 24 hours of a sender by hour, its networks and scripts, and its last `most_messages` messages, a third of them refused ones at most.
 [[nodiscard]] boost::json::object history_json(const quota::Chronicle& chronicle, std::size_t most_messages, quota::Timestamp now);
 
 /// All that is kept: also all hours and five minutes.

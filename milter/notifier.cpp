@@ -79,6 +79,16 @@ json::array first_of(json::array all) {
   return all;
 }
 
+/// What may be in a queue, or has left, comes before what was refused.
+json::array evidence_in(const json::object& history) {
+  auto messages = list(history, "messages");
+  std::stable_partition(messages.begin(), messages.end(), [](const json::value& one) {
+    const auto* const verdict = one.is_object() ? one.get_object().if_contains("verdict") : nullptr;
+    return verdict && (*verdict == "accept" || *verdict == "quarantine");
+  });
+  return messages;
+}
+
 json::array recipients_in(const json::array& messages, bool whole) {
   json::array recipients;
   std::set<std::string> seen;
@@ -111,7 +121,13 @@ void Notifier::happened(const quota::Event& event, quota::Timestamp at) {
   const std::lock_guard lock(mutex_);
   // Of an outage that was none of an incident the end is none either.
   if (event.what == "recovered" && !std::exchange(was_degraded_for_long_, false)) return;
-  queue({event, at});
+  Incident incident{event, at};
+  if (event.what == "first_hold") incident.due = Steady::now() + tools_.hold_after;
+  queue(std::move(incident));
+}
+
+bool Notifier::is_part_of_block(const quota::Event& event) const {
+  return event.what == "first_hold" && is_wanted("blocked") && part(tools_.look_up(event.identity), "blocked").is_object();
 }
 
 /// Requires: mutex_.
@@ -193,7 +209,7 @@ std::optional<Notifier::Incident> Notifier::tell(Incident incident) {
     return is_last ? std::nullopt : std::optional(incident);
   };
   try {
-    if (!is_wanted(incident.event.what)) return std::nullopt;
+    if (!is_wanted(incident.event.what) || is_part_of_block(incident.event)) return std::nullopt;
     if (incident.tries == 0) {
       const auto left_out = left_out_before(incident);
       if (!left_out) {
@@ -246,7 +262,7 @@ json::object Notifier::message_about(const Incident& incident, bool with_address
   const auto& event = incident.event;
   const auto sender = look_up(event);
   const auto history = part(sender, "history").is_object() ? part(sender, "history").get_object() : json::object{};
-  const auto& messages = list(history, "messages");
+  const auto messages = evidence_in(history);
   const auto shown = [](const std::string& text) { return json::string(quota::valid_utf8(text)); };
   json::object message{{"event", shown(event.what)},
                        {"severity", shown(event.severity)},

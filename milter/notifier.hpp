@@ -37,6 +37,7 @@ struct NotifierTools {
   std::function<quota::Result<void, std::string>(const std::vector<std::string>& words, const std::string& input, const std::atomic<bool>& is_cancelled)> run;
   quota::Milliseconds settles_within = std::chrono::seconds{1};   ///< until a block is in the tables of all daemons
   quota::Milliseconds degraded_after = std::chrono::seconds{60};  ///< a store that falters is no incident
+  quota::Milliseconds hold_after = std::chrono::seconds{60};      ///< who is blocked by then is one incident, not two
   quota::Milliseconds retry_after = std::chrono::minutes{1};      ///< where the program failed; it is run five times at most
 };
 
@@ -78,6 +79,8 @@ class Notifier {
   void queue(Incident incident);
   void note_degraded();
   [[nodiscard]] bool is_wanted(const std::string& what) const;
+  /// That mail is held of who is blocked, which is told.
+  [[nodiscard]] bool is_part_of_block(const quota::Event& event) const;
   /// Where it is to be tried again, it as it stands then.
   [[nodiscard]] std::optional<Incident> tell(Incident incident);
   [[nodiscard]] boost::json::object look_up(const quota::Event& event) const;

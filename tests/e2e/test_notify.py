@@ -134,16 +134,29 @@ def test_a_script_that_starts_to_send_is_told_once_in_the_cluster_after_a_week(r
 
 def test_a_blocked_uid_is_told_with_its_scripts_and_what_they_sent(running, pager):
     owner = {"name": "owner", "per": "uid", "when": "local", "limits": ["3 messages / 1h"], "action": "quarantine", "block": {"after": "2 refusals / 1h", "for": ["released"]}}
-    daemon = running(Daemon({"quota": [owner], "notify": {"command": str(pager.program), "on": ["blocked", "first_hold"]}}))
+    daemon = running(Daemon({"quota": [owner], "notify": {"command": str(pager.program)}}))
     for number in range(6):
         daemon.play(1, script=f"1000:{'mail' if number % 2 else 'shell'}.php")
-    told = {one["event"]: one for one in pager.wait_for(2)}
-    for one in told.values():
-        host = one["identity"].removeprefix("uid:")
-        assert one["identity"].startswith("uid:") and sorted(one["scripts"]) == [f"{host}:mail.php", f"{host}:shell.php"]
-        assert one["queue_ids"] and one["recipient_domains"] == ["example.org"] and one["limits"][0]["used"] == 3, one
-    assert told["blocked"]["commands"][1] == f"sendquota release {chr(39)}{told['blocked']['identity']}{chr(39)}"
-    assert len(daemon.cli("show", told["blocked"]["identity"])["history"]["messages"]) == 6
+    (told,) = pager.wait_for(1)  # that its mail is held is no incident of its own
+    host = told["identity"].removeprefix("uid:")
+    assert told["event"] == "blocked" and told["identity"].startswith("uid:") and sorted(told["scripts"]) == [f"{host}:mail.php", f"{host}:shell.php"]
+    assert told["queue_ids"] and told["recipient_domains"] == ["example.org"] and told["limits"][0]["used"] == 3, told
+    assert told["commands"][1] == f"sendquota release {chr(39)}{told['identity']}{chr(39)}"
+    assert len(daemon.cli("show", told["identity"])["history"]["messages"]) == 6
+
+
+def test_who_goes_on_after_the_refusals_leaves_his_evidence_in_the_notice(running, pager):
+    redis = running(Redis())
+    quota = {**QUOTA[0], "limits": ["25 messages / 30d"], "block": {"after": "320 refusals / 1h", "for": ["released"]}}
+    daemon = running(Daemon({"quota": [quota], "notify": {"command": str(pager.program)}}, store=redis.url))
+    daemon.play(400, user=ALICE)
+    (told,) = pager.wait_for(1)
+    assert told["event"] == "blocked" and told["recipient_domains"] == ["example.org"], told
+    assert daemon.cli("show", ALICE)["history"]["messages"]  # what is asked for is written first
+    messages = [line.split("\t") for line in redis.cli("LRANGE", f"sendquota:messages:{{user:{ALICE}}}", "0", "-1").splitlines()]
+    sent = [words[4] for words in reversed(messages) if not words[1]]
+    assert len(sent) == 25 and len(messages) == 125
+    assert told["queue_ids"][:5] == sent[:5]
 
 
 @pytest.mark.parametrize("store", ["memory", "redis"])

@@ -3,7 +3,7 @@
 import pytest
 
 from rig import wait_for
-from rig.mail_host import ALICE, BOB, DEFERRED, HOLD, Host, aged
+from rig.mail_host import ALICE, BOB, DEFERRED, HOLD, Host, aged, listed
 
 
 @pytest.fixture
@@ -68,3 +68,26 @@ def test_non_delivery_notices_go_too(running):
     done = host.root("queue", "--of", ALICE, "--delete", "--with-bounces")["hosts"][0]["counts"]
     assert (done["bounces"], done["gone"]) == (4, 4), done
     assert [entry["recipients"][0]["address"] for entry in notices()] == [BOB, BOB]
+
+
+def test_held_mail_that_was_sent_and_waits_for_delivery_is_known_and_removed(running):
+    host = Host(running, "mx1", settings=DEFERRED)
+    mine = host.send(5, recipients=["a@slow.test"])
+    bobs = host.send(1, login="bob", recipients=["a@slow.test"])
+    wait_for(lambda: len(host.held()) == 3, "three of them are held")
+    assert host.counts("held", ALICE, "--send", "--at-once")[1] == 3 and listed(host) == []
+    wait_for(lambda: len(host.mx.queue("deferred")) == 6, "all wait for delivery")
+    assert host.counts("queue", "--of", ALICE, "--delete") == (5, 5, 0, 0)
+    assert [entry["queue_id"] for entry in host.mx.queue()] == bobs
+    assert host.daemon.cli("who", mine[4])["found"][0]["identity"] == f"user:{ALICE}"
+
+
+def test_held_mail_of_who_is_blocked_is_not_sent_unless_at_once(running):
+    host = Host(running, "mx1", settings=DEFERRED)
+    host.send(3, recipients=["a@slow.test"])
+    wait_for(lambda: len(host.held()) == 1, "one is held")
+    host.daemon.cli("block", ALICE, "--reason", "stolen")
+    refused = host.mx.room.run(host.mx.path / "sendquota", "--socket", host.daemon.admin, "held", ALICE, "--send", check=False)
+    assert refused.returncode == 69 and f"user:{ALICE} is blocked: its mail is sent after a release" in refused.stderr, refused
+    assert len(host.held()) == 1
+    assert host.counts("held", ALICE, "--send", "--at-once")[1] == 1 and host.held() == []

@@ -21,7 +21,8 @@ quota::Event blocked(const std::string& who) { return {"blocked", "warning", "us
 
 /// A daemon's notifier whose program writes down what it is told.
 struct Pager {
-  explicit Pager(quota::SharedLedger& shared, quota::Milliseconds degraded_after = 1h) : door(shared) {
+  explicit Pager(quota::SharedLedger& shared, quota::Milliseconds degraded_after = 1h, quota::Milliseconds hold_after = 0ms) : door(shared) {
+    tools.hold_after = hold_after;
     settings.notify.command = "/usr/bin/page  the admins";
     tools.degraded_after = degraded_after;
     notifier.emplace(tools);
@@ -36,6 +37,7 @@ struct Pager {
   Counters counters;
   Config settings;
   boost::json::object sender;
+  std::atomic<int> looked_up{0};
   std::mutex mutex;
   std::vector<boost::json::object> messages;
   std::vector<std::string> words;
@@ -43,7 +45,7 @@ struct Pager {
   NotifierTools tools{.ledger = door,
                       .counters = counters,
                       .config = [this] { return std::make_shared<const Config>(settings); },
-                      .look_up = [this](const std::string&) { return sender; },
+                      .look_up = [this](const std::string&) { return ++looked_up, sender; },
                       .host = "mx1",
                       .run = [this](const auto& program, const auto& input, const std::atomic<bool>&) -> quota::Result<void, std::string> {
                         const std::lock_guard lock(mutex);
@@ -53,6 +55,7 @@ struct Pager {
                         return {};
                       },
                       .settles_within = 0ms,
+                      .hold_after = 0ms,
                       .retry_after = 1ms};
   std::optional<Notifier> notifier;
 };
@@ -78,6 +81,32 @@ TEST_CASE("an incident is told with the evidence and the commands that end it") 
   pager.notifier->happened(blocked("bob"), noon);
   pager.wait_for(2);
   CHECK(pager.told()[1].at("recipients") == boost::json::parse(R"(["a@one.test", "b@two.test", "c@one.test"])"));
+}
+
+TEST_CASE("that mail is held of who is blocked by then is no incident of its own") {
+  for (const auto& [is_blocked, on, is_told] : {std::tuple(true, std::vector<std::string>{"blocked", "first_hold"}, false), {false, {"blocked", "first_hold"}, true}, {true, {"first_hold"}, true}}) {
+    CAPTURE(is_blocked);
+    CAPTURE(on.size());
+    quota::SharedLedger shared;
+    Pager pager(shared);
+    pager.settings.notify.on = on;
+    pager.settings.notify.on.push_back("released");
+    if (is_blocked) pager.sender = {{"blocked", boost::json::object{{"reason", "x"}}}};
+    pager.notifier->happened({"first_hold", "warning", "user:alice", "mail is held", "sendquotad", "mx1"}, noon);
+    REQUIRE(eventually([&] { return pager.looked_up > 0; }));
+    pager.notifier->happened({"released", "info", "user:bob", "", "sendquotad", "mx1"}, noon);  // told when what came before is over
+    pager.wait_for(is_told ? 2 : 1);
+    CHECK(pager.told()[0].at("event") == (is_told ? "first_hold" : "released"));
+  }
+}
+
+TEST_CASE("that mail is held is told after a while, and a block at once") {
+  quota::SharedLedger shared;
+  Pager pager(shared, 1h, 1h);
+  pager.notifier->happened({"first_hold", "warning", "user:alice", "mail is held", "sendquotad", "mx1"}, noon);
+  pager.notifier->happened(blocked("alice"), noon);
+  pager.wait_for(1);
+  CHECK(pager.told()[0].at("event") == "blocked");
 }
 
 TEST_CASE("only what notify.on names is told, and nothing without a program") {
