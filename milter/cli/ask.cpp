@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "milter/admin/json_line.hpp"
+#include "milter/cli/json_reading.hpp"
 
 namespace milter::cli {
 namespace {
@@ -51,6 +52,18 @@ ExitCode ask(Session& session, const Call& call, Render render) {
   else
     print_error(session, answer->body);
   return code;
+}
+
+Asked ask_quietly(Session& session, const Call& call) {
+  const auto answer = session.console.connect(session.options.socket)->ask(call);
+  if (!answer) return {{}, fail(session, exit_code_of(answer.error().kind), answer.error().what, answer.error().hint)};
+  const auto code = exit_code_of(answer->status);
+  if (code != ExitCode::ok) return {{}, fail(session, code, text_at(answer->body, "error"), text_at(answer->body, "hint"))};
+  return {answer->body, code};
+}
+
+void print(Session& session, const boost::json::object& whole, Render render) {
+  session.console.out << (session.options.json ? admin::json_line(boost::json::object(whole)) : render(whole, view_now(session.console))) << std::flush;
 }
 
 }  // namespace milter::cli

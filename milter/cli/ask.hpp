@@ -38,6 +38,16 @@ struct Session {
 /// output, with --json as JSON of the same shape to the standard output.
 [[nodiscard]] ExitCode ask(Session& session, const Call& call, Render render);
 
+/// One question whose answer is a part of something; what was not answered is already printed.
+struct Asked {
+  boost::json::object body{};
+  ExitCode code = ExitCode::ok;
+};
+[[nodiscard]] Asked ask_quietly(Session& session, const Call& call);
+
+/// As an answer of the daemon would be: by `render`, or with --json as one document.
+void print(Session& session, const boost::json::object& whole, Render render);
+
 /// Prints an error of ours as if the daemon had said it. With --json it is one document: `done` is what was achieved
 /// before it, and comes first.
 [[nodiscard]] ExitCode fail(Session& session, ExitCode code, const std::string& what, const std::string& hint,

@@ -7,13 +7,11 @@
 #include <ostream>
 #include <thread>
 
-#include "milter/admin/json_line.hpp"
 #include "milter/admin/target.hpp"
 #include "milter/cli/commands.hpp"
 #include "milter/cli/identity_argument.hpp"
 #include "milter/cli/json_reading.hpp"
-#include "milter/cli/progress_bar.hpp"
-#include "milter/cli/queue_run.hpp"
+#include "milter/cli/queue_here.hpp"
 #include "quota/text.hpp"
 #include "quota/time_text.hpp"
 
@@ -24,11 +22,9 @@ namespace json = boost::json;
 using admin::percent_encode;
 using namespace std::chrono_literals;
 using quota::Fate;
-using quota::OrderReport;
 using quota::QueueAct;
 
 constexpr auto look_every = 500ms;
-constexpr auto longest_pause = 5000ms;
 
 struct Typed {
   std::string identity, reason, wait = "30s";
@@ -42,25 +38,6 @@ struct Typed {
 };
 
 std::string path_of(const std::string& identity, const char* rest) { return "/v1/identities/" + percent_encode(identity) + rest; }
-
-/// One question; the answer's body, or what it was not, already printed.
-struct Asked {
-  boost::json::object body{};
-  ExitCode code = ExitCode::ok;
-};
-Asked ask_quietly(Session& session, const Call& call) {
-  const auto answer = session.console.connect(session.options.socket)->ask(call);
-  if (!answer) return {{}, fail(session, exit_code_of(answer.error().kind), answer.error().what, answer.error().hint)};
-  const auto code = exit_code_of(answer->status);
-  if (code != ExitCode::ok) return {{}, fail(session, code, text_at(answer->body, "error"), text_at(answer->body, "hint"))};
-  return {answer->body, code};
-}
-
-void print(Session& session, const json::object& whole, Render render) {
-  auto view = session.console.view;
-  if (session.console.clock) view.now = session.console.clock();
-  session.console.out << (session.options.json ? admin::json_line(json::object(whole)) : render(whole, view)) << std::flush;
-}
 
 constexpr std::size_t most_shown = 20;
 
@@ -96,63 +73,6 @@ ExitCode look(Session& session, const std::string& identity, Fate fate) {
   }
   whole["shelves"] = std::move(shelves);
   print(session, whole, render_mail);
-  return ExitCode::ok;
-}
-
-json::object counts_json(const OrderReport& report) {
-  return {{"total", report.total}, {"done", report.done}, {"gone", report.gone}, {"skipped", report.skipped}, {"bounces", report.bounces}};
-}
-
-json::object json_of(const OrderReport& report, const std::string& host) {
-  json::array skips;
-  for (const auto& skip : report.skips) skips.emplace_back(quota::valid_utf8(skip));
-  return {{"host", host}, {"state", json::string(name(report.state))}, {"counts", counts_json(report)}, {"error", nullptr}, {"skips", std::move(skips)}};
-}
-
-/// Until all is done, however long the sender's own rate takes.
-quota::Result<OrderReport, std::string> run_here(Session& session, const Typed& typed, const std::string& identity, mail_queue::MailQueue& queue, const std::string& host) {
-  const auto daemon = session.console.connect(session.options.socket);
-  std::optional<ProgressBar> bar;
-  OrderReport sum;
-  const auto progress = [&](const OrderReport& now) {
-    if (!bar && ::isatty(STDERR_FILENO) == 1 && now.total > 0)
-      bar.emplace(static_cast<std::size_t>(sum.done + now.total), [](const std::string& text) { std::cerr << text << std::flush; });
-    if (bar) bar->set_done(static_cast<std::size_t>(sum.done + now.done + now.gone + now.skipped));
-    return GoOn::yes;
-  };
-  const auto clock = [] { return std::chrono::time_point_cast<quota::Milliseconds>(std::chrono::system_clock::now()); };
-  for (;;) {
-    QueueRun run({identity, host, typed.fate, typed.act(), typed.with_bounces, typed.at_once || typed.dry_run, typed.dry_run, {}}, {*daemon, queue, clock, progress});
-    auto outcome = run.run();
-    if (!outcome) return outcome.error();
-    auto& report = outcome->report;
-    report.total = std::max(sum.total, sum.done + sum.gone + report.total);
-    report.done += sum.done;
-    report.gone += sum.gone;
-    report.bounces += sum.bounces;
-    sum = std::move(report);
-    if (sum.state != OrderReport::State::running) return sum;
-    std::this_thread::sleep_for(std::min<quota::Milliseconds>(outcome->retry, longest_pause));
-  }
-}
-
-ExitCode act_here(Session& session, const Typed& typed, const std::string& identity) {
-  const auto give_up = [&](const std::string& why) {
-    return fail(session, ::geteuid() == 0 ? ExitCode::unavailable : ExitCode::no_permission, why, ::geteuid() == 0 ? "" : "run it as root, or order it from sendquota-queue: --all-hosts");
-  };
-  if (::geteuid() != 0) return give_up("the queue of the mail server is root's");
-  const auto queue = mail_queue::open(typed.mta);
-  if (!queue) return give_up(queue.error());
-  const auto host = (*queue)->host();
-  if (!host) return give_up(host.error());
-  const auto report = run_here(session, typed, identity, **queue, *host);
-  if (!report) return fail(session, ExitCode::unavailable, report.error(), "what was done until then is done; run it again to go on");
-  if (!typed.dry_run) {
-    auto told = ask_quietly(session, {"POST", path_of(identity, "/told"),
-                                      {{"fate", typed.fate == Fate::held ? "held" : "sent"}, {"act", json::string(name(typed.act()))}, {"host", *host}, {"counts", counts_json(*report)}, {"reason", typed.reason}}});
-    if (told.code != ExitCode::ok) return told.code;
-  }
-  print(session, {{"identity", identity}, {"act", json::string(name(typed.act()))}, {"dry_run", typed.dry_run}, {"over", true}, {"hosts", json::array{json_of(*report, *host)}}}, render_order);
   return ExitCode::ok;
 }
 
@@ -197,12 +117,17 @@ ExitCode act_everywhere(Session& session, const Typed& typed, const std::string&
 }
 
 ExitCode queue(Session& session, const Typed& typed) {
+  const auto act = std::string(typed.send ? "--send" : typed.hold ? "--hold" : "--delete");
+  if (typed.identity.empty() && typed.acts())
+    return fail(session, ExitCode::usage, act + " is about the mail of one sender, and none is named", "sendquota held ID " + act + "; 'sendquota held' lists whose mail is held");
   if (typed.identity.empty()) return ask(session, {"GET", "/v1/held"}, render_held);
   const auto identity = identity_from(typed.identity);
   if (!identity) return fail(session, ExitCode::usage, identity.error().what, "");
   if (!typed.acts()) return look(session, *identity, typed.fate);
-  if (typed.all_hosts && !typed.dry_run) return act_everywhere(session, typed, *identity);
-  return act_here(session, typed, *identity);
+  if (typed.all_hosts && typed.dry_run)
+    return fail(session, ExitCode::usage, "--dry-run looks into the queue of this host, and --all-hosts is about the others too", "leave --all-hosts out, on each host of which you want to know");
+  if (typed.all_hosts) return act_everywhere(session, typed, *identity);
+  return act_here(session, {{*identity, {}, typed.fate, typed.act(), typed.with_bounces, typed.at_once || typed.dry_run, typed.dry_run, {}}, typed.reason, typed.mta});
 }
 
 void add_options(CLI::App& command, Typed& typed) {
@@ -211,7 +136,7 @@ void add_options(CLI::App& command, Typed& typed) {
   auto* everywhere = command.add_flag("--all-hosts", typed.all_hosts, "On every host, by its sendquota-queue");
   command.add_option("--wait", typed.wait, "How long to wait for all hosts")->needs(everywhere)->capture_default_str();
   command.add_option("--reason", typed.reason, "Why; goes into the event");
-  command.add_option("--mta", typed.mta.mta, "postfix or sendmail; else the one that is here")->check(not_empty());
+  command.add_option("--mta", typed.mta.mta, "postfix or sendmail; else the one that is here")->check(CLI::IsMember({"postfix", "sendmail"}));
   command.add_option("--mta-config", typed.mta.config, "Folder of main.cf, or path of sendmail.cf; else the MTA's own")->check(not_empty());
 }
 
@@ -222,7 +147,7 @@ ExitCode follow_order(Session& session, const json::object& order, const std::st
 void add_queue_commands(CLI::App& app, Session& session) {
   const auto held = std::make_shared<Typed>();
   auto* command = app.add_subcommand("held", "Whose mail is held; send or remove it");
-  command->add_option("ID", held->identity, "kind:value, or an address, which means user:");
+  command->add_option("ID", held->identity, "kind:value, or an address, which means user:")->check(not_empty());
   auto* send = command->add_flag("--send", held->send, "Let it go, at the sender's own rate");
   auto* remove = command->add_flag("--delete", held->remove, "Remove it")->excludes(send);
   command->add_flag("--at-once", held->at_once, "All of it now, charged to nobody")->needs(send);

@@ -33,9 +33,13 @@ class Host:
         with Client(self.mx.ports["submission"], login=login) as client:
             return [client.send(**{"sender": f"{login}@example.test", **message}).text.rsplit(" ", 1)[1] for _ in range(count)]
 
+    def by_hand(self, *words):
+        """`sendquota …` as root of this host types it."""
+        return self.mx.room.run(self.mx.path / "sendquota", "--socket", self.daemon.admin, *words, check=False)
+
     def root(self, *words, check=True):
-        """`sendquota --json …` as root of this host."""
-        done = self.mx.room.run(self.mx.path / "sendquota", "--socket", self.daemon.admin, "--json", *words, check=False)
+        """The same with --json; the answer."""
+        done = self.by_hand("--json", *words)
         assert not check or done.returncode == 0, f"{done.returncode}: {done.stdout}{done.stderr}"
         return json.loads(done.stdout)
 

@@ -133,7 +133,14 @@ TEST_CASE("a command line without meaning asks nothing and is exit 64") {
                                             {"try", "--milter", "inet:port@localhost"},
                                             {"try", "--script", "1000:form.php", "--user", "alice"},
                                             {"try", "--script", "1000:form.php", "--client", "192.0.2.7"},
-                                            {"try", "--count", "0"}};
+                                            {"try", "--count", "0"},
+                                            {"held", "--delete"},
+                                            {"held", "--send", "--all-hosts"},
+                                            {"held", ""},
+                                            {"held", "", "--delete", "--all-hosts"},
+                                            {"held", "alice", "--delete", "--dry-run", "--all-hosts"},
+                                            {"queue", "--of", "alice", "--hold", "--dry-run", "--all-hosts"},
+                                            {"queue", "--of", "alice", "--delete", "--mta", "exim"}};
   for (auto arguments : cases) {
     CAPTURE(arguments.size());
     CAPTURE((arguments.empty() ? "" : arguments.front()));
@@ -149,6 +156,12 @@ TEST_CASE("a command line without meaning asks nothing and is exit 64") {
     CHECK(json.err == "");
     CHECK(document(json.out).contains("error"));
   }
+}
+
+TEST_CASE("an act without a sender says what to type, and one that is only looked at that it is of this host") {
+  CHECK(Run({"held", "--delete"}).err == "sendquota: --delete is about the mail of one sender, and none is named\nhint: sendquota held ID --delete; 'sendquota held' lists whose mail is held\n");
+  CHECK(Run({"held", "alice", "--send", "--dry-run", "--all-hosts"}).err ==
+        "sendquota: --dry-run looks into the queue of this host, and --all-hosts is about\n  the others too\nhint: leave --all-hosts out, on each host of which you want to know\n");
 }
 
 TEST_CASE("an argument that is no UTF-8 is named, with what to write instead") {

@@ -1,0 +1,100 @@
+#include "milter/cli/queue_here.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <iostream>
+#include <thread>
+
+#include "milter/admin/target.hpp"
+#include "milter/cli/progress_bar.hpp"
+#include "quota/text.hpp"
+
+namespace milter::cli {
+namespace {
+
+namespace json = boost::json;
+using namespace std::chrono_literals;
+using quota::Fate;
+using quota::OrderReport;
+using quota::Result;
+
+constexpr quota::Milliseconds longest_pause = 5000ms;
+
+json::object counts_json(const OrderReport& report) {
+  return {{"total", report.total}, {"done", report.done}, {"gone", report.gone}, {"skipped", report.skipped}, {"bounces", report.bounces}};
+}
+
+json::object host_json(const OrderReport& report, const std::string& host) {
+  json::array skips;
+  for (const auto& skip : report.skips) skips.emplace_back(quota::valid_utf8(skip));
+  return {{"host", host}, {"state", json::string(name(report.state))}, {"counts", counts_json(report)}, {"error", nullptr}, {"skips", std::move(skips)}};
+}
+
+/// What a round did, after those before it.
+OrderReport sum_of(const OrderReport& before, OrderReport now) {
+  now.total = std::max(before.total, before.done + before.gone + now.total);
+  now.done += before.done;
+  now.gone += before.gone;
+  now.bounces += before.bounces;
+  return now;
+}
+
+Result<OrderReport, std::string> run_all(Session& session, const QueueTask& task, mail_queue::MailQueue& queue) {
+  const auto daemon = session.console.connect(session.options.socket);
+  std::optional<ProgressBar> bar;
+  OrderReport sum;
+  const auto progress = [&](const OrderReport& now) {
+    if (!bar && ::isatty(STDERR_FILENO) == 1 && now.total > 0)
+      bar.emplace(static_cast<std::size_t>(sum.done + now.total), [](const std::string& text) { std::cerr << text << std::flush; });
+    if (bar) bar->set_done(static_cast<std::size_t>(sum.done + now.done + now.gone + now.skipped));
+    return GoOn::yes;
+  };
+  const auto clock = [] { return std::chrono::time_point_cast<quota::Milliseconds>(std::chrono::system_clock::now()); };
+  for (;;) {
+    auto outcome = QueueRun(task, {*daemon, queue, clock, progress}).run();
+    if (!outcome) return outcome.error();
+    sum = sum_of(sum, std::move(outcome->report));
+    if (sum.state != OrderReport::State::running) return sum;
+    std::this_thread::sleep_for(std::min(outcome->retry, longest_pause));
+  }
+}
+
+ExitCode cannot(Session& session, const std::string& why) {
+  if (::geteuid() == 0) return fail(session, ExitCode::unavailable, why, "");
+  return fail(session, ExitCode::no_permission, why, "run it as root, or order it from sendquota-queue: --all-hosts");
+}
+
+const char* word_of(Fate fate) { return fate == Fate::held ? "held" : "sent"; }
+
+ExitCode nothing_known(Session& session, const QueueTask& task) {
+  const auto what = task.fate == Fate::held ? "no mail of " + task.identity + " is known to be held on " : "no queue id of mail of " + task.identity + " is known of ";
+  return fail(session, ExitCode::no, what + task.host, "--all-hosts is about the other hosts too");
+}
+
+ExitCode tell(Session& session, const DoneHere& wanted, const QueueTask& task, const OrderReport& report) {
+  const Call call{"POST", "/v1/identities/" + admin::percent_encode(task.identity) + "/told",
+                  {{"fate", word_of(task.fate)}, {"act", json::string(name(task.act))}, {"host", task.host}, {"counts", counts_json(report)}, {"reason", wanted.reason}}};
+  return ask_quietly(session, call).code;
+}
+
+}  // namespace
+
+ExitCode act_here(Session& session, const DoneHere& wanted) {
+  if (::geteuid() != 0) return cannot(session, "the queue of the mail server is root's");
+  const auto queue = mail_queue::open(wanted.mta);
+  if (!queue) return cannot(session, queue.error());
+  const auto host = (*queue)->host();
+  if (!host) return cannot(session, host.error());
+  auto task = wanted.task;
+  task.host = *host;
+  const auto report = run_all(session, task, **queue);
+  if (!report) return fail(session, ExitCode::unavailable, report.error(), "what was done until then is done; run it again to go on");
+  if (report->total == 0 && report->bounces == 0) return nothing_known(session, task);
+  if (!task.is_dry)
+    if (const auto code = tell(session, wanted, task, *report); code != ExitCode::ok) return code;
+  print(session, {{"identity", task.identity}, {"act", json::string(name(task.act))}, {"dry_run", task.is_dry}, {"over", true}, {"hosts", json::array{host_json(*report, task.host)}}}, render_order);
+  return ExitCode::ok;
+}
+
+}  // namespace milter::cli
