@@ -65,7 +65,7 @@ ExitCode cannot(Session& session, const std::string& why) {
   return fail(session, ExitCode::no_permission, why, "run it as root, or order it from sendquota-queue: --all-hosts");
 }
 
-const char* word_of(Fate fate) { return fate == Fate::held ? "held" : "sent"; }
+const char* fate_word(Fate fate) { return fate == Fate::held ? "held" : "sent"; }
 
 ExitCode nothing_known(Session& session, const QueueTask& task) {
   const auto what = task.fate == Fate::held ? "no mail of " + task.identity + " is known to be held on " : "no queue id of mail of " + task.identity + " is known of ";
@@ -74,7 +74,7 @@ ExitCode nothing_known(Session& session, const QueueTask& task) {
 
 ExitCode tell(Session& session, const DoneHere& wanted, const QueueTask& task, const OrderReport& report) {
   const Call call{"POST", "/v1/identities/" + admin::percent_encode(task.identity) + "/told",
-                  {{"fate", word_of(task.fate)}, {"act", json::string(name(task.act))}, {"host", task.host}, {"counts", counts_json(report)}, {"reason", wanted.reason}}};
+                  {{"fate", fate_word(task.fate)}, {"act", json::string(name(task.act))}, {"host", task.host}, {"counts", counts_json(report)}, {"reason", wanted.reason}}};
   return ask_quietly(session, call).code;
 }
 

@@ -87,7 +87,7 @@ std::string recipients_of(const object& message) {
 std::string messages(const object& history, const View& view) {
   const auto& all = array_at(history, "messages");
   if (all.empty()) return "";
-  Table table({{"LAST MESSAGES"}, {"VERDICT"}, {"CLIENT"}, {"FROM, TO, SUBJECT", Fit::wrap}});
+  Table table({{"LAST MESSAGES"}, {"VERDICT"}, {"CLIENT", Fit::wrap}, {"FROM, TO, SUBJECT", Fit::wrap}});
   for (const auto& value : all) {
     if (!value.is_object()) continue;
     const auto& message = value.get_object();

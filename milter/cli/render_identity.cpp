@@ -1,8 +1,10 @@
 // `sendquota show`: one sender.
+#include "milter/cli/command_text.hpp"
 #include "milter/cli/json_reading.hpp"
 #include "milter/cli/render.hpp"
 #include "milter/cli/table.hpp"
 #include "milter/cli/wording.hpp"
+#include "quota/text.hpp"
 
 namespace milter::cli {
 namespace {
@@ -83,10 +85,10 @@ std::string refusals_of(const object& identity, const View& view) {
 }  // namespace
 
 std::string render_identity(const object& identity, const View& view) {
-  const auto who = printable(text_at(identity, "identity"));
-  std::string text = paint(who, Style::strong, view) + "\n" + facts_of(identity, view) + limits_of(identity, view) +
+  const auto who = text_at(identity, "identity");
+  std::string text = sentence(who, Style::strong, view) + facts_of(identity, view) + limits_of(identity, view) +
                      refusals_of(identity, view) + render_history(identity, view);
-  if (!object_at(identity, "blocked").empty()) text += "\nto release it: sendquota release '" + who + "'\n";
+  if (!object_at(identity, "blocked").empty()) text += "\nto release it\n" + command_text("sendquota release " + quota::shell_word(who), view);
   return text;
 }
 

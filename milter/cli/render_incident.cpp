@@ -5,6 +5,7 @@
 #include <set>
 #include <vector>
 
+#include "milter/cli/command_text.hpp"
 #include "milter/cli/json_reading.hpp"
 #include "milter/cli/render.hpp"
 #include "milter/cli/table.hpp"
@@ -80,11 +81,11 @@ std::string where_to_look(const object& history, const View& view) {
     const auto name = value.is_string() ? std::string(value.get_string()) : std::string();
     const auto script = script_in(name);
     if (!script) continue;
-    text += "\n" + paint(printable("to find " + script->file + " of uid " + script->uid + " on " + script->host), Style::strong, view) + "\n";
-    text += printable("  find / -path /proc -prune -o -path /sys -prune -o -user " + script->uid + " -name " + quota::shell_word(pattern_of(script->file)) + " -print") + "\n";
+    text += "\n" + sentence("to find " + script->file + " of uid " + script->uid + " on " + script->host, Style::strong, view);
+    text += command_text("find / -path /proc -prune -o -path /sys -prune -o -user " + script->uid + " -name " + quota::shell_word(pattern_of(script->file)) + " -print", view);
     std::string all;
     for (const auto& second : seconds_of(history, name)) all += (all.empty() ? "" : "|") + second;
-    if (!all.empty()) text += "who called it\n  grep -rhE '" + all + "' /var/log/apache2 /var/log/nginx\n";
+    if (!all.empty()) text += "who called it\n" + command_text("grep -rhE '" + all + "' /var/log/apache2 /var/log/nginx", view);
   }
   return text;
 }
@@ -113,16 +114,16 @@ std::string in_queues(const object& mail, const View& view) {
 
 std::string how_to_end_it(const object& identity, const object& mail, const View& view) {
   const auto whole_name = text_at(identity, "identity");
-  const auto who = printable(quota::shell_word(whole_name));
+  const auto who = quota::shell_word(whole_name);
   const bool is_blocked = !object_at(identity, "blocked").empty();
   const bool has_held = !array_at(mail, "held").empty() || !array_at(identity, "held").empty();
   const auto about_mail = commands_about_mail({whole_name, has_held, !array_at(mail, "sent").empty()});
   std::string text = "\n" + paint("to end it", Style::strong, view) + "\n";
-  if (!is_blocked) text += "  sendquota block " + who + " --reason 'stolen, see the ticket'\n";
-  for (const auto& command : about_mail) text += "  " + printable(command) + "\n";
+  if (!is_blocked) text += command_text("sendquota block " + who + " --reason 'stolen, see the ticket'", view);
+  for (const auto& command : about_mail) text += command_text(command, view);
   if (!is_blocked) return text;
   const bool goes_with_release = has_held && !about_mail.empty();
-  return text + "  sendquota release " + who + (goes_with_release ? " --held delete" : "") + " --reason 'password changed'\n";
+  return text + command_text("sendquota release " + who + (goes_with_release ? " --held delete" : "") + " --reason 'password changed'", view);
 }
 
 }  // namespace

@@ -41,7 +41,7 @@ std::string render_who(const object& answer, const View& view) {
   const auto& found = array_at(answer, "found");
   std::string text;
   if (!found.empty()) {
-    Table table({{"TIME"}, {"VERDICT"}, {"IDENTITY"}, {"QUEUE ID, HOST, CLIENT, FROM, SCRIPT", Fit::wrap}});
+    Table table({{"TIME"}, {"VERDICT"}, {"IDENTITY", Fit::wrap}, {"QUEUE ID, HOST, CLIENT, FROM, SCRIPT", Fit::wrap}});
     for (const auto& value : found) {
       if (!value.is_object()) continue;
       const auto& one = value.get_object();

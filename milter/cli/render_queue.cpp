@@ -1,4 +1,5 @@
 // `sendquota held` and `sendquota queue`: mail in the queues, and orders about it.
+#include "milter/cli/command_text.hpp"
 #include "milter/cli/json_reading.hpp"
 #include "milter/cli/render.hpp"
 #include "milter/cli/table.hpp"
@@ -81,7 +82,7 @@ std::string render_held(const object& answer, const View& view) {
 }
 
 std::string render_order(const object& order, const View& view) {
-  std::string text = paint(printable(of_mail(order) + " mail of " + text_at(order, "identity")), Style::strong, view) + "\n";
+  std::string text = sentence(of_mail(order) + " mail of " + text_at(order, "identity"), Style::strong, view);
   if (flag_at(order, "dry_run")) text = paint("Nothing was done: it is what would be.", Style::warning, view) + "\n" + text;
   text += hosts_table(order, view) + skips_of(order, view);
   if (const auto missing = missing_hosts(order); !missing.empty())
@@ -101,8 +102,8 @@ std::string render_waiting_order(const object& order, const View& view) {
 
 std::string render_mail(const object& answer, const View& view) {
   const bool is_held = text_at(answer, "fate") == "held";
-  const auto identity = printable(text_at(answer, "identity"));
-  const auto word = printable(quota::shell_word(text_at(answer, "identity")));
+  const auto identity = text_at(answer, "identity");
+  const auto word = quota::shell_word(identity);
   Table counts({{is_held ? "HELD ON" : "SENT BY", Fit::wrap}, {"MESSAGES"}, {"OLDEST", Fit::wrap}});
   Table mail({{"TIME"}, {"HOST", Fit::wrap}, {"QUEUE ID", Fit::wrap}, {"FROM", Fit::wrap}, {"RCPT"}});
   const auto& shelves = array_at(answer, "shelves");
@@ -113,10 +114,10 @@ std::string render_mail(const object& answer, const View& view) {
     add_mail(mail, shelf, view);
   }
   std::string text;
-  if (shelves.empty()) text = is_held ? "No mail of " + identity + " is known to be held.\n" : "No queue id of mail of " + identity + " is known.\n";
+  if (shelves.empty()) text = sentence(is_held ? "No mail of " + identity + " is known to be held." : "No queue id of mail of " + identity + " is known.", Style::plain, view);
   else text = counts.text(view) + "\n" + mail.text(view) + "\n" +
-              (is_held ? "to let it go, or to remove it\n  sendquota held " + word + " --send --all-hosts\n  sendquota held " + word + " --delete --all-hosts\n"
-                       : "to see what is still in the queue of this host\n  sendquota queue --of " + word + " --hold --dry-run\n");
+              (is_held ? "to let it go, or to remove it\n" + command_text("sendquota held " + word + " --send --all-hosts", view) + command_text("sendquota held " + word + " --delete --all-hosts", view)
+                       : "to see what is still in the queue of this host\n" + command_text("sendquota queue --of " + word + " --hold --dry-run", view));
   for (const auto& value : array_at(answer, "orders"))
     if (value.is_object()) text += "\n" + render_order(value.get_object(), view);
   return text;

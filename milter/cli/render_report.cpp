@@ -51,7 +51,7 @@ array without_end(const array& limits) {
 constexpr std::size_t most_of_held = 10;
 
 /// Who has waited longest, and who is waited for.
-std::string in_queues(const object& answer, const View& view) {
+std::string queued_mail(const object& answer, const View& view) {
   std::string text;
   auto held = array_at(answer, "held");
   std::stable_sort(held.begin(), held.end(), [](const auto& one, const auto& other) {
@@ -71,11 +71,11 @@ std::string render_report(const object& answer, const View& view) {
   const auto& status = object_at(answer, "status");
   const auto& top = object_at(answer, "top");
   const auto since = "SINCE " + moment_text(text_at(top, "since"), view);
-  std::string text = paint("sendquota on " + printable(text_at(status, "host")), Style::strong, view) + "\n" + render_warnings(status, view) + mail_of(status, view);
+  std::string text = sentence("sendquota on " + text_at(status, "host"), Style::strong, view) + render_warnings(status, view) + mail_of(status, view);
   text += "\n" + render_blocked(object{{"blocked", array_at(answer, "blocked")}}, view);
   if (const auto limits = without_end(array_at(answer, "limits")); !limits.empty())
     text += "\n" + paint("live limits without an end", Style::warning, view) + "\n" + render_limits(object{{"limits", limits}}, view);
-  text += in_queues(answer, view);
+  text += queued_mail(answer, view);
   text += happenings(array_at(answer, "events"), view);
   text += ranking(array_at(top, "top"), since, "MESSAGES", view);
   text += ranking(array_at(answer, "scripts"), since, "MESSAGES", view);

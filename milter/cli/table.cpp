@@ -8,18 +8,9 @@ namespace {
 
 constexpr std::size_t gap = 2;
 constexpr std::size_t narrowest_wrap = 12;
+constexpr std::size_t narrowest = 4;  // and still wide enough for any character
 
 using Lines = std::vector<std::string>;
-
-// The bytes of the first `count` characters.
-std::size_t bytes_of(std::string_view text, std::size_t count) {
-  std::size_t at = 0;
-  for (; at < text.size(); ++at) {
-    const bool begins = (static_cast<unsigned char>(text[at]) & 0xC0) != 0x80;
-    if (begins && count-- == 0) break;
-  }
-  return at;
-}
 
 std::size_t longest_word(std::string_view text) {
   std::size_t longest = 0;
@@ -35,7 +26,7 @@ std::size_t longest_word(std::string_view text) {
 Lines wrapped(std::string_view text, std::size_t width) {
   Lines lines;
   while (columns(text) > width) {
-    const auto end = bytes_of(text, width);
+    const auto end = bytes_within(text, width);
     const auto space = text.substr(0, end + 1).rfind(' ');
     const bool at_space = space != std::string_view::npos && space > 0;
     lines.emplace_back(text.substr(0, at_space ? space : end));
@@ -115,13 +106,13 @@ std::vector<std::size_t> Table::longest_words() const {
   return widths;
 }
 
-// The widest column that may wrap gives way first, a character at a time; none below its floor.
-void Table::shrink(std::vector<std::size_t>& widths, const std::vector<std::size_t>& floors, std::size_t width) const {
+// The widest column gives way first, a character at a time; none below its floor.
+void Table::shrink(std::vector<std::size_t>& widths, const std::vector<std::size_t>& floors, Who who, std::size_t width) const {
   const auto gaps = columns_.empty() ? 0 : gap * (columns_.size() - 1);
   for (auto total = std::accumulate(widths.begin(), widths.end(), gaps); total > width; --total) {
     std::size_t* widest = nullptr;
     for (std::size_t i = 0; i < columns_.size(); ++i)
-      if (columns_[i].fit == Column::Fit::wrap && widths[i] > floors[i] && (!widest || widths[i] > *widest))
+      if ((who == Who::all || columns_[i].fit == Column::Fit::wrap) && widths[i] > floors[i] && (!widest || widths[i] > *widest))
         widest = &widths[i];
     if (!widest) return;
     --*widest;
@@ -130,11 +121,12 @@ void Table::shrink(std::vector<std::size_t>& widths, const std::vector<std::size
 
 std::string Table::text(const View& view) const {
   auto layout = natural_widths();
-  shrink(layout, longest_words(), view.width);
+  shrink(layout, longest_words(), Who::may_wrap, view.width);
   // Only when that is not enough are words cut; an identity is one.
-  shrink(layout, std::vector(columns_.size(), narrowest_wrap), view.width);
+  shrink(layout, std::vector(columns_.size(), narrowest_wrap), Who::may_wrap, view.width);
+  for (const auto floor : {narrowest_wrap, narrowest}) shrink(layout, std::vector(columns_.size(), floor), Who::all, view.width);
   const bool titled = std::ranges::any_of(columns_, [](const Column& column) { return !column.title.empty(); });
-  std::string text = titled ? line_of(columns_, layout, titles(columns_), view) : "";
+  std::string text = titled ? row_text(columns_, layout, titles(columns_), view) : "";
   for (const auto& row : rows_) text += row_text(columns_, layout, row, view);
   return text;
 }

@@ -1,5 +1,5 @@
 // A table for a terminal that fits its width and loses nothing: where a row is too wide, the columns that may wrap
-// go on below.
+// go on below; where that is not enough, the others too.
 #pragma once
 
 #include <string>
@@ -27,13 +27,14 @@ class Table {
   /// Requires: one cell a column. The texts are made printable here.
   void add(std::vector<Cell> row);
 
-  /// Titles and rows, each line ended; no line is wider than `view.width` unless whole columns alone are.
+  /// Titles and rows, each line ended; no line is wider than `view.width`, which has room for some characters of each column.
   [[nodiscard]] std::string text(const View& view) const;
 
  private:
   [[nodiscard]] std::vector<std::size_t> natural_widths() const;
   [[nodiscard]] std::vector<std::size_t> longest_words() const;
-  void shrink(std::vector<std::size_t>& widths, const std::vector<std::size_t>& floors, std::size_t width) const;
+  enum class Who { may_wrap, all };
+  void shrink(std::vector<std::size_t>& widths, const std::vector<std::size_t>& floors, Who who, std::size_t width) const;
 
   std::vector<Column> columns_;
   std::vector<std::vector<Cell>> rows_;

@@ -2,8 +2,10 @@
 
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include <algorithm>
+#include <clocale>
 #include <cstdlib>
 
 namespace milter::cli {
@@ -30,7 +32,41 @@ std::string_view code(Style style) {
   return "";
 }
 
-bool continues_character(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
+/// While it lives the C library reads UTF-8 on this thread, whatever the user's locale is.
+class InUtf8 {
+ public:
+  InUtf8() : utf8_(::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)), before_(utf8_ ? ::uselocale(utf8_) : nullptr) {}
+  InUtf8(const InUtf8&) = delete;
+  InUtf8& operator=(const InUtf8&) = delete;
+  ~InUtf8() {
+    if (!utf8_) return;
+    ::uselocale(before_);
+    ::freelocale(utf8_);
+  }
+
+ private:
+  const locale_t utf8_;
+  const locale_t before_;
+};
+
+bool is_ascii(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+}
+
+struct Character {
+  std::size_t bytes = 1;
+  std::size_t columns = 1;
+};
+
+/// The first of `text`, which is not empty. Requires: InUtf8.
+Character first_of(std::string_view text) {
+  wchar_t wide = 0;
+  std::mbstate_t state{};
+  const auto bytes = ::mbrtowc(&wide, text.data(), text.size(), &state);
+  if (bytes == 0 || bytes > text.size()) return {};  // a NUL, or no character
+  const auto width = ::wcwidth(wide);
+  return {bytes, width < 0 ? 1 : static_cast<std::size_t>(width)};
+}
 
 std::size_t terminal_width() {
   winsize size{};
@@ -51,11 +87,17 @@ std::string sentence(std::string_view text, Style style, const View& view) {
   std::string lines;
   std::size_t column = 0;
   for (std::string_view rest = safe; !rest.empty();) {
-    const auto word = rest.substr(0, rest.find(' '));
+    auto word = rest.substr(0, rest.find(' '));
     rest.remove_prefix(std::min(word.size() + 1, rest.size()));
     const bool fits = column + 1 + columns(word) <= view.width;
     if (column > 0) lines.append(fits ? " " : "\n").append(fits ? "" : indent);
-    column = (column == 0 ? 0 : fits ? column + 1 : indent.size()) + columns(word);
+    column = column == 0 ? 0 : fits ? column + 1 : indent.size();
+    for (; column + columns(word) > view.width; column = indent.size()) {
+      const auto head = word.substr(0, bytes_within(word, view.width - column));
+      lines.append(head).append("\n").append(indent);
+      word.remove_prefix(head.size());
+    }
+    column += columns(word);
     lines += word;
   }
   return paint(lines, style, view) + "\n";
@@ -75,7 +117,27 @@ std::string printable(std::string_view text) {
 }
 
 std::size_t columns(std::string_view text) {
-  return static_cast<std::size_t>(std::ranges::count_if(text, [](char c) { return !continues_character(c); }));
+  if (is_ascii(text)) return text.size();
+  const InUtf8 locale;
+  std::size_t sum = 0;
+  while (!text.empty()) {
+    const auto character = first_of(text);
+    sum += character.columns;
+    text.remove_prefix(character.bytes);
+  }
+  return sum;
+}
+
+std::size_t bytes_within(std::string_view text, std::size_t columns) {
+  const InUtf8 locale;
+  std::size_t bytes = 0, taken = 0;
+  while (bytes < text.size()) {
+    const auto character = first_of(text.substr(bytes));
+    if (bytes > 0 && taken + character.columns > columns) break;
+    bytes += character.bytes;
+    taken += character.columns;
+  }
+  return bytes;
 }
 
 View view_of_standard_output() {

@@ -26,12 +26,16 @@ enum class Style { plain, strong, faint, good, warning, bad };
 /// `text` without anything a terminal could obey: a sender's name or a reason may contain escape sequences.
 [[nodiscard]] std::string printable(std::string_view text);
 
-/// A sentence on one or more lines, each ended, none wider than `view.width`. It breaks at spaces only: a path or an identity that is longer
-/// stays whole, for copying.
+/// A sentence on one or more lines, each ended, none wider than `view.width`. It breaks at spaces, and in a word only where that alone is
+/// wider than a line.
 [[nodiscard]] std::string sentence(std::string_view text, Style style, const View& view);
 
-/// Columns that `text` takes: its UTF-8 characters. Known limit: wide and combining characters count as one.
+/// Columns that `text` takes, as terminals do it: none for a combining character, two for a wide one. What the C library does not know takes
+/// one, and so does a byte that is no UTF-8.
 [[nodiscard]] std::size_t columns(std::string_view text);
+
+/// The bytes of as many characters as fit into `columns`, with what is combined with them; of one at least, unless there is none.
+[[nodiscard]] std::size_t bytes_within(std::string_view text, std::size_t columns);
 
 /// How the standard output is to be used now: colours only on a terminal and without NO_COLOR, 80 columns or more.
 [[nodiscard]] View view_of_standard_output();

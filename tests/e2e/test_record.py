@@ -227,7 +227,7 @@ def test_an_incident_is_one_page_with_the_commands_that_end_it(running, tmp_path
     (script,) = {row["identity"] for row in daemon.cli("top", "--per", "script")["top"]}
     wait_for(lambda: daemon.cli("show", script)["blocked"], "it is blocked")
     wait_for(lambda: len(daemon.cli("events", script)["events"]) >= 1, "it is told")
-    page = daemon.command("incident", script).stdout
+    page = daemon.command("incident", script).stdout.replace(" \\\n    ", " ")  # a command goes on in the next line
     for name in ("it's*.php", "it's x.php", "other.php"):
         (tmp_path / name).touch()
         os.chown(tmp_path / name, 1000, 1000)
@@ -235,7 +235,7 @@ def test_an_incident_is_one_page_with_the_commands_that_end_it(running, tmp_path
     assert subprocess.run(["sh", "-c", find], capture_output=True, text=True).stdout == f"{tmp_path}/it's*.php\n", find
     assert re.search(r"grep -rhE '\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d[^']*' /var/log/apache2", page), page
     assert re.search(r"^  sendquota held \S+ --delete --all-hosts$", page, re.M) and re.search(r"^mail\.example\.com +\d+ +2$", page, re.M), page
-    release = re.search(r"^  (sendquota release .*)$", page, re.M).group(1)
+    release = re.search(r"^  (sendquota release .* --reason .*)$", page, re.M).group(1)
     assert " --held delete " in release  # waits for a sendquota-queue that is not here
     release = release.replace(" --held delete", "")
     done = subprocess.run(["sh", "-c", release.replace("sendquota", f"{BUILD}/bin/sendquota --socket {daemon.admin}", 1)], capture_output=True, text=True)

@@ -50,7 +50,8 @@ TEST_CASE("show prints each limit with its use, the block and its reason, and ho
         "QUOTA    REFUSALS          SINCE\n"
         "mailbox  12 of 300 in 10m  13:55 (5m ago)\n"
         "\n"
-        "to release it: sendquota release 'user:alice@example.com'\n");
+        "to release it\n"
+        "  sendquota release 'user:alice@example.com'\n");
 }
 
 TEST_CASE("show of a sender whom nothing ails or covers is short") {
@@ -194,10 +195,10 @@ TEST_CASE("an order is answered by a sentence") {
   for (const auto& [render, json, want] : cases) CHECK(rendered(render, json) == want);
 }
 
-TEST_CASE("a sentence breaks at spaces only, and the problems of a configuration stay on their lines") {
+TEST_CASE("a sentence breaks at spaces, a word only where it is wider than a line, and the problems of a configuration stay on their lines") {
   const std::string path = "/" + std::string(85, 'x');
   const std::string problem = path + ":1: what is wrong with this line; what to write into it instead";
-  CHECK(sentence("reloaded " + path + ", quotas: 4", Style::plain, test::view) == "reloaded\n  " + path + ",\n  quotas: 4\n");
+  CHECK(sentence("reloaded " + path + ", quotas: 4", Style::plain, test::view) == "reloaded\n  /" + std::string(77, 'x') + "\n  " + std::string(8, 'x') + ", quotas: 4\n");
   CHECK(sentence("", Style::plain, test::view) == "\n");
   CHECK(rendered(render_error, R"({"error":"e","problems":[")" + problem + R"("]})") == "sendquota: e\n" + problem + "\n");
   std::string words;
