@@ -144,6 +144,8 @@
 // check-config  {"grants": [{"title": whom it is for, "notes": [text…], "rows": [Row…]}…], "warnings": [text…]}, or an Error
 //   Row         {"what": "250 messages / 15m", "unit": "messages|recipients|bytes", "at_once": n, "in_period": n|null (the worst),
 //                "in_hour": n, "in_day": n, "in_month": n}
+// incident, report  answers from above in one object, by names that sendquota(1) tells; null is one that could not be had, and
+//               "errors": {its name: text…} says why
 // --help, --version  {"help": text}, {"version": text}
 // clang-format on
 #pragma once

@@ -1,11 +1,11 @@
 // events, who, incident, report: what happened, whose a message was, the whole story of one sender, and that of a day.
 #include <CLI/CLI.hpp>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <ostream>
 #include <thread>
 
-#include "milter/admin/json_line.hpp"
 #include "milter/admin/target.hpp"
 #include "milter/cli/commands.hpp"
 #include "milter/cli/identity_argument.hpp"
@@ -61,54 +61,86 @@ ExitCode events(Session& session, const Typed& typed) {
   return ask(session, {"GET", events_target(identity, "", typed.count)}, render_events);
 }
 
+/// Who answers a question. All others may be missing: where the store or the record is away, or nothing is recorded.
+enum class Of : std::uint8_t { daemon, store, record };
+
 struct Question {
   const char* key;     // of the answer in the whole
   std::string target;
   const char* part;    // of the answer; empty: all of it
-  bool may_be_refused = false;  // it is null then
+  Of of;
+  bool is_needed = false;
 };
 
-/// Several answers as one. The first that cannot be had is the outcome.
-ExitCode ask_all(Session& session, const std::vector<Question>& questions, Render render) {
-  boost::json::object whole;
-  for (const auto& [key, target, part, may_be_refused] : questions) {
-    const Call call{"GET", target};
-    const auto answer = session.console.connect(session.options.socket)->ask(call);
-    if (may_be_refused && answer && exit_code_of(answer->status) == ExitCode::no) {
-      whole[key] = nullptr;
-      continue;
-    }
-    if (!answer || exit_code_of(answer->status) != ExitCode::ok) return ask(session, call, render);  // says why
-    whole[key] = *part == '\0' ? boost::json::value(answer->body) : boost::json::value(array_at(answer->body, part));
-  }
-  auto view = session.console.view;
-  if (session.console.clock) view.now = session.console.clock();
-  session.console.out << (session.options.json ? admin::json_line(std::move(whole)) : render(whole, view));
+/// Several answers as one, and whom there was none of.
+struct Whole {
+  boost::json::object answers{};
+  std::map<Of, boost::json::object> missing{};  ///< the first error of each; it is not asked again
+};
+
+bool is_missing(const quota::Result<Answer, Failure>& answer) {
+  const auto code = answer ? exit_code_of(answer->status) : ExitCode::ok;
+  return code == ExitCode::no || code == ExitCode::unavailable;
+}
+
+/// What cannot be had is null, and "errors" says why; without an answer that is needed that is the outcome.
+ExitCode ask_one(Session& session, const Question& question, Whole& whole, Render render) {
+  const Call call{"GET", question.target};
+  const auto answer = session.console.connect(session.options.socket)->ask(call);
+  const auto code = answer ? exit_code_of(answer->status) : ExitCode::unavailable;
+  if (!question.is_needed && is_missing(answer))
+    whole.missing.emplace(question.of, answer->body);
+  else if (code != ExitCode::ok)
+    return ask(session, call, render);  // says why
+  else
+    whole.answers[question.key] = *question.part == '\0' ? boost::json::value(answer->body) : boost::json::value(array_at(answer->body, question.part));
   return ExitCode::ok;
+}
+
+/// Of the store alone it is an error that it has no answer: the rest of the page is worth reading without the record.
+ExitCode ask_all(Session& session, const std::vector<Question>& questions, Render render) {
+  Whole whole;
+  boost::json::object errors;
+  for (const auto& question : questions) {
+    if (!whole.missing.contains(question.of))
+      if (const auto code = ask_one(session, question, whole, render); code != ExitCode::ok) return code;
+    const auto missing = whole.missing.find(question.of);
+    if (missing == whole.missing.end()) continue;
+    whole.answers[question.key] = nullptr;
+    errors[question.key] = text_at(missing->second, "error");
+  }
+  whole.answers["errors"] = std::move(errors);
+  print(session, whole.answers, render);
+  const auto store = whole.missing.find(Of::store);
+  if (store == whole.missing.end()) return ExitCode::ok;
+  if (!session.options.json) session.console.err << render_error(store->second, {.now = session.console.view.now});
+  return ExitCode::unavailable;
 }
 
 ExitCode incident(Session& session, const Typed& typed) {
   const auto identity = identity_from(typed.identity);
   if (!identity) return fail(session, ExitCode::usage, identity.error().what, "");
   const auto sender = "/v1/identities/" + admin::percent_encode(*identity);
-  return ask_all(session, {{"identity", sender, ""}, {"events", events_target(*identity, "", "50"), "events"}, {"mail", sender + "/mail", "", true}}, render_incident);
+  return ask_all(session,
+                 {{"identity", sender, "", Of::store, true}, {"events", events_target(*identity, "", "50"), "events", Of::store}, {"mail", sender + "/mail", "", Of::record}},
+                 render_incident);
 }
 
 ExitCode report(Session& session, const Typed& typed) {
   const auto since_when = "&since=" + admin::percent_encode(typed.since);
   const auto since = since_when + "&count=10";
   return ask_all(session,
-                 {{"status", "/v1/status", ""},
-                  {"most_in_30_days", "/v1/top?since=30d&count=10", "top"},
-                  {"scripts", "/v1/top?per=script" + since, "top"},
-                  {"top", "/v1/top?by=messages" + since, ""},
-                  {"refused", "/v1/top?by=refused" + since, "top"},
-                  {"networks", "/v1/top?by=networks" + since, "top"},
-                  {"blocked", "/v1/blocked", "blocked"},
-                  {"limits", "/v1/limits", "limits"},
-                  {"held", "/v1/held", "held"},
-                  {"orders", "/v1/orders", "orders"},
-                  {"events", "/v1/events?only=daily" + since_when + "&count=" + std::to_string(most_reported), "events"}},
+                 {{"status", "/v1/status", "", Of::daemon, true},
+                  {"most_in_30_days", "/v1/top?since=30d&count=10", "top", Of::record},
+                  {"scripts", "/v1/top?per=script" + since, "top", Of::record},
+                  {"top", "/v1/top?by=messages" + since, "", Of::record},
+                  {"refused", "/v1/top?by=refused" + since, "top", Of::record},
+                  {"networks", "/v1/top?by=networks" + since, "top", Of::record},
+                  {"blocked", "/v1/blocked", "blocked", Of::daemon, true},
+                  {"limits", "/v1/limits", "limits", Of::daemon, true},
+                  {"held", "/v1/held", "held", Of::record},
+                  {"orders", "/v1/orders", "orders", Of::record},
+                  {"events", "/v1/events?only=daily" + since_when + "&count=" + std::to_string(most_reported), "events", Of::store}},
                  render_report);
 }
 

@@ -16,11 +16,11 @@ using Render = std::string (*)(const boost::json::object& answer, const View& vi
 [[nodiscard]] std::string render_top(const boost::json::object& answer, const View& view);
 [[nodiscard]] std::string render_events(const boost::json::object& answer, const View& view);
 [[nodiscard]] std::string render_who(const boost::json::object& answer, const View& view);
-/// The whole story of one sender: {"identity": Identity, "events": [Event…], "mail": the answer about its mail in queues, or null}, and the
-/// commands that end it.
+/// The whole story of one sender: {"identity": Identity, "events": [Event…], "mail": the answer about its mail in queues, "errors"}, and the
+/// commands that end it. "errors", here and below, is an object: of what is null, why it could not be had.
 [[nodiscard]] std::string render_incident(const boost::json::object& answer, const View& view);
 /// {"status": Status, "top": Top, "most_in_30_days", "scripts", "refused", "networks": rows of a Top, "blocked": [Block…], "limits": [LiveLimit…],
-/// "events": what notify.daily names, the newest first, most_reported at most, "held": [Shelf…], "orders": [Order…]}.
+/// "events": what notify.daily names, the newest first, most_reported at most, "held": [Shelf…], "orders": [Order…], "errors"}.
 inline constexpr std::size_t most_reported = 50;
 [[nodiscard]] std::string render_report(const boost::json::object& answer, const View& view);
 /// Shelves of held mail.
@@ -48,6 +48,9 @@ inline constexpr std::size_t most_reported = 50;
 
 /// The history in an answer about one sender; nothing where none is kept.
 [[nodiscard]] std::string render_history(const boost::json::object& identity, const View& view);
+
+/// What stands in the place of a part that could not be had, `WHAT cannot be shown: …`; nothing where it could.
+[[nodiscard]] std::string render_missing(const boost::json::object& answer, std::string_view key, std::string_view what, const View& view);
 
 /// A warning per line, or nothing.
 [[nodiscard]] std::string render_warnings(const boost::json::object& answer, const View& view);

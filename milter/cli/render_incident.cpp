@@ -116,7 +116,8 @@ std::string how_to_end_it(const object& identity, const object& mail, const View
   const auto whole_name = text_at(identity, "identity");
   const auto who = quota::shell_word(whole_name);
   const bool is_blocked = !object_at(identity, "blocked").empty();
-  const bool has_held = !array_at(mail, "held").empty() || !array_at(identity, "held").empty();
+  const bool is_recorded = !mail.empty() || !object_at(identity, "history").empty() || !text_at(identity, "history_error").empty();
+  const bool has_held = is_recorded && (!array_at(mail, "held").empty() || !array_at(identity, "held").empty());
   const auto about_mail = commands_about_mail({whole_name, has_held, !array_at(mail, "sent").empty()});
   std::string text = "\n" + paint("to end it", Style::strong, view) + "\n";
   if (!is_blocked) text += command_text("sendquota block " + who + " --reason 'stolen, see the ticket'", view);
@@ -133,7 +134,8 @@ std::string render_incident(const object& answer, const View& view) {
   const auto& mail = object_at(answer, "mail");
   std::string text = render_identity(identity, view);
   if (!array_at(answer, "events").empty()) text += "\n" + render_events(answer, view);
-  return text + in_queues(mail, view) + where_to_look(object_at(identity, "history"), view) + how_to_end_it(identity, mail, view);
+  text += render_missing(answer, "events", "What happened to it", view);
+  return text + in_queues(mail, view) + render_missing(answer, "mail", "Which of its mail is in the queues", view) + where_to_look(object_at(identity, "history"), view) + how_to_end_it(identity, mail, view);
 }
 
 }  // namespace milter::cli

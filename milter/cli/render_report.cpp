@@ -75,14 +75,14 @@ std::string render_report(const object& answer, const View& view) {
   text += "\n" + render_blocked(object{{"blocked", array_at(answer, "blocked")}}, view);
   if (const auto limits = without_end(array_at(answer, "limits")); !limits.empty())
     text += "\n" + paint("live limits without an end", Style::warning, view) + "\n" + render_limits(object{{"limits", limits}}, view);
-  text += queued_mail(answer, view);
-  text += happenings(array_at(answer, "events"), view);
+  text += queued_mail(answer, view) + render_missing(answer, "held", "Held mail", view);
+  text += happenings(array_at(answer, "events"), view) + render_missing(answer, "events", "What happened", view);
   text += ranking(array_at(top, "top"), since, "MESSAGES", view);
   text += ranking(array_at(answer, "scripts"), since, "MESSAGES", view);
   text += ranking(array_at(answer, "refused"), since, "REFUSED", view);
   text += ranking(array_at(answer, "networks"), since, "NETWORKS IN AN HOUR", view);
   text += ranking(array_at(answer, "most_in_30_days"), "IN 30 DAYS", "MESSAGES", view);
-  return text;
+  return text + render_missing(answer, "top", "Who sent the most", view);
 }
 
 }  // namespace milter::cli

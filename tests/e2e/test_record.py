@@ -14,6 +14,7 @@ from rig import Client, Daemon, Postfix, Redis, wait_for
 from rig.room import BUILD
 
 ALICE, BOB = "alice@example.test", "bob@example.test"
+RECORDED = {"top", "most_in_30_days", "scripts", "refused", "networks", "held", "orders"}  # what a report takes from the record
 QUOTA = [{"name": "mailbox", "per": "user", "limits": ["3 messages / 1h"]}]
 
 
@@ -95,6 +96,8 @@ def test_mail_goes_on_while_the_record_is_away_and_what_is_missing_is_said(runni
     assert shown["history"] is None and shown["history_error"] and shown["limits"][0]["used"] == 20
     done = daemon.command("top")
     assert done.returncode == 69 and "mail goes on" in done.stderr, done.stderr
+    assert set(daemon.cli("report")["errors"]) == RECORDED and set(daemon.cli("incident", ALICE)["errors"]) == {"mail"}
+    assert daemon.command("report").stdout.count("cannot be shown: the record has no answer") == 2
 
 
 def test_nothing_is_kept_where_it_is_off(running):
@@ -104,6 +107,13 @@ def test_nothing_is_kept_where_it_is_off(running):
     assert history(daemon, ALICE) is None
     done = daemon.command("top")
     assert done.returncode == 1 and "record.url" in done.stderr
+    report, page = daemon.cli("report"), daemon.command("report").stdout
+    assert report["top"] is report["held"] is None and report["blocked"] == report["events"] == []
+    assert set(report["errors"]) == RECORDED and all("record.url" in error for error in report["errors"].values())
+    assert page.count("cannot be shown") == 2 and "Nobody is blocked." in page
+    story, page = daemon.cli("incident", ALICE), daemon.command("incident", ALICE).stdout
+    assert story["mail"] is None and set(story["errors"]) == {"mail"} and "messages per 1h" in page
+    assert page.count("cannot be shown") == 1 and "sendquota held" not in page and "sendquota block" in page
     assert all("history" not in key and "top" not in key for key in redis.cli("KEYS", "*").split())
 
 
@@ -280,5 +290,6 @@ def test_while_the_store_is_away_what_is_asked_of_the_past_says_so_within_a_seco
             done = daemon.command(*words)
             assert done.returncode == 69 and "no answer" in done.stderr, (words, done.stderr)
             assert time.monotonic() - begin < 2, words
+            assert ("Nobody is blocked." in done.stdout) == (words == ["report"]), words  # what is known is worth reading
     finally:
         redis.process.send_signal(signal.SIGCONT)

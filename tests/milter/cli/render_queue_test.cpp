@@ -82,6 +82,17 @@ TEST_CASE("an incident says what lies in the queues, and names the commands that
     CHECK(text.substr(text.find("to end it\n") + 10) == want);
     CHECK((text.find("LET THROUGH") != std::string::npos) == (!held.empty() || !sent.empty()));
   }
-  CHECK(rendered(render_incident, R"({"identity":{"identity":"user:a","held":[{"host":"mx1","count":3}],"blocked":null},"events":[],"mail":null})").find("sendquota held 'user:a' --delete") !=
-        std::string::npos);
+}
+
+TEST_CASE("an incident says what cannot be had of it, and offers nothing about mail where nothing is recorded") {
+  const auto incident = [](const std::string& history_error) {
+    return rendered(render_incident, R"({"identity":{"identity":"user:a","held":[{"host":"mx1","count":3}],"blocked":null,"history":null,"history_error":)" + history_error +
+                                         R"(},"events":null,"mail":null,"errors":{"events":"no store","mail":"no mail"}})");
+  };
+  for (const auto* const error : {"null", "\"away\""}) {
+    CHECK(incident(error).find("\nWhich of its mail is in the queues cannot be shown: no mail\n") != std::string::npos);
+    CHECK(incident(error).find("\nWhat happened to it cannot be shown: no store\n") != std::string::npos);
+  }
+  CHECK(incident("null").find("sendquota held") == std::string::npos);
+  CHECK(incident("\"away\"").find("sendquota held 'user:a' --delete") != std::string::npos);
 }
