@@ -11,6 +11,7 @@
 #include "milter/desk_problems.hpp"
 #include "milter/fingerprint.hpp"
 #include "milter/history_json.hpp"
+#include "quota/patience.hpp"
 #include "quota/text.hpp"
 #include "quota/time_text.hpp"
 
@@ -140,6 +141,7 @@ Desk::Answer Desk::ready() {
 
 Desk::Answer Desk::ask_store() {
   if (const auto health = tools_.setup.health(); health.bad_since) return store_away(health.error);
+  const quota::BriefPatience patience;
   if (const auto record = tools_.setup.ledger().record(quota::everyone_identity()); !record) return store_away(record.error().text);
   return json::object{{"status", "ok"}};
 }
@@ -206,8 +208,9 @@ Desk::Answer Desk::status() {
 Desk::Answer Desk::show(const std::string& typed) {
   const auto identity = identity_of(typed);
   if (!identity) return identity.error();
+  const quota::BriefPatience patience;
   const auto record = tools_.setup.ledger().record(*identity);
-  if (!record) return store_problem(record.error().text);
+  if (!record) return no_answer_of_store(record.error().text);
   const auto config = tools_.config();
   const auto tables = tools_.keeper.tables();
   auto shown = identity_json(*identity, {*config->policy, *tables, *record, config->hold.max, now()});
@@ -225,6 +228,7 @@ json::object Desk::summary_of_nodes() const {
 }
 
 Desk::Answer Desk::nodes() {
+  const quota::BriefPatience patience;
   const auto look = tools_.nodes.look();
   json::array rows;
   for (const auto& node : look.list.nodes) rows.push_back(node_json(node, look.list, tools_.node));
@@ -236,7 +240,11 @@ Desk::Answer Desk::nodes() {
                       {"error", text_json(look.error)}};
 }
 
-Desk::Answer Desk::mode() { return mode_json(*tools_.config()->policy, *tools_.keeper.tables(), now()); }
+Desk::Answer Desk::mode() {
+  auto answer = mode_json(*tools_.config()->policy, *tools_.keeper.tables(), now());
+  answer["error"] = text_json(doubt_about(quota::Table::override_));
+  return answer;
+}
 
 Desk::Answer Desk::set_mode(const admin::ModeOrder& order) {
   const auto lasting = duration_of(order.lasting);

@@ -101,6 +101,8 @@ class Desk final : public admin::Operations {
   [[nodiscard]] OrProblem<std::vector<SenderRow>> rows_of(const std::vector<quota::Ranked>& all, const quota::TopQuestion& question);
   void see(const std::function<bool(const quota::Tables&)>& is_there);
   [[nodiscard]] boost::json::object summary_of_nodes() const;
+  /// Why what is known of a table may be old, after one small question to the store; empty: it is not.
+  [[nodiscard]] std::string doubt_about(quota::Table table);
 
   const DeskTools tools_;
   const quota::Timestamp started_;

@@ -6,6 +6,7 @@
 #include "milter/desk.hpp"
 #include "milter/desk_questions.hpp"
 #include "milter/history_json.hpp"
+#include "quota/patience.hpp"
 #include "quota/sender.hpp"
 #include "quota/time_text.hpp"
 
@@ -71,7 +72,18 @@ Desk::Answer Desk::blocked(const admin::BlockedQuestion& question) {
   cut(found, {*offset, *count});
   json::array rows;
   for (const auto& [identity, block] : found) rows.push_back(block_json(*identity, *block));
-  return json::object{{"blocked", std::move(rows)}, {"total", total}};
+  auto doubt = doubt_about(quota::Table::blocked);
+  if (!doubt.empty() && !question.account.empty()) doubt = admin::what_accounts_hear;
+  return json::object{{"blocked", std::move(rows)}, {"total", total}, {"error", text_json(doubt)}};
+}
+
+std::string Desk::doubt_about(quota::Table table) {
+  const auto health = tools_.setup.health();
+  if (health.bad_since) return health.error;
+  if (!health.tables_error.empty()) return health.tables_error;
+  const quota::BriefPatience patience;
+  const auto answer = tools_.setup.ledger().entry(table, quota::everyone_identity().text());
+  return answer ? "" : answer.error().text;
 }
 
 Desk::Answer Desk::limits() {
@@ -82,7 +94,7 @@ Desk::Answer Desk::limits() {
     if (const auto key = quota::parse_override_key(field); key && entry.holds_at(at)) rows.push_back(override_json(*key, entry));
   });
   for (const auto& [field, text] : tables->override_errors) rows.push_back(override_error_json(field, text));
-  return json::object{{"limits", std::move(rows)}};
+  return json::object{{"limits", std::move(rows)}, {"error", text_json(doubt_about(quota::Table::override_))}};
 }
 
 /// Those who have any of what they are ranked by; by name, all that have been ranked.

@@ -9,6 +9,7 @@
 #include "milter/history_json.hpp"
 #include "milter/member_messages.hpp"
 #include "milter/api_json.hpp"
+#include "quota/patience.hpp"
 #include "quota/text.hpp"
 #include "quota/time_text.hpp"
 
@@ -21,10 +22,6 @@ constexpr std::size_t most_counted = 1000;
 constexpr auto longest_kept = std::chrono::days{366};
 /// In case the stream grows while it is read, or is kept longer than ours.
 constexpr int most_pages = 100;
-
-admin::Problem stream_problem(const std::string& what) {
-  return {admin::Problem::Kind::unavailable, "the store has no answer: " + what, "mail goes on; try again when it answers", {}};
-}
 
 /// After which event: the one that is named, or the last before `since`.
 OrProblem<std::optional<quota::EventId>> first_event(const admin::EventsQuestion& typed, quota::Timestamp now) {
@@ -115,9 +112,10 @@ Desk::Answer Desk::events(const admin::EventsQuestion& question) {
   quota::EventRange range{.count = is_filtered ? most_counted : *count, .after = *after};
   json::array rows;
   std::string last;
+  const quota::BriefPatience patience;
   for (int page = 0; page < most_pages; ++page) {
     const auto events = tools_.setup.ledger().events(range);
-    if (!events) return stream_problem(events.error().text);
+    if (!events) return no_answer_of_store(events.error().text);
     if (last.empty() && !events->empty()) last = events->front().id.text();
     for (const auto& one : *events)
       if (rows.size() < *count && is_asked_for(one.event)) rows.push_back(event_json(one));

@@ -15,4 +15,9 @@ inline admin::Problem bad_request(std::string what) { return {admin::Problem::Ki
 
 inline admin::Problem refusal(const std::string& what, const char* hint) { return {admin::Problem::Kind::refused, what, hint, {}}; }
 
+/// Of what was only asked.
+inline admin::Problem no_answer_of_store(const std::string& why) {
+  return {admin::Problem::Kind::unavailable, "the store has no answer: " + why, "mail goes on; try again when it answers", {}};
+}
+
 }  // namespace milter

@@ -32,10 +32,10 @@
 //   GET    /v1/shelf?identity=&fate=&host=&from=&count=
 //                                             R* → ShelfPage: queue ids, the oldest first; fate held or sent
 //   GET    /v1/orders?host=                   R* → Orders: about mail in the queues; of one host those that it has not ended
-//   GET    /v1/blocked?search=&offset=&count=  R → {"blocked": [Block… the newest first, all where no count is typed], "total": n}
-//   GET    /v1/limits                          R → {"limits": [LiveLimit…]}: the table of overrides
+//   GET    /v1/blocked?search=&offset=&count=  R → {"blocked": [Block… the newest first, all where no count is typed], "total": n, "error": Doubt}
+//   GET    /v1/limits                          R → {"limits": [LiveLimit…], "error": Doubt}: the table of overrides
 //   GET    /v1/nodes                          R* → Nodes: the daemons that share the store
-//   GET    /v1/mode                           R* → Mode
+//   GET    /v1/mode                           R* → Mode, with "error": Doubt
 //   PUT    /v1/mode                           A* {"mode": "observe|enforce", "for"?} → Mode
 //   DELETE /v1/mode                           A* → Mode: again what the configuration says
 //   POST   /v1/identities/{id}/release         S {"reason"?, "held"?: "send|delete|keep"} → {"identity", "released": bool,
@@ -119,6 +119,7 @@
 // Block     {"identity", "id", "since": time|null, "until": time|null (until released), "action": "tempfail|reject|quarantine",
 //            "by_hand": bool, "by": text|null (who ordered it through the command), "quota": text|null, "step": n|null,
 //            "reason": text, "error": text|null (what stands in the table; cannot be understood, and blocks until released)}
+// Doubt     text|null: the store has no answer, this is what was known last
 // Limit     {"quota", "limit": "250 messages / 15m", "unit": "messages", "amount": 250, "period": "15m"|"message"|null, "burst": 250,
 //            "used": 33|null, "full_at": time|null (is full), "observed": bool, "source": "quota|config override|live override"}
 //            `unlimited` and `none` are a limit's whole text: unit, amount, period, burst, used are null then.

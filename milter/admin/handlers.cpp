@@ -88,6 +88,7 @@ Response own_limits(Operations& to, const Caller& caller) {
     for (auto& row : rows)
       if (to.is_of(std::string(row.at("identity").as_string()), caller.account)) own.push_back(std::move(row));
     rows = std::move(own);
+    if (auto* const doubt = whole->if_contains("error"); doubt && doubt->is_string()) *doubt = what_accounts_hear;
   }
   return answer(std::move(whole));
 }

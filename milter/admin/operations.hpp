@@ -98,6 +98,9 @@ struct BlockedQuestion {
   std::string account = {};
 };
 
+/// Of why the store has no answer: who is bound to an account is told nothing of the servers.
+inline constexpr const char* what_accounts_hear = "see the administrator";
+
 class Operations {
  public:
   using Answer = quota::Result<boost::json::object, Problem>;

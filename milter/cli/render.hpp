@@ -52,6 +52,9 @@ inline constexpr std::size_t most_reported = 50;
 /// What stands in the place of a part that could not be had, `WHAT cannot be shown: …`; nothing where it could.
 [[nodiscard]] std::string render_missing(const boost::json::object& answer, std::string_view key, std::string_view what, const View& view);
 
+/// That an answer is what was known last, where it says so in "error"; nothing else.
+[[nodiscard]] std::string render_doubt(const boost::json::object& answer, const View& view);
+
 /// A warning per line, or nothing.
 [[nodiscard]] std::string render_warnings(const boost::json::object& answer, const View& view);
 

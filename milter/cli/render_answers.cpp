@@ -18,6 +18,11 @@ std::string problems(const object& error) {
 
 }  // namespace
 
+std::string render_doubt(const object& answer, const View& view) {
+  const auto error = text_at(answer, "error");
+  return error.empty() ? "" : sentence("the store has no answer, this is what was read last: " + error, Style::bad, view);
+}
+
 std::string render_missing(const object& answer, std::string_view key, std::string_view what, const View& view) {
   const auto error = text_at(object_at(answer, "errors"), key);
   return error.empty() ? "" : "\n" + sentence(std::string(what) + " cannot be shown: " + error, Style::warning, view);

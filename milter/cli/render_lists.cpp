@@ -45,7 +45,8 @@ std::string render_blocked(const object& answer, const View& view) {
             {flag_at(block, "by_hand") ? "hand" : text_at(block, "quota")},
             text_or_error(block, "reason")};
   });
-  return rows ? table.text(view) + counted(rows, "sender is blocked", "senders are blocked") : "Nobody is blocked.\n";
+  const auto text = rows ? table.text(view) + counted(rows, "sender is blocked", "senders are blocked") : "Nobody is blocked.\n";
+  return text + render_doubt(answer, view);
 }
 
 std::string render_limits(const object& answer, const View& view) {
@@ -66,10 +67,11 @@ std::string render_limits(const object& answer, const View& view) {
             {until.empty() ? "changed" : when_text(until, view)},
             {text_at(limit, "by")}};
   });
-  if (rows == 0) return "There are no live limits.\n";
+  const auto doubt = render_doubt(answer, view);
+  if (rows == 0) return "There are no live limits.\n" + doubt;
   const auto limits = table.text(view) + counted(rows - errors, "live limit", "live limits");
-  if (errors == 0) return limits;
-  return limits + sentence(std::to_string(errors) + (errors == 1 ? " entry" : " entries") +
+  if (errors == 0) return limits + doubt;
+  return limits + doubt + sentence(std::to_string(errors) + (errors == 1 ? " entry" : " entries") +
                                " not understood; what is not understood counts for nothing",
                            Style::bad, view);
 }

@@ -45,10 +45,7 @@ std::string render_nodes(const object& answer, const View& view) {
                {when_text(text_at(node, "seen"), view)},
                state_cell(node, view)});
   }
-  std::string text = table.text(view) + sharing(answer);
-  if (const auto error = text_at(answer, "error"); !error.empty())
-    text += sentence("the store has no answer, this is what was read last: " + error, Style::bad, view);
-  return text;
+  return table.text(view) + sharing(answer) + render_doubt(answer, view);
 }
 
 }  // namespace milter::cli

@@ -87,7 +87,7 @@ std::string render_mode(const object& mode, const View& view) {
                {text_at(quota, "mode")},
                {effective, effective == "observe" ? Style::warning : Style::plain}});
   }
-  return array_at(mode, "quotas").empty() ? text : text + table.text(view);
+  return (array_at(mode, "quotas").empty() ? text : text + table.text(view)) + render_doubt(mode, view);
 }
 
 }  // namespace milter::cli

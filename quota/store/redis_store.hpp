@@ -4,7 +4,7 @@
 // A bucket is judged by the clock of the server that holds it. `now` is the clock of the one server that holds the table of blocks, known
 // here as an offset to the host's monotonic clock: the servers of a Cluster differ by milliseconds or more, and a clock that is
 // now the one's and now the other's would not be one.
-// Threads: any. Time: every call ends within `timeout`.
+// Threads: any. Time: every call ends within `timeout`, or the patience of who asks (patience.hpp).
 #pragma once
 
 #include <atomic>
@@ -30,7 +30,7 @@ class RedisContext {
   [[nodiscard]] RedisTopology& topology() { return topology_; }
   [[nodiscard]] const RedisStoreOptions& options() const { return options_; }
   /// Of a question that is asked now; all of one message (patience.hpp) share one.
-  [[nodiscard]] Deadline deadline() const { return Patience::begin() + options_.timeout; }
+  [[nodiscard]] Deadline deadline() const { return Patience::begin() + BriefPatience::of(options_.timeout); }
   [[nodiscard]] std::string record_key(const Identity& identity) const;
   [[nodiscard]] std::string key(std::string_view name) const { return options_.prefix + ":" + std::string(name); }
 

@@ -23,6 +23,16 @@ TEST_CASE("a question that belongs to no message begins when it is asked") {
   CHECK(Patience::begin() >= before + 1ms);
 }
 
+TEST_CASE("who asks waits as long as a message does, and no longer than a person would") {
+  CHECK(BriefPatience::of(5s) == 5s);
+  {
+    const BriefPatience patience;
+    CHECK(BriefPatience::of(5s) == BriefPatience::of_a_person);
+    CHECK(BriefPatience::of(100ms) == 100ms);
+  }
+  CHECK(BriefPatience::of(5s) == 5s);
+}
+
 TEST_CASE("all questions of a message begin with the first, and what it has waited before counts") {
   Clock::duration waited{};
   const auto before = Clock::now();
