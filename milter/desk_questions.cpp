@@ -33,6 +33,12 @@ OrProblem<std::size_t> offset_of(const std::string& typed) {
   return *offset;
 }
 
+OrProblem<quota::Fate> queue_fate_of(const std::string& typed) {
+  const auto fate = quota::fate_called(typed);
+  if (!fate || *fate == quota::Fate::refused) return bad_request("'" + typed + "' is no kind of mail in a queue; write held or sent");
+  return *fate;
+}
+
 OrProblem<quota::TopQuestion> top_question(const admin::TopQuestion& typed, quota::Timestamp now) {
   quota::TopQuestion question;
   if (!typed.by.empty()) {

@@ -15,6 +15,9 @@ namespace milter {
 /// How many rows to leave out; 0 where nothing is typed.
 [[nodiscard]] OrProblem<std::size_t> offset_of(const std::string& typed);
 
+/// Of mail in a queue: held, or sent.
+[[nodiscard]] OrProblem<quota::Fate> queue_fate_of(const std::string& typed);
+
 [[nodiscard]] OrProblem<quota::TopQuestion> top_question(const admin::TopQuestion& typed, quota::Timestamp now);
 
 /// Whether `identity` holds `sought`, whatever the case of either.

@@ -28,6 +28,8 @@ std::string yes_no(bool truth) { return truth ? "1" : "0"; }
 
 }  // namespace
 
+std::string_view name(Fate fate) { return fate_names[static_cast<std::size_t>(fate)]; }
+std::optional<Fate> fate_called(std::string_view name) { return called<Fate>(fate_names, name); }
 std::string_view name(QueueAct act) { return act_names[static_cast<std::size_t>(act)]; }
 std::optional<QueueAct> queue_act_called(std::string_view name) { return called<QueueAct>(act_names, name); }
 std::string_view name(OrderReport::State state) { return state_names[static_cast<std::size_t>(state)]; }
@@ -41,7 +43,7 @@ bool OrderStatus::is_over() const {
 }
 
 std::string format(const QueueOrder& order) {
-  std::vector<std::string> words{std::to_string(seconds(order.at)), order.identity, std::string(fate_names[static_cast<std::size_t>(order.fate)]),
+  std::vector<std::string> words{std::to_string(seconds(order.at)), order.identity, std::string(name(order.fate)),
                                  std::string(name(order.act)), yes_no(order.with_bounces), yes_no(order.at_once), order.by, order.reason};
   words.insert(words.end(), order.hosts.begin(), order.hosts.end());
   return joined_words(words);
@@ -50,7 +52,7 @@ std::string format(const QueueOrder& order) {
 std::optional<QueueOrder> parse_queue_order(std::string_view id, std::string_view text) {
   const auto words = split_words(text);
   if (words.size() < words_before_hosts) return std::nullopt;
-  const auto fate = called<Fate>(fate_names, words[2]);
+  const auto fate = fate_called(words[2]);
   const auto act = queue_act_called(words[3]);
   const auto at = moment_of_message(text);
   if (!fate || !act || at == Timestamp{}) return std::nullopt;

@@ -12,6 +12,9 @@
 
 namespace quota {
 
+[[nodiscard]] std::string_view name(Fate fate);  ///< sent, refused, held
+[[nodiscard]] std::optional<Fate> fate_called(std::string_view name);
+
 enum class QueueAct : std::uint8_t { send, remove, hold };
 [[nodiscard]] std::string_view name(QueueAct act);  ///< send, delete, hold
 [[nodiscard]] std::optional<QueueAct> queue_act_called(std::string_view name);

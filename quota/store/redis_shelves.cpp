@@ -15,8 +15,6 @@ constexpr std::chrono::milliseconds answer_at_most{700};
 /// A page, or all orders.
 constexpr ReplyLimits shelf_limits{.bytes = std::size_t{16} << 20, .elements = 40'000};
 
-std::string_view word_of(Fate fate) { return fate == Fate::held ? "held" : "sent"; }
-
 /// `[id, ["m", text]]`
 std::optional<std::pair<std::string, std::string>> read_entry(const ReplyView& entry) {
   if (entry.size() != 2 || entry[1].size() < 2) return std::nullopt;
@@ -31,7 +29,7 @@ std::string number(std::int64_t value) { return std::to_string(value); }
 }  // namespace
 
 std::string RedisShelves::key_of(const Shelf& shelf) const {
-  return context_.key(std::string(word_of(shelf.fate)) + ":{" + shelf.identity + "}:" + percent_encoded(shelf.host));
+  return context_.key(std::string(name(shelf.fate)) + ":{" + shelf.identity + "}:" + percent_encoded(shelf.host));
 }
 
 std::optional<Shelf> RedisShelves::shelf_of(std::string_view key) const {
@@ -93,7 +91,7 @@ std::optional<StoreError> RedisShelves::write_one(const Shelf& shelf, std::span<
 }
 
 RedisShelves::Place RedisShelves::own_place(const Shelf& shelf) const {
-  return {context_.key("shelves:{" + shelf.identity + "}"), std::string(word_of(shelf.fate)) + " " + percent_encoded(shelf.host)};
+  return {context_.key("shelves:{" + shelf.identity + "}"), std::string(name(shelf.fate)) + " " + percent_encoded(shelf.host)};
 }
 
 RedisShelves::Place RedisShelves::common_place(const Shelf& shelf) const {
@@ -131,9 +129,9 @@ Result<std::vector<Shelf>, StoreError> RedisShelves::listed(const std::optional<
     const auto blank = entry.find(' ');
     if (blank == std::string_view::npos) continue;
     const auto first = entry.substr(0, blank), second = entry.substr(blank + 1);
-    if (identity && first != word_of(Fate::held) && first != word_of(Fate::sent)) continue;
+    if (identity && first != name(Fate::held) && first != name(Fate::sent)) continue;
     if (identity)
-      shelves.push_back({identity->text(), decoded(second), first == word_of(Fate::held) ? Fate::held : Fate::sent});
+      shelves.push_back({identity->text(), decoded(second), first == name(Fate::held) ? Fate::held : Fate::sent});
     else
       shelves.push_back({std::string(second), decoded(first), Fate::held});
   }
