@@ -1,8 +1,6 @@
 // Desk: what administrators ask of the daemon, done. The implementation of the admin endpoint's port (milter/admin).
 #pragma once
 
-#include <set>
-
 #include "milter/admin/operations.hpp"
 #include "milter/config.hpp"
 #include "milter/counters.hpp"
@@ -57,7 +55,7 @@ class Desk final : public admin::Operations {
   [[nodiscard]] Answer shelf(const admin::ShelfQuestion& question) override;
   [[nodiscard]] Answer gone(const admin::GoneOrder& order) override;
   [[nodiscard]] Answer grant(const admin::GrantQuestion& question) override;
-  [[nodiscard]] Answer orders(const std::string& host) override;
+  [[nodiscard]] Answer orders(const admin::OrdersQuestion& question) override;
   [[nodiscard]] Answer order(const admin::MailOrder& order) override;
   [[nodiscard]] Answer report(const admin::HostReport& report) override;
   [[nodiscard]] Answer told(const admin::DoneOnHost& done) override;
@@ -89,7 +87,7 @@ class Desk final : public admin::Operations {
   /// Why no quota can be meant; empty where one is.
   [[nodiscard]] std::optional<admin::Problem> complaint_about(const std::string& quota) const;
   [[nodiscard]] quota::Result<quota::Shelf, admin::Problem> shelf_called(const admin::ShelfName& typed) const;
-  [[nodiscard]] quota::Result<std::set<std::string>, quota::StoreError> hosts_of(quota::Archive& archive, const quota::Identity& identity, quota::Fate fate);
+  [[nodiscard]] OrProblem<std::vector<std::string>> hosts_of(quota::Archive& archive, const quota::Identity& identity, quota::Fate fate);
   [[nodiscard]] Answer give(quota::Archive& archive, quota::QueueOrder order);
   [[nodiscard]] static std::optional<quota::StoreError> note_let_go(quota::Archive& archive, const quota::Shelf& shelf, std::span<const std::string> places);
   [[nodiscard]] static std::optional<quota::StoreError> replace_orders(quota::Archive& archive, const quota::QueueOrder& by);

@@ -32,6 +32,17 @@ bool is_ended_on(const quota::OrderStatus& status, const std::string& host) {
   return report != status.reports.end() && report->second.state != OrderReport::State::running;
 }
 
+admin::Problem nothing_there(const quota::Identity& identity, Fate fate) {
+  return {admin::Problem::Kind::not_found,
+          fate == Fate::held ? "no mail of " + identity.text() + " is known to be held" : "no queue id of mail of " + identity.text() + " is known",
+          "sendquota held lists whose mail is held", {}};
+}
+
+admin::Problem too_many_hosts(const quota::Identity& identity, std::size_t hosts) {
+  return refusal("mail of " + identity.text() + " may lie on " + std::to_string(hosts) + " hosts, and an order is for " + std::to_string(quota::most_hosts_of_order) + " at most",
+                 "run sendquota held or sendquota queue as root on each of them, without --all-hosts");
+}
+
 }  // namespace
 
 /// Held mail of who is not blocked, and has not been for as long as a ladder tells.
@@ -52,10 +63,13 @@ json::array Desk::sent_by_themselves(quota::Archive& archive, const std::string&
   return identities;
 }
 
-Desk::Answer Desk::orders(const std::string& host) {
+Desk::Answer Desk::orders(const admin::OrdersQuestion& question) {
+  const auto& host = question.host;
+  if (!host.empty() && !quota::is_host_name(host)) return bad_request("'" + host + "' is no host's name; write up to 255 letters, digits and . - _ : [ ]");
   auto* const archive = tools_.book.shelves();
   if (!archive) return nothing_recorded();
-  if (!host.empty())
+  const bool is_that_host = !host.empty() && question.by.role >= admin::Role::admin;
+  if (is_that_host)
     if (const auto seen = archive->see_host(host); !seen) return record_problem(seen.error().text);
   const auto orders = archive->orders();
   if (!orders) return record_problem(orders.error().text);
@@ -66,7 +80,7 @@ Desk::Answer Desk::orders(const std::string& host) {
     if (is_meant) rows.push_back(order_json(status));
   }
   return json::object{{"orders", std::move(rows)},
-                      {"auto", host.empty() ? json::array() : sent_by_themselves(*archive, host)},
+                      {"auto", is_that_host ? sent_by_themselves(*archive, host) : json::array()},
                       {"default_realm", tools_.config()->policy->parts().identity.default_realm}};
 }
 
@@ -90,33 +104,27 @@ std::optional<quota::StoreError> Desk::replace_orders(quota::Archive& archive, c
 }
 
 /// Where it has mail by the record; where mail is held that was not yet recorded; and, where there is any, every host that asks for orders, for
-/// what was sent within the last seconds is not in the record yet.
-quota::Result<std::set<std::string>, quota::StoreError> Desk::hosts_of(quota::Archive& archive, const quota::Identity& identity, Fate fate) {
+/// what was sent within the last seconds is not in the record yet. A name that no host can ask by is left out.
+OrProblem<std::vector<std::string>> Desk::hosts_of(quota::Archive& archive, const quota::Identity& identity, Fate fate) {
   std::set<std::string> hosts;
   const auto shelves = archive.shelves(identity);
-  if (!shelves) return shelves.error();
+  if (!shelves) return record_problem(shelves.error().text);
   for (const auto& one : *shelves)
     if (one.shelf.fate == fate) hosts.insert(one.shelf.host);
   const auto record = tools_.setup.ledger().record(identity);
-  if (!record) return record.error();
+  if (!record) return record_problem(record.error().text);
   if (fate == Fate::held)
     for (const auto& [host, count] : record->held) hosts.insert(host);
-  if (hosts.empty()) return hosts;
+  std::erase_if(hosts, [](const std::string& host) { return !quota::is_host_name(host); });
+  if (hosts.empty()) return nothing_there(identity, fate);
   const auto seen = archive.hosts_seen();
-  if (!seen) return seen.error();
+  if (!seen) return record_problem(seen.error().text);
   hosts.insert(seen->begin(), seen->end());
-  return hosts;
+  if (hosts.size() > quota::most_hosts_of_order) return too_many_hosts(identity, hosts.size());
+  return std::vector<std::string>(hosts.begin(), hosts.end());
 }
 
 Desk::Answer Desk::give(quota::Archive& archive, quota::QueueOrder order) {
-  const auto identity = quota::parse_identity(order.identity);
-  auto hosts_of_it = identity ? hosts_of(archive, *identity, order.fate) : quota::Result<std::set<std::string>, quota::StoreError>(std::set<std::string>{});
-  if (!hosts_of_it) return record_problem(hosts_of_it.error().text);
-  order.hosts.assign(hosts_of_it->begin(), hosts_of_it->end());
-  if (order.hosts.empty())
-    return admin::Problem{admin::Problem::Kind::not_found,
-                          order.fate == Fate::held ? "no mail of " + order.identity + " is known to be held" : "no queue id of mail of " + order.identity + " is known",
-                          "sendquota held lists whose mail is held", {}};
   const auto given = archive.give(order);
   if (!given) return record_problem(given.error().text);
   if (!*given) return refusal("1000 orders wait for their hosts already", "sendquota held says which hosts have not answered");
@@ -137,8 +145,10 @@ Desk::Answer Desk::order(const admin::MailOrder& typed) {
   if (!act) return act.error();
   auto* const archive = tools_.book.shelves();
   if (!archive) return nothing_recorded();
+  const auto hosts = hosts_of(*archive, *identity, *fate);
+  if (!hosts) return hosts.error();
   return give(*archive, {quota::random_id(), identity->text(), *fate, *act, typed.with_bounces, typed.at_once,
-                         std::chrono::floor<std::chrono::seconds>(now()), typed.by.user, typed.reason, {}});
+                         std::chrono::floor<std::chrono::seconds>(now()), typed.by.user, typed.reason, *hosts});
 }
 
 Desk::Answer Desk::told(const admin::DoneOnHost& done) {

@@ -140,8 +140,9 @@ class Archive {
   /// What is not in the queue any more. Requires: most_of_page places at most, of that shelf.
   [[nodiscard]] virtual Result<void, StoreError> take_away(const Shelf& shelf, std::span<const std::string> places) = 0;
 
-  /// Which hosts asked for orders within `host_seen_for`.
+  /// Which hosts asked for orders within `host_seen_for`, the latest of them.
   static constexpr Milliseconds host_seen_for = std::chrono::minutes{1};
+  static constexpr std::size_t most_hosts_seen = 1000;
   [[nodiscard]] virtual Result<void, StoreError> see_host(const std::string& host) = 0;
   [[nodiscard]] virtual Result<std::vector<std::string>, StoreError> hosts_seen() = 0;
 

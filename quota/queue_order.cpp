@@ -28,6 +28,11 @@ std::string yes_no(bool truth) { return truth ? "1" : "0"; }
 
 }  // namespace
 
+bool is_host_name(std::string_view text) {
+  return !text.empty() && text.size() <= 255 &&
+         text.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:[]") == std::string_view::npos;
+}
+
 std::string_view name(Fate fate) { return fate_names[static_cast<std::size_t>(fate)]; }
 std::optional<Fate> fate_called(std::string_view name) { return called<Fate>(fate_names, name); }
 std::string_view name(QueueAct act) { return act_names[static_cast<std::size_t>(act)]; }

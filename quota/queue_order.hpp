@@ -62,6 +62,10 @@ struct OrderStatus {
   [[nodiscard]] bool is_over() const;
 };
 
+/// By what a host asks for its orders: 1 to 255 letters, digits and . - _ : [ ]
+[[nodiscard]] bool is_host_name(std::string_view text);
+inline constexpr std::size_t most_hosts_of_order = 256;
+
 /// How long an order waits for its hosts, how long one that is over is told of, and how many there may be.
 inline constexpr Milliseconds order_kept_for = std::chrono::days{30};
 inline constexpr Milliseconds ended_order_kept_for = std::chrono::days{1};

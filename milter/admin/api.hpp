@@ -31,7 +31,8 @@
 //   GET    /v1/identities/{id}/mail            R → {"identity", "held": [Shelf…], "sent": [Shelf…], "orders": [Order…]}
 //   GET    /v1/shelf?identity=&fate=&host=&from=&count=
 //                                             R* → ShelfPage: queue ids, the oldest first; fate held or sent
-//   GET    /v1/orders?host=                   R* → Orders: about mail in the queues; of one host those that it has not ended
+//   GET    /v1/orders?host=                   R* → Orders: about mail in the queues; of one host those that it has not ended. For A this
+//                                                writes: that host is there, and what is ordered within a minute is ordered of it too
 //   GET    /v1/blocked?search=&offset=&count=  R → {"blocked": [Block… the newest first, all where no count is typed], "total": n, "error": Doubt}
 //   GET    /v1/limits                          R → {"limits": [LiveLimit…], "error": Doubt}: the table of overrides
 //   GET    /v1/nodes                          R* → Nodes: the daemons that share the store
@@ -111,7 +112,7 @@
 // ShelfPage {"identity", "host", "fate", "now": time (by the clock of "at"), "default_realm", "next": text|null (what to ask `from`),
 //            "mail": [{"place": text|null, "at": time (when it was judged), "queue_id", "from", "login": text|null (not known),
 //            "recipients": n, "held_for": identity|null, "listed": identity|null}…]}
-// Orders    {"orders": [Order…], "auto": [identity… whose held mail that host is to send as the quotas refill], "default_realm"}
+// Orders    {"orders": [Order…], "auto": [identity… whose held mail that host is to send as the quotas refill; for A], "default_realm"}
 // Order     {"order": id, "identity", "fate", "act", "with_bounces": bool, "at_once": bool, "at": time, "by", "reason", "over": bool,
 //            "hosts": [a Report with "host"…]}; a host that has not answered is "waiting"
 // Report    {"state": "waiting|running|done|failed", "at": time|null, "counts": {"total", "done", "gone": no longer there,

@@ -144,7 +144,7 @@ std::vector<Route> search_routes(Operations& to) {
                [&to](const Query& at) { return to.events({at("identity"), at("after"), at("count"), at("since"), at("only"), at.caller.account}); }),
       of_cluster(look_for("/v1/shelf", {"identity", "fate", "host", "from", "count"},
                           [&to](const Query& at) { return to.shelf({{at("identity"), at("fate"), at("host")}, at("from"), at("count")}); })),
-      of_cluster(look_for("/v1/orders", {"host"}, [&to](const Query& at) { return to.orders(at("host")); })),
+      of_cluster(look_for("/v1/orders", {"host"}, [&to](const Query& at) { return to.orders({at("host"), at.caller}); })),
       look_for("/v1/who", {"name", "count"}, [&to](const Query& at) { return to.who({at("name"), at("count"), at.caller.account}); }),
   };
 }

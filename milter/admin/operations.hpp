@@ -132,8 +132,7 @@ class Operations {
   [[nodiscard]] virtual Answer shelf(const ShelfQuestion& question) = 0;
   [[nodiscard]] virtual Answer gone(const GoneOrder& order) = 0;
   [[nodiscard]] virtual Answer grant(const GrantQuestion& question) = 0;
-  /// What one host is to do; all orders where `host` is empty.
-  [[nodiscard]] virtual Answer orders(const std::string& host) = 0;
+  [[nodiscard]] virtual Answer orders(const OrdersQuestion& question) = 0;
   [[nodiscard]] virtual Answer order(const MailOrder& order) = 0;
   [[nodiscard]] virtual Answer report(const HostReport& report) = 0;
   [[nodiscard]] virtual Answer told(const DoneOnHost& done) = 0;

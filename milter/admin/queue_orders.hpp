@@ -38,6 +38,12 @@ struct GrantQuestion {
   std::string held_for;                  // whose limit held them: theirs are charged as well
 };
 
+/// What one host is to do, or, without one, all orders. Where the role admin names a host, that is the host itself.
+struct OrdersQuestion {
+  std::string host;
+  Caller by;
+};
+
 struct MailOrder {
   std::string identity;
   std::string fate;  // held | sent

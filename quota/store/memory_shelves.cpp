@@ -99,6 +99,8 @@ void MemoryShelves::take_away(const Shelf& shelf, std::span<const std::string> p
 void MemoryShelves::see_host(const std::string& host, Timestamp now) {
   hosts_[host] = now;
   std::erase_if(hosts_, [now](const auto& one) { return one.second < now - Archive::host_seen_for; });
+  if (hosts_.size() > Archive::most_hosts_seen)
+    hosts_.erase(std::min_element(hosts_.begin(), hosts_.end(), [](const auto& one, const auto& other) { return one.second < other.second; }));
 }
 
 std::vector<std::string> MemoryShelves::hosts_seen(Timestamp now) {

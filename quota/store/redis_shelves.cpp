@@ -252,14 +252,15 @@ std::optional<StoreError> RedisShelves::unlist(const Shelf& shelf) {
 Result<void, StoreError> RedisShelves::see_host(const std::string& host) {
   const auto key = context_.key("queue-hosts");
   const auto now = now_();
-  if (const auto seen = ask({"ZADD", key, number(now.time_since_epoch().count()), host}); !seen) return seen.error();
-  if (const auto cut = ask({"ZREMRANGEBYRANK", key, "0", number(-static_cast<std::int64_t>(Archive::most_shelves) - 1)}); !cut) return cut.error();
-  if (const auto kept = ask({"PEXPIRE", key, number(Archive::host_seen_for.count())}); !kept) return kept.error();
+  for (const auto& answer : ask_all({{"ZADD", key, number(now.time_since_epoch().count()), host},
+                                     {"ZREMRANGEBYRANK", key, "0", number(-static_cast<std::int64_t>(Archive::most_hosts_seen) - 1)},
+                                     {"PEXPIRE", key, number(Archive::host_seen_for.count())}}))
+    if (!answer) return answer.error();
   return {};
 }
 
 Result<std::vector<std::string>, StoreError> RedisShelves::hosts_seen() {
-  const auto reply = ask({"ZREVRANGE", context_.key("queue-hosts"), "0", "-1", "WITHSCORES"});
+  const auto reply = ask({"ZREVRANGE", context_.key("queue-hosts"), "0", number(Archive::most_hosts_seen - 1), "WITHSCORES"});
   if (!reply) return reply.error();
   const auto oldest = (now_() - Archive::host_seen_for).time_since_epoch().count();
   std::vector<std::string> hosts;

@@ -47,7 +47,7 @@ class ScriptedOperations final : public milter::admin::Operations {
     for (const auto recipients : q.recipients) text += " " + std::to_string(recipients);
     return say(text);
   }
-  Answer orders(const std::string& host) override { return say("orders host=" + host); }
+  Answer orders(const milter::admin::OrdersQuestion& q) override { return say("orders host=" + q.host + by(q.by)); }
   Answer order(const milter::admin::MailOrder& o) override {
     return say("order " + o.identity + " " + o.fate + " " + o.act + (o.with_bounces ? " with_bounces" : "") + (o.at_once ? " at_once" : "") + " reason=" + o.reason + by(o.by));
   }

@@ -1,0 +1,47 @@
+"""Orders about mail in queues as many ask for them at once, and what a token that is not to be trusted can do to them."""
+
+import threading
+import time
+
+import pytest
+
+from rig import Redis, wait_for
+from rig.tokens import ask, tcp_daemon, token
+
+ALICE, HOST = "user:alice@example.test", "mail.example.com"
+HOLD = {"name": "mailbox", "per": "user", "limits": ["2 messages / 1h"], "action": "quarantine"}
+TOKENS = [token("read", "read"), token("other", "read"), token("third", "read"), token("support", "support"), token("admin", "admin"), token("acme", "support", "acme")]
+
+
+def daemon_at(running, redis, **tables):
+    return running(tcp_daemon({"quota": [HOLD], **tables}, store=redis.url, token=TOKENS))
+
+
+@pytest.fixture
+def daemon(running, redis):
+    one = daemon_at(running, redis)
+    one.play(5, user="alice@example.test")
+    return one
+
+
+def order(daemon, act="delete", **body):
+    return ask(daemon, f"/v1/identities/{ALICE}/orders", "POST", token="admin", body={"fate": "held", "act": act, **body})
+
+
+def wanted(daemon, host=HOST):
+    """The ids of what that host is still to do."""
+    return [one["order"] for one in ask(daemon, f"/v1/orders?host={host}", token="admin").body["orders"]]
+
+
+def fill(redis, lua):
+    assert redis.cli("EVAL", f"{lua} return 'filled'", "0").strip() == "filled"
+
+
+def test_who_only_looks_makes_no_host_known(daemon):
+    for number in range(300):
+        assert ask(daemon, f"/v1/orders?host=invented-{number}.test", token="read").status == 200
+    assert ask(daemon, "/v1/orders?host=mx2.example.test", token="admin").status == 200
+    assert [host["host"] for host in order(daemon).body["hosts"]] == [HOST, "mx2.example.test"]
+    assert ask(daemon, "/v1/orders?host=a%20b", token="read").body["error"].startswith("'a b' is no host's name")
+
+

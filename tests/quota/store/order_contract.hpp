@@ -1,0 +1,28 @@
+// The part of every Archive's contract that is about many orders, and about several who say something of one at once. A test says
+// ORDER_CONTRACT(ItsFixture), which is one for ARCHIVE_CONTRACT (archive_contract.hpp).
+#pragma once
+
+#include <thread>
+
+#include "tests/quota/store/shelf_contract.hpp"
+
+namespace quota::test {
+
+TEST_CASE_TEMPLATE_DEFINE("so many hosts are known to be there, those that asked last", Fixture, archive_many_hosts) {
+  Fixture fixture;
+  auto& archive = fixture.archive({});
+  for (std::size_t n = 0; n < Archive::most_hosts_seen + 2; ++n) {
+    fixture.set_now(start + n * 1ms);
+    REQUIRE(archive.see_host("mx" + std::to_string(n)).has_value());
+  }
+  const auto seen = archive.hosts_seen();
+  REQUIRE(seen.has_value());
+  CHECK(seen->size() == Archive::most_hosts_seen);
+  CHECK(std::find(seen->begin(), seen->end(), "mx1") == seen->end());
+  CHECK(std::find(seen->begin(), seen->end(), "mx1001") != seen->end());
+}
+
+#define ORDER_CONTRACT(Fixture)                            \
+  TEST_CASE_TEMPLATE_INVOKE(archive_many_hosts, Fixture)
+
+}  // namespace quota::test
