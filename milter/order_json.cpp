@@ -35,8 +35,8 @@ json::object order_json(const quota::OrderStatus& status) {
     const auto report = status.reports.find(host);
     hosts.push_back(report_json(host, report == status.reports.end() ? nullptr : &report->second));
   }
-  return {{"order", order.id},
-          {"identity", order.identity},
+  return {{"order", valid(order.id)},
+          {"identity", valid(order.identity)},
           {"fate", json::string(name(order.fate))},
           {"act", json::string(name(order.act))},
           {"with_bounces", order.with_bounces},

@@ -148,7 +148,7 @@ class Archive {
 
   /// Adds an order; false: there are `most_orders` that are not over. Returns after it is kept.
   [[nodiscard]] virtual Result<bool, StoreError> give(const QueueOrder& order) = 0;
-  /// The oldest first. What is_passed() is forgotten.
+  /// The oldest first. What drop_passed() takes out is forgotten.
   [[nodiscard]] virtual Result<std::vector<OrderStatus>, StoreError> orders() = 0;
   /// What one host says of an order; nothing where that order is not known.
   [[nodiscard]] virtual Result<void, StoreError> report(const std::string& order, const std::string& host, const OrderReport& report) = 0;

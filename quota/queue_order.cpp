@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
+#include <tuple>
 
 #include "quota/tab_text.hpp"
 #include "quota/text.hpp"
@@ -25,6 +27,16 @@ std::optional<T> called(const std::array<std::string_view, n>& names, std::strin
 std::int64_t seconds(Timestamp at) { return std::chrono::floor<std::chrono::seconds>(at.time_since_epoch()).count(); }
 
 std::string yes_no(bool truth) { return truth ? "1" : "0"; }
+
+bool is_earlier(const QueueOrder& one, const QueueOrder& other) { return std::tie(one.at, one.id) < std::tie(other.at, other.id); }
+
+/// Has waited, or been over, for as long as it is told of.
+bool is_passed(const OrderStatus& status, Timestamp now) {
+  if (status.order.at < now - order_kept_for) return true;
+  auto last = status.order.at;
+  for (const auto& [host, report] : status.reports) last = std::max(last, report.at);
+  return status.is_over() && last < now - ended_order_kept_for;
+}
 
 }  // namespace
 
@@ -89,11 +101,17 @@ std::optional<OrderReport> parse_order_report(std::string_view text) {
   return report;
 }
 
-bool is_passed(const OrderStatus& status, Timestamp now) {
-  if (status.order.at < now - order_kept_for) return true;
-  auto last = status.order.at;
-  for (const auto& [host, report] : status.reports) last = std::max(last, report.at);
-  return status.is_over() && last < now - ended_order_kept_for;
+std::vector<std::string> drop_passed(std::vector<OrderStatus>& orders, Timestamp now) {
+  std::sort(orders.begin(), orders.end(), [](const OrderStatus& one, const OrderStatus& other) { return is_earlier(one.order, other.order); });
+  std::vector<std::string> dropped;
+  std::size_t over = 0;
+  // From the latest: it is the oldest that are too many.
+  for (auto status = orders.rbegin(); status != orders.rend(); ++status) {
+    if (is_passed(*status, now) || (status->is_over() && ++over > most_ended_orders)) dropped.push_back(status->order.id);
+  }
+  const std::set<std::string_view> gone(dropped.begin(), dropped.end());
+  std::erase_if(orders, [&gone](const OrderStatus& status) { return gone.contains(status.order.id); });
+  return dropped;
 }
 
 }  // namespace quota

@@ -66,17 +66,19 @@ struct OrderStatus {
 [[nodiscard]] bool is_host_name(std::string_view text);
 inline constexpr std::size_t most_hosts_of_order = 256;
 
-/// How long an order waits for its hosts, how long one that is over is told of, and how many there may be.
+/// How long an order waits for its hosts, how long one that is over is told of, and how many there may be of each.
 inline constexpr Milliseconds order_kept_for = std::chrono::days{30};
 inline constexpr Milliseconds ended_order_kept_for = std::chrono::days{1};
 inline constexpr std::size_t most_orders = 1000;
+inline constexpr std::size_t most_ended_orders = 1000;
 
 [[nodiscard]] std::string format(const QueueOrder& order);
 [[nodiscard]] std::optional<QueueOrder> parse_queue_order(std::string_view id, std::string_view text);
 [[nodiscard]] std::string format(const OrderReport& report);
 [[nodiscard]] std::optional<OrderReport> parse_order_report(std::string_view text);
 
-/// Whether it need not be told of any longer.
-[[nodiscard]] bool is_passed(const OrderStatus& status, Timestamp now);
+/// Takes out what need not be told of any longer: what has waited or been over for so long, and of what is over all but the latest
+/// most_ended_orders. `orders` are the oldest first afterwards. Returns the ids of what was taken out.
+[[nodiscard]] std::vector<std::string> drop_passed(std::vector<OrderStatus>& orders, Timestamp now);
 
 }  // namespace quota

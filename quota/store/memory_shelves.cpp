@@ -118,10 +118,9 @@ bool MemoryShelves::give(const QueueOrder& order, Timestamp now) {
 }
 
 std::vector<OrderStatus> MemoryShelves::orders(Timestamp now) {
-  std::erase_if(orders_, [now](const auto& one) { return is_passed(one.second, now); });
   std::vector<OrderStatus> known;
   for (const auto& [id, status] : orders_) known.push_back(status);
-  std::stable_sort(known.begin(), known.end(), [](const OrderStatus& one, const OrderStatus& other) { return one.order.at < other.order.at; });
+  for (const auto& id : drop_passed(known, now)) orders_.erase(id);
   return known;
 }
 

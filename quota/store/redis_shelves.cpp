@@ -12,8 +12,8 @@ namespace {
 constexpr std::size_t texts_at_once = 500;
 constexpr std::size_t listed_at_once = 100;
 constexpr std::chrono::milliseconds answer_at_most{700};
-/// A page, or all orders.
-constexpr ReplyLimits shelf_limits{.bytes = std::size_t{16} << 20, .elements = 40'000};
+/// A page of a shelf, or of orders.
+constexpr ReplyLimits shelf_limits{.bytes = std::size_t{32} << 20, .elements = 40'000};
 
 /// `[id, ["m", text]]`
 std::optional<std::pair<std::string, std::string>> read_entry(const ReplyView& entry) {
@@ -34,7 +34,7 @@ std::string RedisShelves::key_of(const Shelf& shelf) const {
 
 std::optional<Shelf> RedisShelves::shelf_of(std::string_view key) const {
   for (const auto fate : {Fate::held, Fate::sent}) {
-    const auto begin = context_.key(std::string(word_of(fate)) + ":{");
+    const auto begin = context_.key(std::string(name(fate)) + ":{");
     const auto end = key.rfind("}:");
     if (key.starts_with(begin) && end != std::string_view::npos && end >= begin.size())
       return Shelf{std::string(key.substr(begin.size(), end - begin.size())), decoded(key.substr(end + 2)), fate};
@@ -42,17 +42,19 @@ std::optional<Shelf> RedisShelves::shelf_of(std::string_view key) const {
   return std::nullopt;
 }
 
-Result<RedisReply, StoreError> RedisShelves::ask(const Words& words) {
-  return context_.topology().ask(words[1], Command(words.begin(), words.end()), Patience::begin() + answer_at_most, shelf_limits);
+SteadyMoment RedisShelves::patience_ends() { return Patience::begin() + answer_at_most; }
+
+Result<RedisReply, StoreError> RedisShelves::ask(const Words& words, SteadyMoment until) {
+  return context_.topology().ask(words[1], Command(words.begin(), words.end()), until, shelf_limits);
 }
 
-RedisShelves::Answers RedisShelves::ask_all(const std::vector<Words>& all) {
+RedisShelves::Answers RedisShelves::ask_all(const std::vector<Words>& all, SteadyMoment until) {
   std::vector<RedisQuestion> questions;
   for (const auto& words : all) {
     auto& question = questions.emplace_back(RedisQuestion{words[1], {}});
     for (const auto& word : words) question.words.add(word);
   }
-  return context_.topology().ask_each(questions, Patience::begin() + answer_at_most, shelf_limits);
+  return context_.topology().ask_each(questions, until, shelf_limits);
 }
 
 std::optional<Archive::Unwritten> RedisShelves::write(const Texts& texts, SteadyMoment until) {
@@ -247,82 +249,6 @@ std::optional<StoreError> RedisShelves::unlist(const Shelf& shelf) {
   for (const auto& [key, entry] : {own_place(shelf), common_place(shelf)})
     if (const auto gone = ask({"ZREM", key, entry}); !gone) return gone.error();
   return std::nullopt;
-}
-
-Result<void, StoreError> RedisShelves::see_host(const std::string& host) {
-  const auto key = context_.key("queue-hosts");
-  const auto now = now_();
-  for (const auto& answer : ask_all({{"ZADD", key, number(now.time_since_epoch().count()), host},
-                                     {"ZREMRANGEBYRANK", key, "0", number(-static_cast<std::int64_t>(Archive::most_hosts_seen) - 1)},
-                                     {"PEXPIRE", key, number(Archive::host_seen_for.count())}}))
-    if (!answer) return answer.error();
-  return {};
-}
-
-Result<std::vector<std::string>, StoreError> RedisShelves::hosts_seen() {
-  const auto reply = ask({"ZREVRANGE", context_.key("queue-hosts"), "0", number(Archive::most_hosts_seen - 1), "WITHSCORES"});
-  if (!reply) return reply.error();
-  const auto oldest = (now_() - Archive::host_seen_for).time_since_epoch().count();
-  std::vector<std::string> hosts;
-  for (std::size_t i = 0; i + 1 < reply->size(); i += 2)
-    if (parse_number((*reply)[i + 1].text().value_or("")).value_or(0) >= oldest) hosts.emplace_back((*reply)[i].text().value_or(""));
-  return hosts;
-}
-
-Result<bool, StoreError> RedisShelves::give(const QueueOrder& order) {
-  const auto known = orders();
-  if (!known) return known.error();
-  if (std::count_if(known->begin(), known->end(), [](const OrderStatus& one) { return !one.is_over(); }) >= static_cast<std::ptrdiff_t>(most_orders)) return false;
-  const auto key = context_.key("orders");
-  if (const auto given = ask({"HSET", key, order.id, format(order)}); !given) return given.error();
-  if (const auto kept = ask({"PEXPIRE", key, number(order_kept_for.count())}); !kept) return kept.error();
-  return true;
-}
-
-Result<std::vector<OrderStatus>, StoreError> RedisShelves::orders() {
-  const auto all = ask({"HGETALL", context_.key("orders")});
-  if (!all) return all.error();
-  std::vector<OrderStatus> known;
-  std::vector<Words> questions;
-  for (std::size_t i = 0; i + 1 < all->size(); i += 2) {
-    auto order = parse_queue_order((*all)[i].text().value_or(""), (*all)[i + 1].text().value_or(""));
-    if (!order) continue;
-    questions.push_back({"HGETALL", context_.key("order:" + order->id)});
-    known.push_back({std::move(*order)});
-  }
-  const auto answers = ask_all(questions);
-  for (std::size_t n = 0; n < known.size(); ++n) {
-    if (!answers[n]) return answers[n].error();
-    const auto& reports = *answers[n];
-    for (std::size_t i = 0; i + 1 < reports.size(); i += 2)
-      if (auto report = parse_order_report(reports[i + 1].text().value_or("")))
-        known[n].reports.emplace(reports[i].text().value_or(""), std::move(*report));
-  }
-  return without_passed(std::move(known));
-}
-
-Result<std::vector<OrderStatus>, StoreError> RedisShelves::without_passed(std::vector<OrderStatus> known) {
-  std::vector<Words> questions;
-  for (const auto& status : known) {
-    if (!is_passed(status, now_())) continue;
-    questions.push_back({"HDEL", context_.key("orders"), status.order.id});
-    questions.push_back({"DEL", context_.key("order:" + status.order.id)});
-  }
-  for (const auto& answer : ask_all(questions))
-    if (!answer) return answer.error();
-  std::erase_if(known, [this](const OrderStatus& status) { return is_passed(status, now_()); });
-  std::sort(known.begin(), known.end(), [](const OrderStatus& one, const OrderStatus& other) { return std::tie(one.order.at, one.order.id) < std::tie(other.order.at, other.order.id); });
-  return known;
-}
-
-Result<void, StoreError> RedisShelves::report(const std::string& order, const std::string& host, const OrderReport& report) {
-  const auto known = ask({"HEXISTS", context_.key("orders"), order});
-  if (!known) return known.error();
-  if (known->integer() != 1) return {};
-  const auto key = context_.key("order:" + order);
-  if (const auto written = ask({"HSET", key, host, format(report)}); !written) return written.error();
-  if (const auto kept = ask({"PEXPIRE", key, number(order_kept_for.count())}); !kept) return kept.error();
-  return {};
 }
 
 }  // namespace quota

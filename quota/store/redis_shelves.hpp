@@ -1,4 +1,4 @@
-// RedisShelves: the part of RedisArchive that knows queue ids, and the orders about them:
+// RedisShelves: the part of RedisArchive that knows queue ids, and the orders about them (redis_orders.cpp):
 //
 //   sendquota:held:{user:alice@example.com}:mx1.example.com   a stream, the oldest first; field `m` (quota/queued_mail.hpp)
 //   sendquota:sent:{user:alice@example.com}:mx1.example.com   likewise, of those that no longer are among the last messages
@@ -13,6 +13,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 
 #include "quota/archive.hpp"
 #include "quota/store/redis_store.hpp"
@@ -50,12 +51,16 @@ class RedisShelves {
   [[nodiscard]] std::optional<Shelf> shelf_of(std::string_view key) const;
   [[nodiscard]] Result<void, StoreError> find_on(const Shelf& shelf, const std::string& queue_id, SteadyMoment until, Search& search);
   [[nodiscard]] Milliseconds kept_for(Fate fate) const { return fate == Fate::held ? bounds_.held_for : bounds_.queued_for; }
+  /// Until when an administrator waits for one answer.
+  [[nodiscard]] static SteadyMoment patience_ends();
   /// To the server that has the second word.
-  [[nodiscard]] Result<RedisReply, StoreError> ask(const Words& words);
+  [[nodiscard]] Result<RedisReply, StoreError> ask(const Words& words, SteadyMoment until = patience_ends());
   using Answers = std::vector<Result<RedisReply, StoreError>>;
   /// Likewise, all in one round trip, each answered for itself.
-  [[nodiscard]] Answers ask_all(const std::vector<Words>& all);
-  [[nodiscard]] Result<std::vector<OrderStatus>, StoreError> without_passed(std::vector<OrderStatus> known);
+  [[nodiscard]] Answers ask_all(const std::vector<Words>& all, SteadyMoment until = patience_ends());
+  /// Adds what a piece of the hash of orders holds, and what hosts say of them; not those whose `ids` are known.
+  [[nodiscard]] std::optional<StoreError> read_orders(const ReplyView& fields, std::set<std::string>& ids, std::vector<OrderStatus>& known, SteadyMoment until);
+  [[nodiscard]] std::optional<StoreError> forget_passed(std::vector<OrderStatus>& known, SteadyMoment until);
   [[nodiscard]] std::optional<StoreError> write_all(const Shelf& shelf, std::span<const std::string> texts, SteadyMoment until);
   [[nodiscard]] std::optional<StoreError> write_one(const Shelf& shelf, std::span<const std::string> texts);
   /// Where a shelf is listed: its own identity's, and for held mail everybody's.

@@ -45,3 +45,13 @@ def test_who_only_looks_makes_no_host_known(daemon):
     assert ask(daemon, "/v1/orders?host=a%20b", token="read").body["error"].startswith("'a b' is no host's name")
 
 
+def test_20000_orders_that_are_over_keep_no_host_from_its_work(daemon, redis):
+    now = int(time.time())
+    fill(redis, f"""for n = 1, 22000 do redis.call('HSET', 'sendquota:orders', 'o' .. n, '{now}\\t{ALICE}\\theld\\tdelete\\t0\\t0\\tadmin\\t\\t{HOST}')
+                    redis.call('HSET', 'sendquota:order:o' .. n, '{HOST}', '{now}\\tdone\\t0\\t0\\t0\\t0\\t0\\t') end""")
+    wait_for(lambda: ask(daemon, f"/v1/orders?host={HOST}", token="admin").status == 200 and int(redis.cli("HLEN", "sendquota:orders")) == 1000, "the oldest are forgotten")
+    given = order(daemon).body["order"]
+    began = time.monotonic()
+    assert wanted(daemon) == [given] and time.monotonic() - began < 1
+
+

@@ -6,6 +6,22 @@ using namespace quota;
 using namespace std::chrono_literals;
 using State = OrderReport::State;
 
+namespace {
+
+const Timestamp then{1'763'790'000s};
+
+OrderStatus given(const std::string& id, Timestamp at, const std::string& identity = "user:a@b", Fate fate = Fate::held) {
+  return {{.id = id, .identity = identity, .fate = fate, .at = at, .hosts = {"mx1", "mx2"}}, {}};
+}
+
+OrderStatus ended(const std::string& id, Timestamp at) {
+  auto status = given(id, at);
+  for (const auto& host : status.order.hosts) status.reports[host] = {.state = State::done, .at = at};
+  return status;
+}
+
+}  // namespace
+
 TEST_CASE("what becomes of a message has one word") {
   CHECK(name(Fate::sent) == "sent");
   CHECK(name(Fate::held) == "held");
@@ -20,3 +36,15 @@ TEST_CASE("a host asks for orders by a name of letters, digits and a few more") 
   CHECK_FALSE(is_host_name(std::string(256, 'a')));
 }
 
+TEST_CASE("of orders that are over the latest thousand are told of for a day, and of others all for a month") {
+  std::vector<OrderStatus> orders;
+  for (int n = 0; n < 1005; ++n) orders.push_back(ended("e" + std::to_string(n), then + n * 1s));
+  orders.push_back(given("waits", then - 1h));
+  CHECK(drop_passed(orders, then + 1h) == std::vector<std::string>{"e4", "e3", "e2", "e1", "e0"});
+  REQUIRE(orders.size() == 1001);
+  CHECK(orders.front().order.id == "waits");
+  CHECK(orders.back().order.id == "e1004");
+  CHECK(drop_passed(orders, then + 1004s + ended_order_kept_for).size() == 999);  // all but the last
+  CHECK(drop_passed(orders, then + order_kept_for).size() == 2);
+  CHECK(orders.empty());
+}

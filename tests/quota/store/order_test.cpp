@@ -22,10 +22,28 @@ class OrdersInMemory {
   std::optional<MemoryArchive> archive_{};
 };
 
+/// A script that fills the server, run there so that it takes no time.
+void fill(const std::string& lua) { CHECK(RedisFixture::server().ask("EVAL \"" + lua + "\" 0").find("ERR") == std::string::npos); }
+
 }  // namespace
 
 ORDER_CONTRACT(OrdersInMemory);
 using OrdersOnOneServer = RedisArchiveFixture<RedisFixture>;
 ORDER_CONTRACT(OrdersOnOneServer);
+
+TEST_CASE("a store that holds too many orders is read piece by piece, and has few afterwards") {
+  OrdersOnOneServer fixture;
+  auto& archive = fixture.archive({});
+  const auto at = std::to_string(std::chrono::floor<std::chrono::seconds>(start.time_since_epoch()).count());
+  fill("for n = 1, 22000 do redis.call('HSET', 'sendquota:orders', 'o' .. n, '" + at + "\tuser:u1@example.com\theld\tdelete\t0\t0\tadmin\t\tmx1') "
+       "redis.call('HSET', 'sendquota:order:o' .. n, 'mx1', '" + at + "\tdone\t0\t0\t0\t0\t0\t') end return 0");
+  Result<std::vector<OrderStatus>, StoreError> orders = archive.orders();
+  for (int n = 0; n < 40 && (!orders || RedisFixture::server().ask("HLEN sendquota:orders").find(":1000") != 0); ++n) orders = archive.orders();
+  REQUIRE(orders.has_value());
+  CHECK(orders->size() == most_ended_orders);
+  CHECK(RedisFixture::server().ask("DBSIZE").substr(1, 4) == "1001");
+  CHECK(gave(archive, order_about("new", start + 1s)));
+  CHECK(orders_in(archive).back().order.id == "new");
+}
 
 }  // namespace quota::test
