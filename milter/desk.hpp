@@ -1,6 +1,9 @@
 // Desk: what administrators ask of the daemon, done. The implementation of the admin endpoint's port (milter/admin).
 #pragma once
 
+#include <atomic>
+#include <span>
+
 #include "milter/admin/operations.hpp"
 #include "milter/config.hpp"
 #include "milter/counters.hpp"
@@ -88,9 +91,11 @@ class Desk final : public admin::Operations {
   [[nodiscard]] std::optional<admin::Problem> complaint_about(const std::string& quota) const;
   [[nodiscard]] quota::Result<quota::Shelf, admin::Problem> shelf_called(const admin::ShelfName& typed) const;
   [[nodiscard]] OrProblem<std::vector<std::string>> hosts_of(quota::Archive& archive, const quota::Identity& identity, quota::Fate fate);
-  [[nodiscard]] Answer give(quota::Archive& archive, quota::QueueOrder order);
+  [[nodiscard]] Answer give(quota::Archive& archive, const quota::QueueOrder& order);
   [[nodiscard]] static std::optional<quota::StoreError> note_let_go(quota::Archive& archive, const quota::Shelf& shelf, std::span<const std::string> places);
-  [[nodiscard]] static std::optional<quota::StoreError> replace_orders(quota::Archive& archive, const quota::QueueOrder& by);
+  [[nodiscard]] quota::Timestamp next_order_moment();
+  /// On one host, or, without one, on all.
+  [[nodiscard]] static quota::Result<void, quota::StoreError> end_replaced(quota::Archive& archive, std::span<const quota::OrderStatus> orders, const std::string& host);
   [[nodiscard]] boost::json::array sent_by_themselves(quota::Archive& archive, const std::string& host);
   void tell_of(const quota::QueueOrder& order, const std::string& host, const quota::OrderReport& report);
   /// Why the caller may not change the live limit that stands there; empty where he may.
@@ -104,6 +109,7 @@ class Desk final : public admin::Operations {
 
   const DeskTools tools_;
   const quota::Timestamp started_;
+  std::atomic<std::int64_t> last_order_ms_{0};
 };
 
 }  // namespace milter

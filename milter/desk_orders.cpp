@@ -1,4 +1,6 @@
 // What administrators order about mail in the queues of all hosts, what the hosts are told, and what they say.
+#include <fmt/format.h>
+
 #include <set>
 
 #include "milter/api_json.hpp"
@@ -19,6 +21,8 @@ using quota::QueueAct;
 
 /// Whose records are looked at in one question of a host.
 constexpr std::size_t most_sent_by_themselves = 20;
+/// A clock that was put back further was wrong before.
+constexpr quota::Milliseconds most_steps_back = std::chrono::minutes{1};
 
 OrProblem<QueueAct> act_of(const admin::MailOrder& order, Fate fate) {
   const auto act = quota::queue_act_called(order.act);
@@ -27,9 +31,23 @@ OrProblem<QueueAct> act_of(const admin::MailOrder& order, Fate fate) {
   return *act;
 }
 
-bool is_ended_on(const quota::OrderStatus& status, const std::string& host) {
-  const auto report = status.reports.find(host);
-  return report != status.reports.end() && report->second.state != OrderReport::State::running;
+/// Whether it is to carry that out still.
+bool is_for(const quota::OrderStatus& status, const std::string& host, std::span<const quota::OrderStatus> all) {
+  const auto& hosts = status.order.hosts;
+  return std::find(hosts.begin(), hosts.end(), host) != hosts.end() && !status.is_over_on(host) && !replacement_of(status.order, all);
+}
+
+/// The first half tells in which order orders were given, also those of one second.
+std::string order_id(quota::Timestamp at) { return fmt::format("{:012x}", at.time_since_epoch().count()) + quota::random_id().substr(0, 8); }
+
+admin::Problem given_all_the_same(const quota::QueueOrder& order, const quota::StoreError& error) {
+  return {admin::Problem::Kind::unavailable, "the order " + order.id + " is given, but the record did not answer after that: " + error.text,
+          "sendquota held " + order.identity + " tells what becomes of it; an earlier order about the same mail ends when its hosts ask next", {}};
+}
+
+admin::Problem has_ended(const quota::OrderStatus& status, const std::string& host, std::span<const quota::OrderStatus> all) {
+  const auto* const by = quota::replacement_of(status.order, all);
+  return refusal("the order " + status.order.id + " has ended on " + host, by ? ("replaced by the order " + by->id).c_str() : "");
 }
 
 admin::Problem nothing_there(const quota::Identity& identity, Fate fate) {
@@ -73,34 +91,27 @@ Desk::Answer Desk::orders(const admin::OrdersQuestion& question) {
     if (const auto seen = archive->see_host(host); !seen) return record_problem(seen.error().text);
   const auto orders = archive->orders();
   if (!orders) return record_problem(orders.error().text);
+  if (is_that_host)
+    if (const auto ended = end_replaced(*archive, *orders, host); !ended) return record_problem(ended.error().text);
   json::array rows;
-  for (const auto& status : *orders) {
-    const auto& hosts = status.order.hosts;
-    const bool is_meant = host.empty() || (std::find(hosts.begin(), hosts.end(), host) != hosts.end() && !is_ended_on(status, host));
-    if (is_meant) rows.push_back(order_json(status));
-  }
+  for (const auto& status : *orders)
+    if (host.empty() || is_for(status, host, *orders)) rows.push_back(order_json(status));
   return json::object{{"orders", std::move(rows)},
                       {"auto", is_that_host ? sent_by_themselves(*archive, host) : json::array()},
                       {"default_realm", tools_.config()->policy->parts().identity.default_realm}};
 }
 
 /// Of two orders about the same mail the later one counts. A host that is at work hears of it with its next report.
-std::optional<quota::StoreError> Desk::replace_orders(quota::Archive& archive, const quota::QueueOrder& by) {
-  const auto orders = archive.orders();
-  if (!orders) return orders.error();
-  for (const auto& status : *orders) {
-    if (status.order.identity != by.identity || status.order.fate != by.fate || status.order.id == by.id) continue;
-    for (const auto& host : status.order.hosts) {
-      if (is_ended_on(status, host)) continue;
-      const auto known = status.reports.find(host);
-      auto report = known == status.reports.end() ? OrderReport{} : known->second;
-      report.state = OrderReport::State::failed;
-      report.at = by.at;
-      report.error = "replaced by the order " + by.id;
-      if (const auto told = archive.report(status.order.id, host, report); !told) return told.error();
+quota::Result<void, quota::StoreError> Desk::end_replaced(quota::Archive& archive, std::span<const quota::OrderStatus> orders, const std::string& host) {
+  for (const auto& status : orders) {
+    const auto* const by = status.is_over() ? nullptr : quota::replacement_of(status.order, orders);
+    if (!by) continue;
+    for (const auto& one : status.order.hosts) {
+      if ((!host.empty() && one != host) || status.is_over_on(one)) continue;
+      if (const auto told = archive.report(status.order.id, one, replaced_report(status, one, *by)); !told) return told.error();
     }
   }
-  return std::nullopt;
+  return {};
 }
 
 /// Where it has mail by the record; where mail is held that was not yet recorded; and, where there is any, every host that asks for orders, for
@@ -124,16 +135,31 @@ OrProblem<std::vector<std::string>> Desk::hosts_of(quota::Archive& archive, cons
   return std::vector<std::string>(hosts.begin(), hosts.end());
 }
 
-Desk::Answer Desk::give(quota::Archive& archive, quota::QueueOrder order) {
+Desk::Answer Desk::give(quota::Archive& archive, const quota::QueueOrder& order) {
   const auto given = archive.give(order);
   if (!given) return record_problem(given.error().text);
   if (!*given) return refusal("1000 orders wait for their hosts already", "sendquota held says which hosts have not answered");
-  if (const auto problem = replace_orders(archive, order)) return record_problem(problem->text);
   std::string hosts;
   for (const auto& host : order.hosts) hosts += (hosts.empty() ? "" : ", ") + host;
   tools_.handles.tell({"mail_order", "info", order.identity, std::string(name(order.act)) + " " + std::string(name(order.fate)) + " mail on " + hosts +
                            (order.reason.empty() ? "" : ": " + order.reason), "", ""}, order.by);
-  return order_json({order, {}});
+  const auto orders = archive.orders();
+  if (!orders) return given_all_the_same(order, orders.error());
+  if (const auto ended = end_replaced(archive, *orders, ""); !ended) return given_all_the_same(order, ended.error());
+  quota::OrderStatus own{order, {}};
+  if (const auto* const by = quota::replacement_of(order, *orders))
+    for (const auto& host : order.hosts) own.reports.emplace(host, replaced_report(own, host, *by));
+  return order_json(own);
+}
+
+/// When an order is given: never twice the same, so that of two that one daemon took the second is the later one.
+quota::Timestamp Desk::next_order_moment() {
+  const auto at = now().time_since_epoch().count();
+  auto last = last_order_ms_.load();
+  auto next = at;
+  do next = at <= last && at > last - most_steps_back.count() ? last + 1 : at;
+  while (!last_order_ms_.compare_exchange_weak(last, next));
+  return quota::Timestamp{quota::Milliseconds{next}};
 }
 
 Desk::Answer Desk::order(const admin::MailOrder& typed) {
@@ -147,8 +173,9 @@ Desk::Answer Desk::order(const admin::MailOrder& typed) {
   if (!archive) return nothing_recorded();
   const auto hosts = hosts_of(*archive, *identity, *fate);
   if (!hosts) return hosts.error();
-  return give(*archive, {quota::random_id(), identity->text(), *fate, *act, typed.with_bounces, typed.at_once,
-                         std::chrono::floor<std::chrono::seconds>(now()), typed.by.user, typed.reason, *hosts});
+  const auto at = next_order_moment();
+  return give(*archive, {order_id(at), identity->text(), *fate, *act, typed.with_bounces, typed.at_once,
+                         std::chrono::floor<std::chrono::seconds>(at), typed.by.user, typed.reason, *hosts});
 }
 
 Desk::Answer Desk::told(const admin::DoneOnHost& done) {
@@ -180,9 +207,11 @@ Desk::Answer Desk::report(const admin::HostReport& typed) {
   if (status == orders->end()) return refusal("there is no order " + typed.order + " any longer", "");
   const auto& hosts = status->order.hosts;
   if (std::find(hosts.begin(), hosts.end(), typed.host) == hosts.end()) return refusal("the order " + typed.order + " is not for " + typed.host, "");
-  if (is_ended_on(*status, typed.host)) return refusal("the order " + typed.order + " has ended on " + typed.host, status->reports.at(typed.host).error.c_str());
-  if (const auto told = archive->report(typed.order, typed.host, report); !told) return record_problem(told.error().text);
-  if (*state != OrderReport::State::running) tell_of(status->order, typed.host, report);
+  if (const auto ended = end_replaced(*archive, *orders, typed.host); !ended) return record_problem(ended.error().text);
+  const auto kept = archive->report(typed.order, typed.host, report);
+  if (!kept) return record_problem(kept.error().text);
+  if (!*kept) return has_ended(*status, typed.host, *orders);
+  if ((*kept)->state != OrderReport::State::running) tell_of(status->order, typed.host, **kept);
   return json::object{{"order", typed.order}, {"host", typed.host}};
 }
 

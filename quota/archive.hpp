@@ -150,8 +150,9 @@ class Archive {
   [[nodiscard]] virtual Result<bool, StoreError> give(const QueueOrder& order) = 0;
   /// The oldest first. What drop_passed() takes out is forgotten.
   [[nodiscard]] virtual Result<std::vector<OrderStatus>, StoreError> orders() = 0;
-  /// What one host says of an order; nothing where that order is not known.
-  [[nodiscard]] virtual Result<void, StoreError> report(const std::string& order, const std::string& host, const OrderReport& report) = 0;
+  /// What one host says of an order is kept as merged() says, at once: of several that write, none takes back that it has ended.
+  /// Returns what is kept of it now; empty where the report counts for nothing, or the order is not known.
+  [[nodiscard]] virtual Result<std::optional<OrderReport>, StoreError> report(const std::string& order, const std::string& host, const OrderReport& report) = 0;
 };
 
 }  // namespace quota

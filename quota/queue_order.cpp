@@ -52,11 +52,39 @@ std::optional<QueueAct> queue_act_called(std::string_view name) { return called<
 std::string_view name(OrderReport::State state) { return state_names[static_cast<std::size_t>(state)]; }
 std::optional<OrderReport::State> order_state_called(std::string_view name) { return called<OrderReport::State>(state_names, name); }
 
+bool OrderStatus::is_over_on(const std::string& host) const {
+  const auto found = reports.find(host);
+  return found != reports.end() && found->second.state != OrderReport::State::running;
+}
+
 bool OrderStatus::is_over() const {
-  return std::all_of(order.hosts.begin(), order.hosts.end(), [this](const std::string& host) {
-    const auto found = reports.find(host);
-    return found != reports.end() && found->second.state != OrderReport::State::running;
-  });
+  return std::all_of(order.hosts.begin(), order.hosts.end(), [this](const std::string& host) { return is_over_on(host); });
+}
+
+const QueueOrder* replacement_of(const QueueOrder& order, std::span<const OrderStatus> all) {
+  const auto* latest = &order;
+  for (const auto& other : all)
+    if (other.order.identity == order.identity && other.order.fate == order.fate && is_earlier(*latest, other.order)) latest = &other.order;
+  return latest == &order ? nullptr : latest;
+}
+
+OrderReport replaced_report(const OrderStatus& status, const std::string& host, const QueueOrder& by) {
+  const auto known = status.reports.find(host);
+  auto report = known == status.reports.end() ? OrderReport{} : known->second;
+  report.state = OrderReport::State::failed;
+  report.at = by.at;
+  report.error = "replaced by the order " + by.id;
+  return report;
+}
+
+std::optional<OrderReport> merged(const OrderReport& known, const OrderReport& next) {
+  using State = OrderReport::State;
+  if (known.state == State::running) return next;
+  if (known.state == State::done || next.state == State::running) return std::nullopt;
+  auto both = next;
+  both.state = known.state;
+  both.error = known.error;
+  return both;
 }
 
 std::string format(const QueueOrder& order) {

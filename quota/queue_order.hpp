@@ -4,6 +4,7 @@
 
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -58,6 +59,7 @@ struct OrderStatus {
   QueueOrder order{};
   std::map<std::string, OrderReport> reports{};  ///< by host
 
+  [[nodiscard]] bool is_over_on(const std::string& host) const;
   /// Every host that was to has ended it.
   [[nodiscard]] bool is_over() const;
 };
@@ -65,6 +67,17 @@ struct OrderStatus {
 /// By what a host asks for its orders: 1 to 255 letters, digits and . - _ : [ ]
 [[nodiscard]] bool is_host_name(std::string_view text);
 inline constexpr std::size_t most_hosts_of_order = 256;
+
+/// The order that took the place of another: the latest about the same mail, by the time it was given and then by its id, so that of two
+/// that were given at once every host and daemon takes the same. Null: it stands.
+[[nodiscard]] const QueueOrder* replacement_of(const QueueOrder& order, std::span<const OrderStatus> all);
+/// What a host is said to have done of an order that was replaced before it had ended it.
+[[nodiscard]] OrderReport replaced_report(const OrderStatus& status, const std::string& host, const QueueOrder& by);
+
+/// What is kept of a report where `known` is what the host said before. What has ended stays as it ended; but a host that was at work
+/// while its order was replaced, and so failed, tells afterwards how far it had come: of that report the counts are taken over. Empty:
+/// the report counts for nothing.
+[[nodiscard]] std::optional<OrderReport> merged(const OrderReport& known, const OrderReport& next);
 
 /// How long an order waits for its hosts, how long one that is over is told of, and how many there may be of each.
 inline constexpr Milliseconds order_kept_for = std::chrono::days{30};

@@ -208,10 +208,9 @@ Result<std::vector<OrderStatus>, StoreError> MemoryArchive::orders() {
   return shelves_.orders(clock_.now());
 }
 
-Result<void, StoreError> MemoryArchive::report(const std::string& order, const std::string& host, const OrderReport& report) {
+Result<std::optional<OrderReport>, StoreError> MemoryArchive::report(const std::string& order, const std::string& host, const OrderReport& report) {
   const std::lock_guard lock(mutex_);
-  shelves_.report(order, host, report);
-  return {};
+  return shelves_.report(order, host, report);
 }
 
 }  // namespace quota

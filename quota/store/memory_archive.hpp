@@ -37,7 +37,7 @@ class MemoryArchive final : public Archive {
   [[nodiscard]] Result<std::vector<std::string>, StoreError> hosts_seen() override;
   [[nodiscard]] Result<bool, StoreError> give(const QueueOrder& order) override;
   [[nodiscard]] Result<std::vector<OrderStatus>, StoreError> orders() override;
-  [[nodiscard]] Result<void, StoreError> report(const std::string& order, const std::string& host, const OrderReport& report) override;
+  [[nodiscard]] Result<std::optional<OrderReport>, StoreError> report(const std::string& order, const std::string& host, const OrderReport& report) override;
 
  private:
   struct NetworksOfHour {

@@ -124,8 +124,14 @@ std::vector<OrderStatus> MemoryShelves::orders(Timestamp now) {
   return known;
 }
 
-void MemoryShelves::report(const std::string& order, const std::string& host, const OrderReport& report) {
-  if (const auto found = orders_.find(order); found != orders_.end()) found->second.reports[host] = report;
+std::optional<OrderReport> MemoryShelves::report(const std::string& order, const std::string& host, const OrderReport& report) {
+  const auto found = orders_.find(order);
+  if (found == orders_.end()) return std::nullopt;
+  const auto [known, is_first] = found->second.reports.try_emplace(host, report);
+  if (is_first) return report;
+  auto both = merged(known->second, report);
+  if (both) known->second = *both;
+  return both;
 }
 
 }  // namespace quota

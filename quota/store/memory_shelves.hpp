@@ -28,7 +28,7 @@ class MemoryShelves {
 
   [[nodiscard]] bool give(const QueueOrder& order, Timestamp now);
   [[nodiscard]] std::vector<OrderStatus> orders(Timestamp now);
-  void report(const std::string& order, const std::string& host, const OrderReport& report);
+  [[nodiscard]] std::optional<OrderReport> report(const std::string& order, const std::string& host, const OrderReport& report);
 
  private:
   struct Kept {

@@ -33,7 +33,7 @@ class RedisArchive final : public Archive {
   [[nodiscard]] Result<std::vector<std::string>, StoreError> hosts_seen() override { return shelves_.hosts_seen(); }
   [[nodiscard]] Result<bool, StoreError> give(const QueueOrder& order) override { return shelves_.give(order); }
   [[nodiscard]] Result<std::vector<OrderStatus>, StoreError> orders() override { return shelves_.orders(); }
-  [[nodiscard]] Result<void, StoreError> report(const std::string& order, const std::string& host, const OrderReport& report) override {
+  [[nodiscard]] Result<std::optional<OrderReport>, StoreError> report(const std::string& order, const std::string& host, const OrderReport& report) override {
     return shelves_.report(order, host, report);
   }
 

@@ -95,14 +95,15 @@ std::optional<StoreError> RedisShelves::forget_passed(std::vector<OrderStatus>& 
   return std::nullopt;
 }
 
-Result<void, StoreError> RedisShelves::report(const std::string& order, const std::string& host, const OrderReport& report) {
+Result<std::optional<OrderReport>, StoreError> RedisShelves::report(const std::string& order, const std::string& host, const OrderReport& report) {
   const auto known = ask({"HEXISTS", context_.key("orders"), order});
   if (!known) return known.error();
-  if (known->integer() != 1) return {};
-  const auto key = context_.key("order:" + order);
-  if (const auto written = ask({"HSET", key, host, format(report)}); !written) return written.error();
-  if (const auto kept = ask({"PEXPIRE", key, std::to_string(order_kept_for.count())}); !kept) return kept.error();
-  return {};
+  if (known->integer() != 1) return std::optional<OrderReport>{};
+  const auto key = context_.key("order:" + order), text = format(report), kept_for = std::to_string(order_kept_for.count());
+  const std::string_view keys[] = {key}, arguments[] = {host, text, kept_for};
+  const auto kept = context_.topology().eval(scripts::report(), keys, arguments, patience_ends());
+  if (!kept) return kept.error();
+  return parse_order_report(kept->text().value_or(""));
 }
 
 }  // namespace quota

@@ -18,6 +18,7 @@ namespace quota::scripts {
 [[nodiscard]] const RedisScript& rank();
 [[nodiscard]] const RedisScript& find();
 [[nodiscard]] const RedisScript& shelve();
+[[nodiscard]] const RedisScript& report();
 [[nodiscard]] const RedisScript& learn();
 [[nodiscard]] const RedisScript& tell();
 

@@ -42,7 +42,7 @@ class RedisShelves {
 
   [[nodiscard]] Result<bool, StoreError> give(const QueueOrder& order);
   [[nodiscard]] Result<std::vector<OrderStatus>, StoreError> orders();
-  [[nodiscard]] Result<void, StoreError> report(const std::string& order, const std::string& host, const OrderReport& report);
+  [[nodiscard]] Result<std::optional<OrderReport>, StoreError> report(const std::string& order, const std::string& host, const OrderReport& report);
 
  private:
   using Words = std::vector<std::string>;

@@ -45,6 +45,39 @@ def test_who_only_looks_makes_no_host_known(daemon):
     assert ask(daemon, "/v1/orders?host=a%20b", token="read").body["error"].startswith("'a b' is no host's name")
 
 
+def test_of_two_orders_that_two_daemons_give_at_once_exactly_one_is_carried_out(running, redis, daemon):
+    daemons = [daemon, daemon_at(running, redis)]
+    for _ in range(15):
+        answers, both = [], threading.Barrier(2)
+        def give(one, act):
+            both.wait()
+            answers.append(order(one, act))
+        givers = [threading.Thread(target=give, args=pair) for pair in zip(daemons, ("send", "delete"))]
+        for giver in givers:
+            giver.start()
+        for giver in givers:
+            giver.join()
+        assert [answer.status for answer in answers] == [200, 200]
+        stays = wanted(daemons[0])
+        assert len(stays) == 1 and wanted(daemons[1]) == stays
+        assert stays[0] in {answer.body["order"] for answer in answers}
+
+
+def test_an_order_that_is_given_while_the_store_fails_says_so_is_an_event_and_the_earlier_one_ends(daemon, redis):
+    first = order(daemon).body["order"]
+    # Nothing can be written of what hosts say, all else can.
+    redis.cli("ACL", "SETUSER", "default", "resetkeys", "~sendquota:[^o]*", "~sendquota:o[^r]*", "~sendquota:orders", "%R~sendquota:order:*")
+    answer = order(daemon, "send")
+    assert answer.status == 503 and " is given, but the record did not answer after that: " in answer.body["error"], answer
+    redis.cli("ACL", "SETUSER", "default", "resetkeys", "~*")
+    later = answer.body["error"].split()[2]
+    events = ask(daemon, "/v1/events", token="read").body["events"]
+    assert [event["text"].split()[0] for event in events if event["event"] == "mail_order"] == ["send", "delete"]
+    assert wanted(daemon) == [later]
+    states = {one["order"]: one["hosts"][0] for one in ask(daemon, "/v1/orders", token="read").body["orders"]}
+    assert (states[first]["state"], states[first]["error"]) == ("failed", f"replaced by the order {later}")
+
+
 def test_20000_orders_that_are_over_keep_no_host_from_its_work(daemon, redis):
     now = int(time.time())
     fill(redis, f"""for n = 1, 22000 do redis.call('HSET', 'sendquota:orders', 'o' .. n, '{now}\\t{ALICE}\\theld\\tdelete\\t0\\t0\\tadmin\\t\\t{HOST}')

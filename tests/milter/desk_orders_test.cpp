@@ -48,6 +48,17 @@ std::set<std::string> hosts_of(const json::object& order) {
   return hosts;
 }
 
+std::string state_of(MailRoom& room, const json::object& order) {
+  const auto orders = done(room.desk.orders({"", root})).at("orders").as_array();
+  const auto found = std::find_if(orders.begin(), orders.end(), [&order](const json::value& one) { return one.at("order") == order.at("order"); });
+  if (found == orders.end()) return "unknown";
+  const auto& host = found->at("hosts").at(0);
+  return std::string(host.at("state").as_string()) + " " + std::to_string(host.at("counts").at("done").as_int64()) +
+         (host.at("error").is_null() ? "" : " " + std::string(host.at("error").as_string()));
+}
+
+std::string id_of(const json::object& order) { return std::string(order.at("order").as_string()); }
+
 }  // namespace
 
 TEST_CASE("only who may carry out orders makes a host known, and only by a host's name") {
@@ -77,5 +88,56 @@ TEST_CASE("mail of a host that can never ask for orders is not waited for") {
   CHECK(refused(room.order()).kind == Kind::not_found);
   room.hold(alice, "mx1", alice);
   CHECK(hosts_of(done(room.order())) == std::set<std::string>{"mx1"});
+}
+
+TEST_CASE("of orders that are given one right after the other the later one counts") {
+  MailRoom room;
+  room.hold(alice, "mx1", alice);
+  auto last = done(room.order());
+  for (int n = 0; n < 50; ++n) {
+    const auto next = done(room.order(n % 2 == 0 ? "send" : "delete"));
+    CHECK(state_of(room, last) == "failed 0 replaced by the order " + id_of(next));
+    CHECK(state_of(room, next) == "waiting 0");
+    last = next;
+  }
+  const auto wanted = done(room.desk.orders({"mx1", root})).at("orders").as_array();
+  REQUIRE(wanted.size() == 1);
+  CHECK(wanted[0].at("order") == last.at("order"));
+}
+
+TEST_CASE("a host that is at work hears that its order was replaced, and what it had done by then is told") {
+  MailRoom room;
+  room.hold(alice, "mx1", alice);
+  const auto first = done(room.order());
+  CHECK(done(room.report(first, "running", {{"total", 9}, {"done", 2}})).at("host") == "mx1");
+  const auto later = done(room.order("send"));
+  const auto replaced = "replaced by the order " + id_of(later);
+  CHECK(state_of(room, first) == "failed 2 " + replaced);
+  const auto problem = refused(room.report(first, "running", {{"total", 9}, {"done", 4}}));
+  CHECK(problem.kind == Kind::refused);
+  CHECK(problem.hint == replaced);
+  CHECK(state_of(room, first) == "failed 2 " + replaced);
+  (void)done(room.report(first, "failed", {{"total", 9}, {"done", 5}}, "no longer wanted"));
+  CHECK(state_of(room, first) == "failed 5 " + replaced);
+  (void)done(room.report(later, "done", {{"total", 4}, {"done", 4}}));
+  CHECK(refused(room.report(later, "running", {{"total", 4}, {"done", 1}})).kind == Kind::refused);
+  CHECK(state_of(room, later) == "done 4");
+}
+
+TEST_CASE("an order that was not told to be replaced, for the store failed in between, is not carried out beside the later one") {
+  MailRoom room;
+  room.hold(alice, "mx1", alice);
+  const auto at = std::chrono::floor<std::chrono::seconds>(room.setup->store().now());
+  quota::QueueOrder order{.id = "a", .identity = alice, .act = quota::QueueAct::remove, .at = at - 2s, .hosts = {"mx1", "mx2"}};
+  for (const auto* const id : {"a", "b"}) {
+    order.id = id;
+    REQUIRE(*room.book->shelves()->give(order));
+    order.at += 1s;
+  }
+  CHECK(refused(room.desk.report({"a", "mx1", "running", {{"done", 1}}, "", {}})).hint == "replaced by the order b");
+  const auto wanted = done(room.desk.orders({"mx2", root})).at("orders").as_array();
+  REQUIRE(wanted.size() == 1);
+  CHECK(wanted[0].at("order") == "b");
+  CHECK(done(room.desk.orders({"", root})).at("orders").at(0).at("over") == true);
 }
 

@@ -36,6 +36,39 @@ TEST_CASE("a host asks for orders by a name of letters, digits and a few more") 
   CHECK_FALSE(is_host_name(std::string(256, 'a')));
 }
 
+TEST_CASE("of orders about the same mail one stays, and everybody takes the same") {
+  const std::vector orders{given("b", then), given("a", then), given("c", then - 5s), given("z", then + 9s, "user:other@b"), given("y", then + 9s, "user:a@b", Fate::sent)};
+  std::vector<std::string> replaced;
+  for (const auto& status : orders)
+    if (const auto* const by = replacement_of(status.order, orders)) replaced.push_back(status.order.id + " by " + by->id);
+  CHECK(replaced == std::vector<std::string>{"a by b", "c by b"});
+  const auto report = replaced_report(ended("a", then), "mx1", orders[0].order);
+  CHECK(report.state == State::failed);
+  CHECK(report.error == "replaced by the order b");
+}
+
+TEST_CASE("what has ended on a host stays as it ended, but for the counts of one whose order was replaced") {
+  const OrderReport running{State::running, then, 9, 1}, later{State::running, then + 1s, 9, 5}, done{State::done, then, 9, 9}, last{State::failed, then + 2s, 9, 6, 1, 2, 3, "no longer wanted", {"A: x"}},
+      replaced{State::failed, then, 9, 1, 0, 0, 0, "replaced by the order b"};
+  struct {
+    OrderReport known, next;
+    std::optional<OrderReport> want;
+  } const rows[] = {
+      {running, later, later},
+      {running, done, done},
+      {running, replaced, replaced},
+      {done, running, std::nullopt},
+      {done, replaced, std::nullopt},
+      {replaced, later, std::nullopt},  // it was on its way
+      {replaced, last, OrderReport{State::failed, then + 2s, 9, 6, 1, 2, 3, "replaced by the order b", {"A: x"}}},
+      {replaced, done, OrderReport{State::failed, then, 9, 9, 0, 0, 0, "replaced by the order b"}},
+  };
+  for (const auto& row : rows) {
+    INFO(format(row.known) << " then " << format(row.next));
+    CHECK(merged(row.known, row.next) == row.want);
+  }
+}
+
 TEST_CASE("of orders that are over the latest thousand are told of for a day, and of others all for a month") {
   std::vector<OrderStatus> orders;
   for (int n = 0; n < 1005; ++n) orders.push_back(ended("e" + std::to_string(n), then + n * 1s));

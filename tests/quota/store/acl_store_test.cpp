@@ -3,8 +3,8 @@
 #include <fstream>
 #include <regex>
 
-#include "tests/quota/store/shelf_contract.hpp"
 #include "tests/quota/store/contract_ledger.hpp"
+#include "tests/quota/store/order_contract.hpp"
 #include "tests/quota/store/redis_archive_fixture.hpp"
 #include "tests/quota/store/redis_fixture.hpp"
 #include "tests/quota/store/trace.hpp"
@@ -90,6 +90,7 @@ ARCHIVE_CONTRACT(AclArchive);
 SHELF_CONTRACT(AclArchive);
 ARCHIVE_CONTRACT(AclClusterArchive);
 SHELF_CONTRACT(AclClusterArchive);
+TEST_CASE_TEMPLATE_INVOKE(archive_ended, AclArchive, AclClusterArchive);
 
 TEST_CASE_TEMPLATE("under the access rules of the example redis answers any random trace as the plain arithmetic does",
                    Fixture, AclFixture, AclSentinelFixture, AclClusterFixture) {

@@ -41,7 +41,7 @@ class ScriptedArchive final : public Archive {
   Result<std::vector<std::string>, StoreError> hosts_seen() override { return std::vector<std::string>{}; }
   Result<bool, StoreError> give(const QueueOrder&) override { return false; }
   Result<std::vector<OrderStatus>, StoreError> orders() override { return std::vector<OrderStatus>{}; }
-  Result<void, StoreError> report(const std::string&, const std::string&, const OrderReport&) override { return {}; }
+  Result<std::optional<OrderReport>, StoreError> report(const std::string&, const std::string&, const OrderReport&) override { return std::optional<OrderReport>{}; }
 };
 
 }  // namespace
