@@ -46,4 +46,21 @@ TEST_CASE("a store that holds too many orders is read piece by piece, and has fe
   CHECK(orders_in(archive).back().order.id == "new");
 }
 
+TEST_CASE("of what has expired on a shelf a part goes with each that is added, for all else waits meanwhile") {
+  OrdersOnOneServer fixture;
+  auto& archive = fixture.archive({.queue_ids = 100'000});
+  const auto old = std::to_string(std::chrono::floor<std::chrono::seconds>((start - std::chrono::days{100}).time_since_epoch()).count());
+  fill("for n = 1, 1200 do redis.call('XADD', 'sendquota:held:{user:u1@example.com}:mx1', '*', 'm', '" + old + "\tA' .. n .. '\t=\t=\t1\t=\t=') end return 0");
+  const Shelf shelf{sender(1).text(), "mx1", Fate::held};
+  std::vector<std::int64_t> lengths;
+  for (int n = 0; n < 4; ++n) {
+    auto note = note_of(sender(1), start, Fate::held, 1);
+    note.held = {held(start, "B" + std::to_string(n))};
+    write(archive, {note});
+    lengths.push_back(std::stoll(RedisFixture::server().ask("XLEN sendquota:held:{user:u1@example.com}:mx1").substr(1)));
+  }
+  CHECK(lengths == std::vector<std::int64_t>{701, 202, 3, 4});
+  CHECK(ids_on(archive, shelf) == "B0 B1 B2 B3");
+}
+
 }  // namespace quota::test
