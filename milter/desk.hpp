@@ -8,6 +8,7 @@
 #include "milter/config.hpp"
 #include "milter/counters.hpp"
 #include "milter/desk_problems.hpp"
+#include "milter/held_turns.hpp"
 #include "milter/history_json.hpp"
 #include "milter/record_book.hpp"
 #include "milter/store_setup.hpp"
@@ -97,6 +98,9 @@ class Desk final : public admin::Operations {
   /// On one host, or, without one, on all.
   [[nodiscard]] static quota::Result<void, quota::StoreError> end_replaced(quota::Archive& archive, std::span<const quota::OrderStatus> orders, const std::string& host);
   [[nodiscard]] boost::json::array sent_by_themselves(quota::Archive& archive, const std::string& host);
+  [[nodiscard]] std::set<std::string> senders_of_held(quota::Archive& archive, const std::string& host) const;
+  /// Empty: there were no more questions for it.
+  [[nodiscard]] std::optional<bool> goes_by_itself(quota::Archive& archive, const quota::Shelf& shelf, int& questions);
   void tell_of(const quota::QueueOrder& order, const std::string& host, const quota::OrderReport& report);
   /// Why the caller may not change the live limit that stands there; empty where he may.
   [[nodiscard]] std::optional<admin::Problem> objection_to(const admin::Caller& by, const quota::OverrideKey& key) const;
@@ -110,6 +114,7 @@ class Desk final : public admin::Operations {
   const DeskTools tools_;
   const quota::Timestamp started_;
   std::atomic<std::int64_t> last_order_ms_{0};
+  HeldTurns turns_{};
 };
 
 }  // namespace milter

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <set>
+#include <utility>
 
 #include "milter/api_json.hpp"
 #include "milter/desk.hpp"
@@ -19,8 +20,10 @@ using quota::Fate;
 using quota::OrderReport;
 using quota::QueueAct;
 
-/// Whose records are looked at in one question of a host.
+/// A host asks each 2 s: how many senders it is told of at once, and how much the store is asked for them.
 constexpr std::size_t most_sent_by_themselves = 20;
+constexpr int most_questions = 100;
+constexpr std::size_t first_rows = 20;
 /// A clock that was put back further was wrong before.
 constexpr quota::Milliseconds most_steps_back = std::chrono::minutes{1};
 
@@ -63,20 +66,50 @@ admin::Problem too_many_hosts(const quota::Identity& identity, std::size_t hosts
 
 }  // namespace
 
-/// Held mail of who is not blocked, and has not been for as long as a ladder tells.
+/// Whose mail is held on that host, but for the blocked.
+std::set<std::string> Desk::senders_of_held(quota::Archive& archive, const std::string& host) const {
+  std::set<std::string> senders;
+  const auto shelves = archive.shelves(std::nullopt);
+  if (!shelves) return senders;
+  const auto tables = tools_.keeper.tables();
+  for (const auto& [shelf, count, oldest] : *shelves) {
+    const auto identity = quota::parse_identity(shelf.identity);
+    if (shelf.host == host && identity && !tables->find_block(*identity, now())) senders.insert(shelf.identity);
+  }
+  return senders;
+}
+
+/// Some of it was held for its own limits, and it has not been blocked for as long as a ladder tells.
+std::optional<bool> Desk::goes_by_itself(quota::Archive& archive, const quota::Shelf& shelf, int& questions) {
+  const auto identity = quota::parse_identity(shelf.identity);
+  if (!identity) return false;
+  if (questions-- <= 0) return std::nullopt;
+  const auto record = tools_.setup.ledger().record(*identity);
+  if (!record || !record->block.empty() || (record->ladder && record->ladder->step > 0)) return false;
+  std::string from;
+  auto count = first_rows;
+  do {
+    if (questions-- <= 0) return std::nullopt;
+    const auto page = archive.page(shelf, from, std::exchange(count, quota::Archive::most_of_page));
+    if (!page) return false;
+    if (std::any_of(page->rows.begin(), page->rows.end(), [&shelf](const auto& row) { return row.mail.held_for == shelf.identity; })) return true;
+    from = page->next;
+  } while (!from.empty());
+  return false;
+}
+
+/// Where one shelf alone takes all questions, its host looks for itself.
 json::array Desk::sent_by_themselves(quota::Archive& archive, const std::string& host) {
   json::array identities;
   if (tools_.config()->hold.release != HoldSettings::Release::automatic) return identities;
-  const auto shelves = archive.shelves(std::nullopt);
-  if (!shelves) return identities;
-  for (const auto& [shelf, count, oldest] : *shelves) {
-    const auto identity = quota::parse_identity(shelf.identity);
-    if (shelf.host != host || !identity || identities.size() >= most_sent_by_themselves) continue;
-    const auto first = archive.page(shelf, "", 1);
-    if (!first || first->rows.empty() || first->rows[0].mail.held_for != shelf.identity) continue;
-    const auto record = tools_.setup.ledger().record(*identity);
-    if (!record || tools_.keeper.tables()->find_block(*identity, now()) || !record->block.empty() || (record->ladder && record->ladder->step > 0)) continue;
-    identities.push_back(json::string(shelf.identity));
+  int questions = most_questions;
+  for (const auto& sender : turns_.in_turn(host, senders_of_held(archive, host))) {
+    const bool is_first = questions == most_questions;
+    const auto goes = goes_by_itself(archive, {sender, host, Fate::held}, questions);
+    if (!goes && !is_first) break;
+    turns_.came(host, sender);
+    if (goes.value_or(true)) identities.push_back(json::string(sender));
+    if (identities.size() >= most_sent_by_themselves || questions <= 0) break;
   }
   return identities;
 }

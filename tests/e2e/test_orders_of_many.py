@@ -88,3 +88,18 @@ def test_20000_orders_that_are_over_keep_no_host_from_its_work(daemon, redis):
     assert wanted(daemon) == [given] and time.monotonic() - began < 1
 
 
+def test_of_senders_whose_held_mail_goes_by_itself_each_has_its_turn(running, redis):
+    daemon = daemon_at(running, redis, hold={"release": "auto"})
+    now = int(time.time())
+    fill(redis, f"""for n = 1, 90 do local who = string.format('user:u%03d@example.test', n)
+                    redis.call('XADD', 'sendquota:held:{{' .. who .. '}}:{HOST}', '*', 'm', '{now}\\t4QHELD' .. n .. '\\t=\\t=\\t1\\t=\\t=')
+                    redis.call('ZADD', 'sendquota:held-shelves', {now}000 + n, '{HOST} ' .. who) end""")
+    seen = set()
+    for _ in range(5):
+        senders = ask(daemon, f"/v1/orders?host={HOST}", token="admin").body["auto"]
+        assert len(senders) == 20
+        seen |= set(senders)
+    assert len(seen) == 90
+    assert ask(daemon, f"/v1/orders?host={HOST}", token="read").body["auto"] == []
+
+

@@ -59,6 +59,8 @@ std::string state_of(MailRoom& room, const json::object& order) {
 
 std::string id_of(const json::object& order) { return std::string(order.at("order").as_string()); }
 
+std::string numbered(int n) { return std::to_string(1000 + n).substr(1); }
+
 }  // namespace
 
 TEST_CASE("only who may carry out orders makes a host known, and only by a host's name") {
@@ -141,3 +143,48 @@ TEST_CASE("an order that was not told to be replaced, for the store failed in be
   CHECK(done(room.desk.orders({"", root})).at("orders").at(0).at("over") == true);
 }
 
+TEST_CASE("of many senders whose held mail goes by itself each has its turn") {
+  MailRoom room;
+  room.release_by_itself();
+  std::set<std::string> all, seen;
+  for (int n = 0; n < 70; ++n) {
+    all.insert("user:u" + numbered(n) + "@example.com");
+    room.hold("user:u" + numbered(n) + "@example.com", "mx1", "user:u" + numbered(n) + "@example.com");
+  }
+  for (int round = 0; round < 4; ++round) {
+    const auto now = room.sent_by("mx1");
+    CHECK(now.size() == 20);
+    seen.insert(now.begin(), now.end());
+  }
+  CHECK(seen == all);
+  CHECK(room.sent_by("mx2").empty());
+  CHECK(done(room.desk.orders({"mx1", reader})).at("auto").as_array().empty());
+}
+
+TEST_CASE("mail that was held for others hides none that goes by itself") {
+  MailRoom room;
+  room.release_by_itself();
+  room.hold(alice, "mx1", "client:192.0.2.1", 2500);
+  room.hold(alice, "mx1", alice);
+  room.hold("user:bob@example.com", "mx1", "client:192.0.2.1", 2500);
+  CHECK(room.sent_by("mx1") == std::set<std::string>{alice});
+}
+
+TEST_CASE("where the blocked are many the others still have their turn, and few are looked at in one round") {
+  MailRoom room;
+  room.release_by_itself();
+  for (int n = 0; n < 300; ++n) {
+    const auto who = "user:u" + numbered(n) + "@example.com";
+    room.hold(who, "mx1", n % 100 == 0 ? who : "client:192.0.2.1");
+    if (n % 2 == 1) (void)done(room.desk.block({who, std::nullopt, "", root}));
+  }
+  std::set<std::string> seen;
+  std::size_t most = 0;
+  for (int round = 0; round < 4; ++round) {
+    const auto now = room.sent_by("mx1");
+    most = std::max(most, now.size());
+    seen.insert(now.begin(), now.end());
+  }
+  CHECK(seen == std::set<std::string>{"user:u000@example.com", "user:u100@example.com", "user:u200@example.com"});
+  CHECK(most == 1);  // 50 of the 150 that are not blocked
+}
