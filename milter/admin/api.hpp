@@ -135,7 +135,8 @@
 //
 // Errors    {"error": what happened, "hint"?: what to do, "problems"?: [a line each]}
 //           400 cannot be understood · 401 no token, or a wrong one · 403 not for this caller, or sent by another page · 404 no such thing or path · 405 not this method · 409 refused · 413, 431 too large · 415 the
-//           body is not declared as JSON · 429 too often, see Retry-After ·
+//           body is not declared as JSON · 429 too often, see Retry-After (over TCP also:
+//           a token has one search at a time, all tokens two; a search is who, and events of one identity or account, or with only) ·
 //           422 the configuration has problems, the old one goes on · 500 a bug · 503 the store has no answer
 //
 // With --json the command prints these answers as they came, and of the commands that ask no daemon:

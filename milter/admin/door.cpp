@@ -65,13 +65,6 @@ std::optional<std::string> shown_token(const std::string& authorization) {
   return authorization.substr(std::min(authorization.size(), authorization.find_first_not_of(' ', scheme.size())));
 }
 
-Response too_often(quota::Milliseconds wait) {
-  const auto seconds = std::to_string(std::chrono::ceil<std::chrono::seconds>(wait).count());
-  auto response = error_response(429, "too many requests", "try again in " + seconds + " s");
-  response.headers.emplace_back("Retry-After", seconds);
-  return response;
-}
-
 /// Whoever has one address of an IPv6 /64 has all of them.
 std::string peer_of(const std::string& address) {
   const auto parsed = quota::IpAddress::parse(address);
@@ -100,7 +93,7 @@ quota::Result<Caller, Response> Door::known(const RawRequest& raw, const Access&
   if (shown && !token) return wrong_token(raw.caller.address, peer);
   const std::lock_guard lock(mutex_);
   const auto wait = token ? tokens_.count(token->name, tools_.now()) : strangers_.count(peer, tools_.now());
-  if (wait) return too_often(*wait);
+  if (wait) return too_often("too many requests", *wait);
   auto caller = raw.caller;
   if (!token) return caller;
   caller.user = token->name;
@@ -112,7 +105,7 @@ quota::Result<Caller, Response> Door::known(const RawRequest& raw, const Access&
 Response Door::wrong_token(const std::string& address, const std::string& peer) {
   {
     const std::lock_guard lock(mutex_);
-    if (const auto wait = failures_.count(peer, tools_.now())) return too_often(*wait);
+    if (const auto wait = failures_.count(peer, tools_.now())) return too_often("too many requests", *wait);
   }
   tools_.trouble("a wrong token from " + address);
   return unauthorized("this token is not known");

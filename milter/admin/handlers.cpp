@@ -1,12 +1,14 @@
 #include "milter/admin/handlers.hpp"
 
 #include <functional>
+#include <memory>
 #include <utility>
 
 #include "milter/admin/fields.hpp"
 #include "milter/admin/order_routes.hpp"
 #include "milter/admin/page.hpp"
 #include "milter/admin/queue_routes.hpp"
+#include "milter/admin/searches.hpp"
 
 namespace milter::admin {
 namespace {
@@ -28,6 +30,9 @@ Route look_at_sender(Operations& to, std::string pattern, Look ask) {
           Role::read, Reach::sender};
 }
 
+Response to_response(Operations::Answer result) { return answer(std::move(result)); }
+Response to_response(Response response) { return response; }
+
 /// What a query says, as typed; what is not there is empty.
 struct Query {
   const std::map<std::string, std::string>& all;
@@ -43,7 +48,7 @@ template <class Ask>
 Route look_for(std::string pattern, Names known, Ask ask) {
   return {"GET", std::move(pattern), with_fields({}, [known = std::move(known), ask](const Request& request, const Parameters&, const Fields&) {
             if (auto objection = objection_to(request.query, known)) return std::move(*objection);
-            return answer(ask(Query{request.query, request.caller}));
+            return to_response(ask(Query{request.query, request.caller}));
           }),
           Role::read, Reach::sender};
 }
@@ -130,7 +135,20 @@ Route of_cluster(Route route) {
   return route;
 }
 
+/// Of some events only, the stream may be read to its end.
+bool is_search(const Query& at) { return !at("identity").empty() || !at("only").empty() || !at.caller.account.empty(); }
+
+Response events(Operations& to, Searches& searches, const Query& at) {
+  const auto ask = [&] { return answer(to.events({at("identity"), at("after"), at("count"), at("since"), at("only"), at.caller.account})); };
+  return is_search(at) ? searches.run(at.caller, ask) : ask();
+}
+
+Response who(Operations& to, Searches& searches, const Query& at) {
+  return searches.run(at.caller, [&] { return answer(to.who({at("name"), at("count"), at.caller.account})); });
+}
+
 std::vector<Route> search_routes(Operations& to) {
+  const auto searches = std::make_shared<Searches>();
   return {
       look_for("/v1/top", {"by", "per", "since", "count"},
                [&to](const Query& at) { return to.top({at("by"), at("per"), at("since"), at("count"), at.caller.account}); }),
@@ -141,11 +159,11 @@ std::vector<Route> search_routes(Operations& to) {
       look_for("/v1/store", {}, [&to](const Query&) { return to.ask_store(); }),
       look_for("/v1/totals", {}, [&to](const Query& at) { return to.totals(at.caller.account); }),
       look_for("/v1/events", {"identity", "after", "count", "since", "only"},
-               [&to](const Query& at) { return to.events({at("identity"), at("after"), at("count"), at("since"), at("only"), at.caller.account}); }),
+               [&to, searches](const Query& at) { return events(to, *searches, at); }),
       of_cluster(look_for("/v1/shelf", {"identity", "fate", "host", "from", "count"},
                           [&to](const Query& at) { return to.shelf({{at("identity"), at("fate"), at("host")}, at("from"), at("count")}); })),
       of_cluster(look_for("/v1/orders", {"host"}, [&to](const Query& at) { return to.orders({at("host"), at.caller}); })),
-      look_for("/v1/who", {"name", "count"}, [&to](const Query& at) { return to.who({at("name"), at("count"), at.caller.account}); }),
+      look_for("/v1/who", {"name", "count"}, [&to, searches](const Query& at) { return who(to, *searches, at); }),
   };
 }
 

@@ -31,6 +31,13 @@ Response error_response(unsigned status, std::string what, std::string hint) {
   return response;
 }
 
+Response too_often(std::string what, std::chrono::milliseconds wait) {
+  const auto seconds = std::to_string(std::chrono::ceil<std::chrono::seconds>(wait).count());
+  auto response = error_response(429, std::move(what), "try again in " + seconds + " s");
+  response.headers.emplace_back("Retry-After", seconds);
+  return response;
+}
+
 Response unauthorized(std::string what) {
   auto response = error_response(401, std::move(what), "send the header 'Authorization: Bearer TOKEN', with a token whose hash is in [[admin.token]]");
   response.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"sendquota\"");

@@ -2,6 +2,7 @@
 // Every error of the endpoint has this one shape in JSON: {"error": "…", "hint": "…", "problems": ["…"]}.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,7 @@ struct Problem {
     refused,         // 409: understood, and not done
     invalid_config,  // 422: the configuration has problems; the old one goes on
     internal,        // 500: a bug
-    unavailable,     // 503: the store has no answer
+    unavailable,     // 503: the store has no answer; what stands behind `: ` may name it, and is not for tokens of an account
   };
   Kind kind = Kind::internal;
   std::string what;
@@ -32,6 +33,9 @@ struct Problem {
 
 /// An error that has no kind of its own because HTTP, not an operation, caused it (405, 413, 431).
 [[nodiscard]] Response error_response(unsigned status, std::string what, std::string hint);
+
+/// 429, and when to come again.
+[[nodiscard]] Response too_often(std::string what, std::chrono::milliseconds wait);
 
 /// 401, and how to do better.
 [[nodiscard]] Response unauthorized(std::string what);

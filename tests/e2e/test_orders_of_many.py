@@ -103,3 +103,33 @@ def test_of_senders_whose_held_mail_goes_by_itself_each_has_its_turn(running, re
     assert ask(daemon, f"/v1/orders?host={HOST}", token="read").body["auto"] == []
 
 
+def test_searches_of_some_tokens_make_nobody_else_wait(daemon, redis):
+    now = int(time.time())
+    for part in range(10):
+        fill(redis, f"""local texts = {{}}
+                        for k = 1, 20 do texts[k] = '{now}\\t\\t\\t\\t4Q' .. k .. '\\tmx1\\t192.0.2.1\\t=\\t\\t<mark>\\t\\t\\tr@x.test\\tsubject ' .. k end
+                        for n = 1, 5000 do redis.call('RPUSH', 'sendquota:messages:{{user:u' .. ({part} * 5000 + n) .. '@example.test}}', unpack(texts)) end""")
+    statuses, ended = [], threading.Event()
+    def search(name):
+        while not ended.is_set():
+            answer = ask(daemon, "/v1/who?name=nothing-there", token=name)
+            statuses.append(answer.status)
+            if answer.status == 429:
+                assert answer.headers["Retry-After"] == "5"
+                time.sleep(0.05)
+    searchers = [threading.Thread(target=search, args=(name,)) for name in ("read", "other", "third", "read", "other", "third")]
+    for searcher in searchers:
+        searcher.start()
+    try:
+        wait_for(lambda: len(statuses) > 20, "they search")
+        for path in ("/v1/blocked", "/v1/limits", "/v1/store", "/v1/events"):
+            began = time.monotonic()
+            assert ask(daemon, path, token="support").status == 200
+            assert time.monotonic() - began < 1, path
+    finally:
+        ended.set()
+        for searcher in searchers:
+            searcher.join()
+    assert 429 in statuses and set(statuses) <= {200, 404, 429}
+
+

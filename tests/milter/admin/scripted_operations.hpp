@@ -10,7 +10,7 @@ namespace test {
 
 using milter::admin::Caller;
 
-class ScriptedOperations final : public milter::admin::Operations {
+class ScriptedOperations : public milter::admin::Operations {
  public:
   Answer next = boost::json::object{{"ok", true}};
   std::vector<std::string> asked;
