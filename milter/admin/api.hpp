@@ -105,7 +105,7 @@
 //            "recipients": n (of what was sent), "networks": n, "first": time|null, "blocked": bool}…]}; who is missing in Top is missing here
 // Events    {"events": [{"id", "at": time, "event", "severity": "info|warning|error", "identity": text|null, "text", "by", "host"}…
 //            the newest first], "last": id|null (of the newest event there is, of whomever: to go on `after`)}
-// Who       {"name", "found": [a Message with "identity"… the newest first], "senders": n (looked at), "complete": bool (false: there
+// Who       {"name", "found": [a Message with "identity"… the newest first], "senders": n|null (looked at; null for a token of an account), "complete": bool (false: there
 //            was no time for all of them)}; 404 where there is none
 // Shelf     {"identity", "host", "fate": "held|sent", "count": n, "oldest": time}: mail that may lie in a queue. Held mail is under the
 //           identity that lists it (login, script, sender or client), and under the one whose limit held it
@@ -116,7 +116,7 @@
 // Order     {"order": id, "identity", "fate", "act", "with_bounces": bool, "at_once": bool, "at": time, "by", "reason", "over": bool,
 //            "hosts": [a Report with "host"…]}; a host that has not answered is "waiting"
 // Report    {"state": "waiting|running|done|failed", "at": time|null, "counts": {"total", "done", "gone": no longer there,
-//            "skipped": another message has the id, "bounces"}, "error": text|null, "skips": [text… the first 100; none for a token of an account: they tell of others' mail]}
+//            "skipped": another message has the id, "bounces"}, "error": text|null, "skips": [text… the first 100; none for a token of an account, nor what the error was: they tell of others' mail]}
 // Block     {"identity", "id", "since": time|null, "until": time|null (until released), "action": "tempfail|reject|quarantine",
 //            "by_hand": bool, "by": text|null (who ordered it through the command), "quota": text|null, "step": n|null,
 //            "reason": text, "error": text|null (what stands in the table; cannot be understood, and blocks until released)}
@@ -137,7 +137,7 @@
 //           400 cannot be understood · 401 no token, or a wrong one · 403 not for this caller, or sent by another page · 404 no such thing or path · 405 not this method · 409 refused · 413, 431 too large · 415 the
 //           body is not declared as JSON · 429 too often, see Retry-After (over TCP also:
 //           a token has one search at a time, all tokens two; a search is who, and events of one identity or account, or with only) ·
-//           422 the configuration has problems, the old one goes on · 500 a bug · 503 the store has no answer
+//           422 the configuration has problems, the old one goes on · 500 a bug · 503 the store has no answer; a token of an account is not told why
 //
 // With --json the command prints these answers as they came, and of the commands that ask no daemon:
 //

@@ -98,13 +98,26 @@ Response own_limits(Operations& to, const Caller& caller) {
   return answer(std::move(whole));
 }
 
-/// Which other messages have taken an id is not told to who is bound to an account: they may be anybody's.
+/// Why the record has no answer may name its server.
+Response own_sender(Operations& to, const Caller& caller, const std::string& id) {
+  auto whole = to.show(id);
+  auto* const error = whole && !caller.account.empty() ? whole->if_contains("history_error") : nullptr;
+  if (error && error->is_string()) *error = "the record has no answer";
+  return answer(std::move(whole));
+}
+
+/// Which other messages have taken an id is not told to who is bound to an account: they may be anybody's. Nor is what a host met.
 Response own_mail(Operations& to, const Caller& caller, const std::string& id) {
   auto whole = to.mail(id);
   auto* const orders = whole && !caller.account.empty() ? whole->if_contains("orders") : nullptr;
   if (orders)
     for (auto& order : orders->as_array())
-      for (auto& host : order.at("hosts").as_array()) host.as_object()["skips"] = boost::json::array();
+      for (auto& host : order.at("hosts").as_array()) {
+        auto& report = host.as_object();
+        report["skips"] = boost::json::array();
+        auto* const error = report.if_contains("error");
+        if (error && error->is_string() && !error->as_string().starts_with("replaced by ")) *error = "an error on that host";
+      }
   return answer(std::move(whole));
 }
 
@@ -123,7 +136,7 @@ std::vector<Route> look_routes(Operations& to) {
        Reach::sender},
       look("/v1/mode", Reach::cluster, [&to](const Caller&) { return answer(to.mode()); }),
       {"GET", "/v1/nodes", with_fields({}, [&to](const Request&, const Parameters&, const Fields&) { return answer(to.nodes()); }), Role::read},
-      look_at_sender(to, "/v1/identities/{id}", [&to](const std::string& id, const Caller&) { return answer(to.show(id)); }),
+      look_at_sender(to, "/v1/identities/{id}", [&to](const std::string& id, const Caller& caller) { return own_sender(to, caller, id); }),
       {"GET", "/v1/held", with_fields({}, [&to](const Request&, const Parameters&, const Fields&) { return answer(to.held()); }), Role::read},
       look_at_sender(to, "/v1/identities/{id}/mail", [&to](const std::string& id, const Caller& caller) { return own_mail(to, caller, id); }),
       look_at_sender(to, "/v1/identities/{id}/history", [&to](const std::string& id, const Caller&) { return answer(to.history(id)); }),
@@ -144,7 +157,12 @@ Response events(Operations& to, Searches& searches, const Query& at) {
 }
 
 Response who(Operations& to, Searches& searches, const Query& at) {
-  return searches.run(at.caller, [&] { return answer(to.who({at("name"), at("count"), at.caller.account})); });
+  auto found = searches.run(at.caller, [&] { return answer(to.who({at("name"), at("count"), at.caller.account})); });
+  if (at.caller.account.empty()) return found;
+  // How many senders the cluster has is not for who is bound to an account.
+  if (found.status == 404) found.body["error"] = "no message that is kept of the account's senders bears that";
+  if (auto* const senders = found.body.if_contains("senders")) *senders = nullptr;
+  return found;
 }
 
 std::vector<Route> search_routes(Operations& to) {

@@ -46,6 +46,13 @@ std::optional<Response> objection_to(const Caller& caller, const Route& route) {
   return std::nullopt;
 }
 
+/// What the store's errors name is for who may see the whole cluster (problem.hpp).
+Response shown_to(const Caller& caller, Response response) {
+  auto* const error = response.status == 503 && !caller.account.empty() ? response.body.if_contains("error") : nullptr;
+  if (error && error->is_string()) *error = boost::json::string(error->as_string().subview(0, error->as_string().find(": ")));
+  return response;
+}
+
 Response wrong_method(const std::string& method, const std::string& allowed) {
   auto response = error_response(405, method + " is not possible here", "use " + allowed);
   response.allow = allowed;
@@ -75,8 +82,7 @@ Response Router::handle(const RawRequest& raw) const {
     if (auto objection = objection_to(raw.caller, route)) return std::move(*objection);
     auto body = parse_body(raw.body);
     if (!body) return error_response(400, "the body is not a JSON object", R"(send for example {"reason": "text"})");
-    return route.handler({raw.method, std::move(target->path), std::move(target->query), std::move(*body), raw.caller},
-                         *parameters);
+    return shown_to(raw.caller, route.handler({raw.method, std::move(target->path), std::move(target->query), std::move(*body), raw.caller}, *parameters));
   }
   if (raw.caller.role == Role::none) return unauthorized("this needs a token");
   if (!allowed.empty()) return wrong_method(raw.method, allowed);

@@ -133,3 +133,23 @@ def test_searches_of_some_tokens_make_nobody_else_wait(daemon, redis):
     assert 429 in statuses and set(statuses) <= {200, 404, 429}
 
 
+def test_a_token_of_an_account_is_not_told_where_the_store_is(running):
+    redis = running(Redis())
+    one = tcp_daemon({"quota": [HOLD], "identity": {"accounts": "accounts"}}, store=redis.url, token=TOKENS)
+    (one.path / "accounts").write_text("@acme.test acme gold\n")
+    daemon = running(one)
+    daemon.play(1, user="bob@acme.test")
+    own = "/v1/identities/user:bob@acme.test"
+    missing = ask(daemon, "/v1/who?name=nothing-there", token="acme")
+    assert (missing.status, any(digit in missing.body["error"] for digit in "0123456789")) == (404, False)
+    address = str(redis.socket)
+    redis.kill()
+    wait_for(lambda: ask(daemon, "/readyz").status == 503, "it is noticed")
+    named = 0
+    for method, path, body in (("GET", own, None), ("GET", own + "/history", None), ("GET", own + "/mail", None), ("GET", "/v1/top", None), ("GET", "/v1/senders", None),
+                               ("GET", "/v1/totals", None), ("GET", "/v1/events", None), ("GET", "/v1/who?name=x", None), ("GET", "/v1/store", None),
+                               ("POST", own + "/release", {}), ("POST", own + "/block", {}), ("POST", own + "/orders", {"fate": "held", "act": "send"})):
+        answer = ask(daemon, path, method, token="acme", body=body)
+        assert answer.status == 503 and ": " not in answer.body["error"] and address not in str(answer.body), (path, answer)
+        named += address in str(ask(daemon, path, method, token="admin", body=body).body)
+    assert named > 0
