@@ -26,12 +26,22 @@ std::int64_t measured(const Tally& tally, std::int64_t networks, Measure measure
   return networks;
 }
 
+namespace {
+
+/// Stops at 2^53 - 1: an hour's amount is what stands in the store, whoever wrote it there.
+std::int64_t with_hour(std::int64_t sum, std::int64_t amount) {
+  constexpr auto most = exact_bound - 1;
+  return amount > most - sum ? most : sum + std::max<std::int64_t>(amount, 0);
+}
+
+}  // namespace
+
 std::vector<Ranked> merged(const std::vector<std::vector<Ranked>>& hours, Measure measure, std::size_t count) {
   std::map<std::string, std::int64_t> amounts;
   for (const auto& hour : hours)
     for (const auto& [identity, amount] : hour) {
       auto& sum = amounts[identity];
-      sum = measure == Measure::networks ? std::max(sum, amount) : sum + amount;
+      sum = measure == Measure::networks ? std::max(sum, amount) : with_hour(sum, amount);
     }
   std::vector<Ranked> all;
   for (const auto& [identity, amount] : amounts)

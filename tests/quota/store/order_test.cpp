@@ -63,4 +63,10 @@ TEST_CASE("of what has expired on a shelf a part goes with each that is added, f
   CHECK(ids_on(archive, shelf) == "B0 B1 B2 B3");
 }
 
+TEST_CASE("amounts that nobody can have sent add up to the greatest there is") {
+  constexpr auto most = std::numeric_limits<std::int64_t>::max();  // more is no number in JSON
+  const auto sums = merged({{{"user:a@b", most}, {"user:c@d", 5}}, {{"user:a@b", most}, {"user:c@d", -9}}, {{"user:a@b", 1}, {"user:c@d", 2}}}, Measure::messages, 5);
+  CHECK(sums == std::vector<Ranked>{{"user:a@b", exact_bound - 1}, {"user:c@d", 7}});
+}
+
 }  // namespace quota::test
