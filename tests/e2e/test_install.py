@@ -125,9 +125,15 @@ def all_settings(path):
 def test_the_example_for_sendmail_takes_back_all_that_shuts_sendquota_queue_in():
     """What Sendmail delivers is not to find itself without homes, or without its network."""
     ours = {key for key, _ in all_settings(CONF / "sendquota-queue.service")}
-    stays = {"Type", "Restart", "RestartSec", "RestartPreventExitStatus", "KillMode", "TimeoutStopSec", "User", "Group", "AmbientCapabilities", "LimitCORE",
+    stays = {"Type", "Restart", "RestartSec", "RestartPreventExitStatus", "TimeoutStopSec", "User", "Group", "AmbientCapabilities", "LimitCORE",
              "SystemCallErrorNumber"}
     assert ours - stays == {key for key, _ in all_settings(CONF / "sendquota-queue-sendmail.conf")}
+
+
+def test_a_stop_of_sendquota_queue_kills_no_delivery_of_sendmail():
+    """They are its children; those of Postfix are not, and what it runs there is soon over."""
+    assert dict(all_settings(CONF / "sendquota-queue-sendmail.conf"))["KillMode"] == "process"
+    assert dict(all_settings(CONF / "sendquota-queue.service"))["KillMode"] == "mixed"
 
 
 def test_sendquota_queue_finds_what_it_needs_where_the_unit_lets_it():
