@@ -90,6 +90,8 @@ class Desk final : public admin::Operations {
   [[nodiscard]] quota::Result<quota::OverrideKey, admin::Problem> key_of(const std::string& identity, const std::string& quota) const;
   /// Why no quota can be meant; empty where one is.
   [[nodiscard]] std::optional<admin::Problem> complaint_about(const std::string& quota) const;
+  /// Who list the mail of a uid, a domain, an account or a host.
+  [[nodiscard]] std::vector<quota::Identity> members(const quota::Identity& wider);
   [[nodiscard]] quota::Result<quota::Shelf, admin::Problem> shelf_called(const admin::ShelfName& typed) const;
   [[nodiscard]] OrProblem<std::vector<std::string>> hosts_of(quota::Archive& archive, const quota::Identity& identity, quota::Fate fate);
   [[nodiscard]] Answer give(quota::Archive& archive, const quota::QueueOrder& order);

@@ -50,6 +50,13 @@ json::object event_json(const quota::PastEvent& past) {
 
 }  // namespace
 
+std::vector<quota::Identity> Desk::members(const quota::Identity& wider) {
+  const auto config = tools_.config();
+  const auto tables = tools_.keeper.tables();
+  const std::array accounts{&tables->accounts, &config->policy->parts().accounts};
+  return members_of(wider, accounts, tools_.book, now());
+}
+
 /// With the last messages of those that belong to it.
 std::optional<quota::Result<quota::Chronicle, quota::StoreError>> Desk::kept_of(const quota::Identity& identity) {
   auto kept = tools_.book.read(identity);

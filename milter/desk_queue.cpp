@@ -1,5 +1,6 @@
 // What the desk knows of mail in the queues of MTAs: what is recorded of it, what has gone, and what may go.
 #include <algorithm>
+#include <set>
 
 #include "milter/api_json.hpp"
 #include "milter/desk.hpp"
@@ -82,8 +83,16 @@ Desk::Answer Desk::mail(const std::string& typed) {
   if (!orders) return no_answer(orders.error());
   json::array held, sent, given;
   for (const auto& one : *shelves) (one.shelf.fate == Fate::held ? held : sent).push_back(shelf_json(one));
+  std::set<std::string> whose{identity->text()};
+  for (const auto& member : members(*identity)) {
+    const auto others = archive->shelves(member);
+    if (!others) return no_answer(others.error());
+    whose.insert(member.text());
+    for (const auto& one : *others)
+      if (one.shelf.fate == Fate::sent) sent.push_back(shelf_json(one));
+  }
   for (const auto& status : *orders)
-    if (status.order.identity == identity->text()) given.push_back(order_json(status));
+    if (whose.contains(status.order.identity)) given.push_back(order_json(status));
   return json::object{{"identity", identity->text()}, {"held", std::move(held)}, {"sent", std::move(sent)}, {"orders", std::move(given)}};
 }
 

@@ -24,7 +24,16 @@ std::vector<Kind> kinds_of_members(const Identity& wider) {
   }
 }
 
-/// The ones that sent most.
+}  // namespace
+
+bool belongs(const Identity& member, const Identity& wider, Accounts accounts) {
+  if (wider.kind == Kind::uid) return member.kind == Kind::script && member.value.starts_with(wider.value + ":");
+  if (wider.kind == Kind::user_domain) return member.kind == Kind::user && member.domain() == wider.value;
+  if (wider.kind == Kind::client && wider.value.starts_with(local)) return member.kind == Kind::script && member.value.starts_with(wider.value.substr(local.size()) + "/");
+  const auto* const account = wider.kind == Kind::account ? quota::account_of(accounts, member) : nullptr;
+  return account && account->name == wider.value;
+}
+
 std::vector<Identity> members_of(const Identity& wider, Accounts accounts, RecordBook& book, quota::Timestamp now) {
   std::vector<Identity> members;
   for (const auto kind : kinds_of_members(wider)) {
@@ -35,16 +44,6 @@ std::vector<Identity> members_of(const Identity& wider, Accounts accounts, Recor
       if (const auto member = quota::parse_identity(one.identity); member && members.size() < most_members && belongs(*member, wider, accounts)) members.push_back(*member);
   }
   return members;
-}
-
-}  // namespace
-
-bool belongs(const Identity& member, const Identity& wider, Accounts accounts) {
-  if (wider.kind == Kind::uid) return member.kind == Kind::script && member.value.starts_with(wider.value + ":");
-  if (wider.kind == Kind::user_domain) return member.kind == Kind::user && member.domain() == wider.value;
-  if (wider.kind == Kind::client && wider.value.starts_with(local)) return member.kind == Kind::script && member.value.starts_with(wider.value.substr(local.size()) + "/");
-  const auto* const account = wider.kind == Kind::account ? quota::account_of(accounts, member) : nullptr;
-  return account && account->name == wider.value;
 }
 
 void add_member_messages(quota::Chronicle& chronicle, const Identity& wider, Accounts accounts, RecordBook& book, std::size_t most, quota::Timestamp now) {

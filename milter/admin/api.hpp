@@ -28,7 +28,8 @@
 //                     &since=&only=daily            also since a duration ago, only those that notify.daily names
 //   GET    /v1/who?name=&count=                R → Who: whose message bears that queue id, Message-ID, client address, or text in a header
 //   GET    /v1/held                           R* → {"held": [Shelf…]}: whose mail is held where, the latest first; 1000 at most
-//   GET    /v1/identities/{id}/mail            R → {"identity", "held": [Shelf…], "sent": [Shelf…], "orders": [Order…]}
+//   GET    /v1/identities/{id}/mail            R → {"identity", "held": [Shelf…], "sent": [Shelf…; of a uid, a domain,
+//                                                an account or a host those of its members that sent most within a day], "orders": [Order…]}
 //   GET    /v1/shelf?identity=&fate=&host=&from=&count=
 //                                             R* → ShelfPage: queue ids, the oldest first; fate held or sent
 //   GET    /v1/orders?host=                   R* → Orders: about mail in the queues; of one host those that it has not ended. For A this

@@ -5,6 +5,7 @@
 #include <iostream>
 #include <memory>
 #include <ostream>
+#include <set>
 #include <thread>
 
 #include "milter/admin/target.hpp"
@@ -66,7 +67,7 @@ ExitCode look(Session& session, const std::string& identity, Fate fate) {
   for (const auto& value : array_at(mail, word)) {
     if (!value.is_object()) continue;
     auto shelf = value.get_object();
-    const auto first = first_mail(session, identity, word, text_at(shelf, "host"));
+    const auto first = first_mail(session, text_at(shelf, "identity"), word, text_at(shelf, "host"));
     if (first.code != ExitCode::ok) return first.code;
     shelf["mail"] = array_at(first.body, "mail");
     shelves.push_back(std::move(shelf));
@@ -116,6 +117,25 @@ ExitCode act_everywhere(Session& session, const Typed& typed, const std::string&
   return follow(session, order.body, identity, *patience);
 }
 
+ExitCode act_on(Session& session, const Typed& typed, const std::string& identity) {
+  if (typed.all_hosts) return act_everywhere(session, typed, identity);
+  return act_here(session, {{identity, {}, typed.fate, typed.act(), typed.with_bounces, typed.at_once || typed.dry_run, typed.dry_run, {}}, typed.reason, typed.mta});
+}
+
+/// Queue ids of mail that was let through are kept under who lists it: of a uid, a domain or an account it is that of its members.
+ExitCode act_on_members(Session& session, const Typed& typed, const std::string& identity) {
+  const auto [mail, code] = ask_quietly(session, {"GET", path_of(identity, "/mail")});
+  if (code != ExitCode::ok) return code;
+  std::set<std::string> members;
+  for (const auto& value : array_at(mail, "sent"))
+    if (value.is_object()) members.insert(text_at(value.get_object(), "identity"));
+  if (members.empty()) return act_on(session, typed, identity);
+  auto worst = ExitCode::ok;
+  for (const auto& member : members)
+    if (const auto ended = act_on(session, typed, member); ended != ExitCode::ok) worst = ended;
+  return worst;
+}
+
 ExitCode queue(Session& session, const Typed& typed) {
   const auto act = std::string(typed.send ? "--send" : typed.hold ? "--hold" : "--delete");
   if (typed.identity.empty() && typed.acts())
@@ -126,8 +146,7 @@ ExitCode queue(Session& session, const Typed& typed) {
   if (!typed.acts()) return look(session, *identity, typed.fate);
   if (typed.all_hosts && typed.dry_run)
     return fail(session, ExitCode::usage, "--dry-run looks into the queue of this host, and --all-hosts is about the others too", "leave --all-hosts out, on each host of which you want to know");
-  if (typed.all_hosts) return act_everywhere(session, typed, *identity);
-  return act_here(session, {{*identity, {}, typed.fate, typed.act(), typed.with_bounces, typed.at_once || typed.dry_run, typed.dry_run, {}}, typed.reason, typed.mta});
+  return typed.fate == Fate::sent ? act_on_members(session, typed, *identity) : act_on(session, typed, *identity);
 }
 
 void add_options(CLI::App& command, Typed& typed) {

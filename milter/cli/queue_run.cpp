@@ -59,7 +59,7 @@ QueueRun::Or<std::int64_t> QueueRun::total() {
   if (!mail) return mail.error();
   std::int64_t count = 0;
   for (const auto& value : array_at(*mail, word_of(task_.fate)))
-    if (value.is_object() && text_at(value.get_object(), "host") == task_.host) count += number_at(value.get_object(), "count").value_or(0);
+    if (value.is_object() && text_at(value.get_object(), "host") == task_.host && text_at(value.get_object(), "identity") == task_.identity) count += number_at(value.get_object(), "count").value_or(0);
   return count;
 }
 

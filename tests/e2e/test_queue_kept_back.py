@@ -1,5 +1,7 @@
 """Queued mail of one sender on a real Postfix: exactly that mail is kept back, let go again or removed."""
 
+import json
+
 import pytest
 
 from rig import wait_for
@@ -91,3 +93,22 @@ def test_held_mail_of_who_is_blocked_is_not_sent_unless_at_once(running):
     assert refused.returncode == 69 and f"user:{ALICE} is blocked: its mail is sent after a release" in refused.stderr, refused
     assert len(host.held()) == 1
     assert host.counts("held", ALICE, "--send", "--at-once")[1] == 1 and host.held() == []
+
+
+@pytest.mark.parametrize("words", [(), ("--all-hosts", "--wait", "20s")], ids=["here", "by the service"])
+def test_the_mail_of_a_uid_is_that_of_all_its_scripts(running, words):
+    host = Host(running, "mx1", quota=({"name": "script", "per": "script", "limits": ["500 messages / 1h"]},), settings=DEFERRED)
+    for uid, script in ((1000, "mail.php"), (1000, "form.php"), (1001, "shop.php")):
+        for _ in range(2):
+            host.mx.sendmail("a@slow.test", text=f"X-PHP-Originating-Script: {uid}:{script}\nSubject: x\n\nx\n")
+    wait_for(lambda: len(host.mx.queue("deferred")) == 6, "all wait for delivery")
+    (script, *_) = [row["identity"] for row in host.daemon.cli("top", "--per", "script")["top"] if "1000" in row["identity"]]
+    uid = "uid:" + script.removeprefix("script:").rsplit(":", 1)[0]
+    serving = host.mx.room.popen(host.mx.path / "sendquota-queue", "--socket", host.daemon.admin) if words else None
+    done = host.mx.room.run(host.mx.path / "sendquota", "--socket", host.daemon.admin, "--json", "queue", "--of", uid, "--delete", *words)
+    if serving:
+        serving.terminate()
+        serving.wait(20)
+    counts = [json.loads(line)["hosts"][0]["counts"] for line in done.stdout.splitlines()]
+    assert [(each["total"], each["done"]) for each in counts] == [(2, 2), (2, 2)]
+    assert len(host.mx.queue()) == 2

@@ -134,7 +134,7 @@ class MemoryRecord final : public milter::cli::Daemon {
   boost::json::object mail(const std::string& identity) {
     boost::json::object both{{"identity", identity}};
     for (const std::string fate : {"held", "sent"})
-      both[fate] = boost::json::array{boost::json::object{{"host", "mx1"}, {"count", left(fate + " " + identity)}}, boost::json::object{{"host", "mx2"}, {"count", 99}}};
+      both[fate] = boost::json::array{boost::json::object{{"identity", identity}, {"host", "mx1"}, {"count", left(fate + " " + identity)}}, boost::json::object{{"host", "mx2"}, {"count", 99}}};
     return both;
   }
 
