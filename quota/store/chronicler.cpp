@@ -45,6 +45,18 @@ Milliseconds longest_write(Milliseconds write_every) {
   return std::clamp<Milliseconds>(write_every, std::chrono::seconds{1}, std::chrono::seconds{10});
 }
 
+constexpr std::size_t most_probes = 16;  // on a Cluster senders lie on several servers
+
+/// Notes of nothing: when they are written, what cannot be is known.
+std::vector<Note> probes_of(const std::vector<Note>& notes) {
+  std::vector<Note> probes;
+  for (const auto& note : notes) {
+    if (probes.size() == most_probes) break;
+    if (!note.fives.empty()) probes.push_back({.identity = note.identity, .fives = {{note.fives.begin()->first, Tally{}}}});
+  }
+  return probes;
+}
+
 void add_listed(Note& note, std::vector<PastMessage*> all, const HistoryBounds& bounds) {
   drop_refusals(all, bounds.refusals(), [](const PastMessage* one) { return fate_of(one->action) == Fate::refused; });
   const auto first = all.size() - std::min(all.size(), bounds.messages);
@@ -163,7 +175,7 @@ void Chronicler::stop(Milliseconds at_most) {
 void Chronicler::run() {
   std::unique_lock lock(mutex_);
   for (bool is_last = false; !is_last;) {
-    changed_.wait_for(lock, options_.write_every, [this] { return stopping_ || written_ < asked_; });
+    const bool is_asked = changed_.wait_for(lock, options_.write_every, [this] { return stopping_ || written_ < asked_; });
     is_last = stopping_;
     const auto asked = asked_;
     std::vector<Happening> next;
@@ -172,7 +184,10 @@ void Chronicler::run() {
     queued_bytes_ = 0;
     const auto until = std::chrono::steady_clock::now() + (is_last ? last_write_ : longest_write(options_.write_every));
     lock.unlock();
-    if (!happenings.empty()) write(std::move(happenings), until);
+    if (!happenings.empty())
+      write(std::move(happenings), until);
+    else if (!problem_.empty() && !is_asked)  // who asks does not wait for it
+      probe(until);
     lock.lock();
     written_ = asked;
     changed_.notify_all();
@@ -188,10 +203,20 @@ void Chronicler::write(std::vector<Happening> happenings, SteadyMoment until) {
         for (auto& message : note.messages) options_.prepare(message);
     const auto unwritten = archive_.write(notes, until);
     // How many messages each note was made of is not known any more: as many as there are on the average.
+    if (unwritten) probes_ = probes_of(notes);
     if (unwritten && unwritten->notes > 0) drop(std::clamp<std::size_t>(unwritten->notes * count / notes.size(), 1, count));
     say(unwritten ? unwritten->why.text : "");
   } catch (const std::exception& error) {
     drop(count);
+    say(error.what());
+  }
+}
+
+void Chronicler::probe(SteadyMoment until) {
+  try {
+    const auto unwritten = archive_.write(probes_, until);
+    say(unwritten ? unwritten->why.text : "");
+  } catch (const std::exception& error) {
     say(error.what());
   }
 }

@@ -1,5 +1,6 @@
 // Chronicler: puts what became of messages together by identity and hands it to an archive now and then. A thread of its own; no
-// message waits for it: what finds no room, or cannot be written, is dropped and counted.
+// message waits for it: what finds no room, or cannot be written, is dropped and counted. After that, while nothing comes, it is tried every
+// now and then whether writing works again.
 #pragma once
 
 #include <atomic>
@@ -52,6 +53,8 @@ class Chronicler {
  private:
   void run();
   void write(std::vector<Happening> happenings, SteadyMoment until);
+  /// Writes what changes nothing, of the senders of whom something was dropped last.
+  void probe(SteadyMoment until);
   void drop(std::size_t count) noexcept { dropped_.fetch_add(count, std::memory_order_relaxed); }
   void say(const std::string& problem);
 
@@ -60,7 +63,9 @@ class Chronicler {
   const ChroniclerOptions options_;
 
   std::atomic<std::uint64_t> dropped_{0};
-  std::string problem_{};  // of the thread
+  // Of the thread.
+  std::string problem_{};
+  std::vector<Note> probes_{};
 
   std::mutex mutex_;
   // Guarded by mutex_.

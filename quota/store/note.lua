@@ -81,14 +81,13 @@ local function keep(field, blocks, before, parts, oldest)
   end
   table.sort(order)
   for _, number in ipairs(order) do
-    words[#words + 1] = format('%d ', number)
+    local letters = ''
     for part = 0, parts - 1 do
       local all = blocks[number][part]
       local text = all and tally_text(all) or ''
-      if text ~= '' then
-        words[#words] = words[#words] .. string.char(97 + part) .. (text ~= '1' and text or '')
-      end
+      if text ~= '' then letters = letters .. string.char(97 + part) .. (text ~= '1' and text or '') end
     end
+    if letters ~= '' then words[#words + 1] = format('%d ', number) .. letters end
   end
   before = before:gsub(' $', '')
   if before ~= '' and #words > 0 then before = before .. ' ' end

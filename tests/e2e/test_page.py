@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rig import free_port, wait_for
+from rig import Redis, free_port, wait_for
 from rig.browser import Browser
 from rig.milterplay import message, play_each, session
 from rig.tokens import ask, secret, tcp_daemon
@@ -310,6 +310,30 @@ def test_a_store_that_has_ended_is_said_within_a_second_by_itself(site, browser)
     browser.wait(lambda: browser.js("window.seen"), "it is said", 5)
     assert browser.js("window.seen") / 1000 - began < 1 and "The daemon" not in browser.text("#alarm")
     assert browser.rows("#messages"), "what was known stays"
+
+
+def test_a_record_that_is_not_written_is_said_on_a_phone_too_until_it_is_written_again(running, redis, browser):
+    record = running(Redis())
+    socket = Path(record.url.removeprefix("unix:"))
+    long = socket.with_name("x" * 60)  # no browser breaks it by itself
+    long.symlink_to(socket)
+    daemon = running(tcp_daemon({"quota": QUOTA, "store": {"timeout": "100ms"}, "record": {"url": f"unix:{long}", "write_every": "100ms"}}, store=redis.url))
+    browser.look_like(360, 740)
+    enter(browser, daemon)
+    record.process.send_signal(signal.SIGSTOP)
+    try:
+        daemon.play(1, user="alice@example.test")
+        browser.wait(lambda: "has gaps" in browser.text("#alarm"), "it is said")
+        assert is_within_the_screen(browser)
+        redis.process.send_signal(signal.SIGSTOP)
+        try:
+            browser.wait(lambda: re.search(r"The store does not answer\. Mail goes on\..* has gaps: .*[.]$|has gaps: .*\S\. The store does not answer\.", browser.text("#alarm")), "two sentences are two")
+            assert is_within_the_screen(browser)
+        finally:
+            redis.process.send_signal(signal.SIGCONT)
+    finally:
+        record.process.send_signal(signal.SIGCONT)
+    browser.wait(lambda: not browser.find("#alarm").is_displayed(), "no message had to come")
 
 
 def test_a_daemon_that_does_not_answer_is_said_within_a_second_by_itself_and_so_is_its_return(site, browser):

@@ -100,6 +100,22 @@ def test_mail_goes_on_while_the_record_is_away_and_what_is_missing_is_said(runni
     assert daemon.command("report").stdout.count("cannot be shown: the record has no answer") == 2
 
 
+def test_that_the_record_is_written_again_is_known_without_mail(running):
+    quotas, record = running(Redis()), running(Redis())
+    daemon = running(Daemon({"quota": QUOTA, "store": {"timeout": "100ms"}, "record": {"url": record.url, "write_every": "100ms"}}, store=quotas.url))
+    record.process.send_signal(signal.SIGSTOP)
+    try:
+        daemon.play(1, user=ALICE)
+        wait_for(lambda: daemon.cli("status")["record"]["error"], "that it has no answer is said")
+    finally:
+        record.process.send_signal(signal.SIGCONT)
+    wait_for(lambda: daemon.cli("status")["record"]["error"] is None, "that it answers again is said", deadline=5)
+    assert not [warning for warning in daemon.cli("status")["warnings"] if "record" in warning]
+    assert sums(daemon, ALICE)[1:] == (0, 0, 1) or sums(daemon, ALICE) == (0, 0, 0, 0)  # what was asked last may have been done, and once
+    daemon.play(1, user=BOB)
+    assert sums(daemon, BOB) == (1, 0, 0, 1)
+
+
 def test_nothing_is_kept_where_it_is_off(running):
     redis = running(Redis())
     daemon = running(Daemon({"quota": QUOTA, "record": {"url": "off"}}, store=redis.url))

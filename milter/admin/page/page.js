@@ -23,7 +23,7 @@ function trouble(what, text) {
   const told = [...troubles].filter(([one]) => !covers.some(([first, second]) => second === one && troubles.has(first)));
   const alarm = at("alarm");
   alarm.hidden = told.length === 0;
-  const all = told.map(([, words]) => words).join(" ");
+  const all = told.map(([, words]) => (/[.!?]$/.test(words) ? words : words + ".")).join(" ");
   if (alarm.textContent !== all) alarm.textContent = all;
 }
 

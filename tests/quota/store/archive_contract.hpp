@@ -89,6 +89,12 @@ TEST_CASE_TEMPLATE_DEFINE("an archive counts any notes as the plain arithmetic d
       if (upto(3) == 0) note.fives[five_of(now) - 1].add(Fate::sent, upto(9));
       write(archive, {note});
       add(want[who], note, bounds, now);
+      if (upto(3) != 0) continue;
+      Note nothing{sender(static_cast<int>(upto(2)))};
+      if (!want.contains(static_cast<int>(nothing.identity.value[1] - '0'))) continue;
+      nothing.fives[five_of(now) + upto(30)] = Tally{};
+      write(archive, {nothing});
+      add(want[nothing.identity.value[1] - '0'], nothing, bounds, now);
     }
     for (auto& one : want) {
       const auto who = one.first;

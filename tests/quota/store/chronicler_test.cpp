@@ -2,6 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
+#include <future>
+
 #include "quota/store/memory_archive.hpp"
 #include "tests/support/manual_clock.hpp"
 
@@ -20,7 +23,7 @@ PastMessage message_at(Timestamp at, Action action = Action::accept, std::string
 }
 
 /// An archive that answers what a test told it to.
-class ScriptedArchive final : public Archive {
+class ScriptedArchive : public Archive {
  public:
   std::optional<Unwritten> next{};
   std::vector<std::vector<Note>> written{};
@@ -157,4 +160,30 @@ TEST_CASE("what finds no room or no answer is dropped and counted, and said once
   chronicler.flush(10s);
   CHECK(chronicler.dropped() == 4);
   CHECK(said == std::vector<std::string>{"away", ""});
+}
+
+TEST_CASE("that writing works again is known without a message, and nothing is counted for it") {
+  struct Recovering final : ScriptedArchive {
+    std::atomic<bool> is_away{true};
+    std::optional<Unwritten> write(std::span<const Note> notes, SteadyMoment until) override {
+      ScriptedArchive::write(notes, until);
+      return is_away ? std::optional(Unwritten{notes.size(), {StoreErrorKind::unreachable, Executed::no, "away"}}) : std::nullopt;
+    }
+  } archive;
+  std::promise<void> failed, worked;
+  Chronicler chronicler(archive, {.write_every = 10ms, .report = [&](const std::string& problem) { (problem.empty() ? worked : failed).set_value(); }});
+  chronicler.add({{alice, domain}, message_at(start)});
+  REQUIRE(failed.get_future().wait_for(10s) == std::future_status::ready);
+  const auto dropped = chronicler.dropped();
+  archive.is_away = false;
+  REQUIRE(worked.get_future().wait_for(10s) == std::future_status::ready);
+  chronicler.stop();
+  CHECK(chronicler.dropped() == dropped);
+  const auto& probes = archive.written.back();
+  REQUIRE(probes.size() == 3);  // and everyone
+  CHECK(probes.front().identity == alice);
+  for (const auto& probe : probes) {
+    CHECK(probe.fives == std::map<std::int64_t, Tally>{{five_of(start), Tally{}}});
+    CHECK(probe.messages.empty());
+  }
 }
