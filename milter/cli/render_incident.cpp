@@ -22,10 +22,17 @@ using boost::json::object;
 
 constexpr std::size_t most_seconds = 8;
 
-/// A file's name that find(1) takes for itself alone.
+/// A file's name that find(1) takes for itself alone; for a character that is not to be printed it takes any.
 std::string literal(std::string_view name) {
   std::string pattern;
-  for (const char c : name) pattern += std::string_view("*?[\\").find(c) != std::string_view::npos ? std::string("\\") + c : std::string(1, c);
+  while (!name.empty()) {
+    const auto character = name.substr(0, bytes_within(name, 0));
+    if (printable(character) != character)
+      pattern += '?';
+    else
+      pattern += std::string_view("*?[\\").find(character) != std::string_view::npos ? "\\" + std::string(character) : std::string(character);
+    name.remove_prefix(character.size());
+  }
   return pattern;
 }
 

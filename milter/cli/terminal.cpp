@@ -1,12 +1,15 @@
 #include "milter/cli/terminal.hpp"
 
+#include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 #include <wchar.h>
 
 #include <algorithm>
 #include <clocale>
+#include <cstdint>
 #include <cstdlib>
+#include <utility>
 
 namespace milter::cli {
 namespace {
@@ -54,18 +57,37 @@ bool is_ascii(std::string_view text) {
 }
 
 struct Character {
+  char32_t code = 0xFFFD;
   std::size_t bytes = 1;
-  std::size_t columns = 1;
 };
 
-/// The first of `text`, which is not empty. Requires: InUtf8.
+/// The first of `text`, which is not empty; a byte that begins none is U+FFFD.
 Character first_of(std::string_view text) {
-  wchar_t wide = 0;
-  std::mbstate_t state{};
-  const auto bytes = ::mbrtowc(&wide, text.data(), text.size(), &state);
-  if (bytes == 0 || bytes > text.size()) return {};  // a NUL, or no character
-  const auto width = ::wcwidth(wide);
-  return {bytes, width < 0 ? 1 : static_cast<std::size_t>(width)};
+  const auto lead = static_cast<unsigned char>(text.front());
+  if (lead < 0x80) return {lead, 1};
+  const std::size_t bytes = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
+  if (lead < 0xC2 || lead > 0xF4 || bytes > text.size()) return {};
+  char32_t code = lead & (0xFFU >> (bytes + 1));
+  for (std::size_t i = 1; i < bytes; ++i) {
+    const auto next = static_cast<unsigned char>(text[i]);
+    if ((next & 0xC0) != 0x80) return {};
+    code = code << 6 | (next & 0x3FU);
+  }
+  return {code, bytes};
+}
+
+/// Requires: InUtf8.
+std::size_t columns_of(const Character& character) {
+  const auto width = ::wcwidth(static_cast<wchar_t>(character.code));
+  return width < 0 ? 1 : static_cast<std::size_t>(width);
+}
+
+bool is_control(char32_t code) { return code < 0x20 || (code >= 0x7F && code < 0xA0); }
+
+/// Marks and directions of writing, joiners, blanks without width, tags, ends of lines that are none in ASCII.
+bool is_unseen(char32_t code) {
+  constexpr std::pair<char32_t, char32_t> ranges[] = {{0xAD, 0xAD}, {0x61C, 0x61C}, {0x180E, 0x180E}, {0x200B, 0x200F}, {0x2028, 0x202E}, {0x2060, 0x206F}, {0xFEFF, 0xFEFF}, {0xFFF9, 0xFFFB}, {0xE0000, 0xE007F}};
+  return std::ranges::any_of(ranges, [code](const auto& range) { return range.first <= code && code <= range.second; });
 }
 
 std::size_t terminal_width() {
@@ -105,13 +127,15 @@ std::string sentence(std::string_view text, Style style, const View& view) {
 
 std::string printable(std::string_view text) {
   std::string safe;
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    const auto byte = static_cast<unsigned char>(text[at]);
-    // U+0080…U+009F, the C1 controls, are C2 80 … C2 9F.
-    const bool c1 = byte == 0xC2 && at + 1 < text.size() && static_cast<unsigned char>(text[at + 1]) < 0xA0;
-    const bool control = byte < 0x20 || byte == 0x7F || c1;
-    safe += control ? '?' : text[at];
-    if (c1) ++at;
+  while (!text.empty()) {
+    const auto [code, bytes] = first_of(text);
+    if (is_control(code))
+      safe += '?';
+    else if (is_unseen(code))
+      safe += fmt::format("\\u{{{:04X}}}", static_cast<std::uint32_t>(code));
+    else
+      safe += text.substr(0, bytes);
+    text.remove_prefix(bytes);
   }
   return safe;
 }
@@ -122,7 +146,7 @@ std::size_t columns(std::string_view text) {
   std::size_t sum = 0;
   while (!text.empty()) {
     const auto character = first_of(text);
-    sum += character.columns;
+    sum += columns_of(character);
     text.remove_prefix(character.bytes);
   }
   return sum;
@@ -133,9 +157,10 @@ std::size_t bytes_within(std::string_view text, std::size_t columns) {
   std::size_t bytes = 0, taken = 0;
   while (bytes < text.size()) {
     const auto character = first_of(text.substr(bytes));
-    if (bytes > 0 && taken + character.columns > columns) break;
+    const auto wide = columns_of(character);
+    if (bytes > 0 && taken + wide > columns) break;
     bytes += character.bytes;
-    taken += character.columns;
+    taken += wide;
   }
   return bytes;
 }

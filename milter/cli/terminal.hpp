@@ -23,7 +23,8 @@ enum class Style { plain, strong, faint, good, warning, bad };
 /// `text` with the terminal's codes around it, or as it is.
 [[nodiscard]] std::string paint(std::string_view text, Style style, const View& view);
 
-/// `text` without anything a terminal could obey: a sender's name or a reason may contain escape sequences.
+/// `text` without anything a terminal could obey: a sender's name or a reason may contain escape sequences. A control is a `?`; what is not
+/// seen itself and changes how others are seen, such as the direction of writing, is `\u{202E}`.
 [[nodiscard]] std::string printable(std::string_view text);
 
 /// A sentence on one or more lines, each ended, none wider than `view.width`. It breaks at spaces, and in a word only where that alone is

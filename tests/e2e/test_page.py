@@ -210,6 +210,18 @@ def test_it_fits_a_phone_and_follows_the_colours_that_the_user_prefers(site, bro
     assert is_well(browser)
 
 
+def test_what_is_not_seen_and_turns_the_writing_round_is_shown(site, browser):
+    play_each(site, [sent("bob@example.test", "4Bob01", headers=(("Subject", "=?utf-8?q?invoice=E2=80=AEfdp=2Eexe?="),))])
+    enter(browser, site, view="#/sender/user:bob@example.test")
+    browser.wait(lambda: browser.rows("#messages"), "it is filled")
+    assert "invoice\\u{202E}fdp.exe" in browser.text("#messages")
+    assert "invoice\\u{202E}fdp.exe" in site.command("show", "bob@example.test").stdout
+    site.cli("block", "bob@example.test", "--reason", "\u2066x\u200b")
+    browser.wait(lambda: "\\u{2066}x\\u{200B}" in browser.text("main"), "so is what administrators type")
+    assert site.cli("show", "bob@example.test")["history"]["messages"][0]["subject"] == "invoice\u202efdp.exe"  # programs get it as it is
+    assert is_well(browser)
+
+
 def focused(browser):
     return browser.js("(({id, dataset, innerText}) => id || dataset.key || innerText)(document.activeElement)")
 

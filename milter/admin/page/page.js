@@ -23,7 +23,7 @@ function trouble(what, text) {
   const told = [...troubles].filter(([one]) => !covers.some(([first, second]) => second === one && troubles.has(first)));
   const alarm = at("alarm");
   alarm.hidden = told.length === 0;
-  const all = told.map(([, words]) => (/[.!?]$/.test(words) ? words : words + ".")).join(" ");
+  const all = told.map(([, words]) => plain(words)).map((words) => (/[.!?]$/.test(words) ? words : words + ".")).join(" ");
   if (alarm.textContent !== all) alarm.textContent = all;
 }
 
@@ -226,7 +226,7 @@ function show_history(history) {
 async function look_at_sender(is_current, id) {
   const sender = await look(of_sender(id));
   if (!is_current()) return;
-  at("sender-title").textContent = sender.identity;
+  at("sender-title").textContent = plain(sender.identity);
   document.title = sender.identity + " – sendquota";
   show_state(sender);
   show_limits(sender.limits);
@@ -285,7 +285,7 @@ async function carry_out(event) {
 
 let told_until = null;
 function tell(text) {
-  at("told").textContent = text;
+  at("told").textContent = plain(text);
   at("told").hidden = false;
   clearTimeout(told_until);
   told_until = setTimeout(() => { at("told").hidden = true; }, 8000);

@@ -6,6 +6,10 @@ const at = (id) => document.getElementById(id);
 
 // ── Elements ──
 
+/** What is not seen itself and changes how other text is seen, such as the direction of writing, as \u{202E}: senders type that too. */
+const plain = (text) => String(text).replace(/[\u00AD\u061C\u180E\u200B-\u200F\u2028-\u202E\u2060-\u206F\uFEFF\uFFF9-\uFFFB\u{E0000}-\u{E007F}]/gu,
+                                            (unseen) => "\\u{" + unseen.codePointAt(0).toString(16).toUpperCase().padStart(4, "0") + "}");
+
 /** An element with attributes and children; a child that is no node becomes text. A child that is null is left out. */
 function make(name, attributes = {}, ...children) {
   const made = document.createElement(name);
@@ -13,7 +17,7 @@ function make(name, attributes = {}, ...children) {
     if (key === "click") made.addEventListener("click", value);
     else if (value !== null && value !== false) made.setAttribute(key, value === true ? "" : value);
   }
-  made.append(...children.filter((child) => child !== null && child !== undefined));
+  made.append(...children.filter((child) => child !== null && child !== undefined).map((child) => (child instanceof Node ? child : plain(child))));
   return made;
 }
 
@@ -99,8 +103,8 @@ class Refusal extends Error {
 let act = null;
 
 function confirm_order({ title, what, fields, yes, is_danger, order }) {
-  at("dialog-title").textContent = title;
-  at("dialog-what").textContent = what;
+  at("dialog-title").textContent = plain(title);
+  at("dialog-what").textContent = plain(what);
   at("dialog-error").textContent = "";
   at("dialog-yes").textContent = yes;
   at("dialog-yes").className = is_danger ? "danger" : "";

@@ -67,6 +67,21 @@ TEST_CASE("a text cannot speak to the terminal") {
   CHECK(table.text(test::view) == "A\n?[2Jx??y??z\n");
 }
 
+TEST_CASE("what is not seen and changes how other text is seen is shown as its number") {
+  struct {
+    std::string_view text, want;
+  } const cases[] = {
+      {"invoice\u202Efdp.exe", "invoice\\u{202E}fdp.exe"},
+      {"\u061C\u200B\u200F\u202A\u2060\u2064\u2066\u2069\uFEFF", "\\u{061C}\\u{200B}\\u{200F}\\u{202A}\\u{2060}\\u{2064}\\u{2066}\\u{2069}\\u{FEFF}"},
+      {"a\u2028b\U000E0041", "a\\u{2028}b\\u{E0041}"},
+      {"\u0080\u009F\x7F", "???"},
+      {"grüße 漢字 e\u0301 \u200A\u2010\u202F\u2070", "grüße 漢字 e\u0301 \u200A\u2010\u202F\u2070"},  // what is seen stays
+      {"\xE2\x80", "\xE2\x80"},  // no character
+      {"\xC2", "\xC2"},
+  };
+  for (const auto& [text, want] : cases) CHECK(printable(text) == want);
+}
+
 TEST_CASE("colours are around texts only, and only where they are wanted") {
   View colourful = test::view;
   colourful.colours = Colours::always;
