@@ -4,9 +4,10 @@
 
 #include <algorithm>
 #include <iostream>
-#include <thread>
 
+#include "milter/admin/api.hpp"
 #include "milter/admin/target.hpp"
+#include "milter/cli/interruption.hpp"
 #include "milter/cli/progress_bar.hpp"
 #include "quota/text.hpp"
 
@@ -40,7 +41,8 @@ OrderReport sum_of(const OrderReport& before, OrderReport now) {
   return now;
 }
 
-Result<OrderReport, std::string> run_all(Session& session, const QueueTask& task, mail_queue::MailQueue& queue) {
+/// Running: it was interrupted.
+Result<OrderReport, std::string> run_all(Session& session, const QueueTask& task, mail_queue::MailQueue& queue, const Interruption& interruption) {
   const auto daemon = session.console.connect(session.options.socket);
   std::optional<ProgressBar> bar;
   OrderReport sum;
@@ -48,15 +50,15 @@ Result<OrderReport, std::string> run_all(Session& session, const QueueTask& task
     if (!bar && ::isatty(STDERR_FILENO) == 1 && now.total > 0)
       bar.emplace(static_cast<std::size_t>(sum.done + now.total), [](const std::string& text) { std::cerr << text << std::flush; });
     if (bar) bar->set_done(static_cast<std::size_t>(sum.done + now.done + now.gone + now.skipped));
-    return GoOn::yes;
+    return interruption.is_there() ? GoOn::later : GoOn::yes;
   };
   const auto clock = [] { return std::chrono::time_point_cast<quota::Milliseconds>(std::chrono::system_clock::now()); };
   for (;;) {
     auto outcome = QueueRun(task, {*daemon, queue, clock, progress}).run();
     if (!outcome) return outcome.error();
     sum = sum_of(sum, std::move(outcome->report));
-    if (sum.state != OrderReport::State::running) return sum;
-    std::this_thread::sleep_for(std::min(outcome->retry, longest_pause));
+    if (sum.state == OrderReport::State::running && !interruption.is_there()) interruption.pause(std::min(outcome->retry, longest_pause));
+    if (sum.state != OrderReport::State::running || interruption.is_there()) return sum;
   }
 }
 
@@ -73,8 +75,12 @@ ExitCode nothing_known(Session& session, const QueueTask& task) {
 }
 
 ExitCode tell(Session& session, const DoneHere& wanted, const QueueTask& task, const OrderReport& report) {
+  constexpr std::string_view interrupted = "interrupted";
+  auto reason = wanted.reason;
+  if (report.state == OrderReport::State::running)
+    reason = std::string(interrupted) + (reason.empty() ? "" : ": ") + std::string(quota::head_of(reason, admin::max_reason_bytes - interrupted.size() - 2));
   const Call call{"POST", "/v1/identities/" + admin::percent_encode(task.identity) + "/told",
-                  {{"fate", fate_word(task.fate)}, {"act", json::string(name(task.act))}, {"host", task.host}, {"counts", counts_json(report)}, {"reason", wanted.reason}}};
+                  {{"fate", fate_word(task.fate)}, {"act", json::string(name(task.act))}, {"host", task.host}, {"counts", counts_json(report)}, {"reason", reason}}};
   return ask_quietly(session, call).code;
 }
 
@@ -88,13 +94,16 @@ ExitCode act_here(Session& session, const DoneHere& wanted) {
   if (!host) return cannot(session, host.error());
   auto task = wanted.task;
   task.host = *host;
-  const auto report = run_all(session, task, **queue);
+  Interruption interruption;
+  const auto report = run_all(session, task, **queue, interruption);
   if (!report) return fail(session, ExitCode::unavailable, report.error(), "what was done until then is done; run it again to go on");
   if (report->total == 0 && report->bounces == 0) return nothing_known(session, task);
-  if (!task.is_dry)
-    if (const auto code = tell(session, wanted, task, *report); code != ExitCode::ok) return code;
-  print(session, {{"identity", task.identity}, {"act", json::string(name(task.act))}, {"dry_run", task.is_dry}, {"over", true}, {"hosts", json::array{host_json(*report, task.host)}}}, render_order);
-  return ExitCode::ok;
+  const bool is_over = report->state != OrderReport::State::running;
+  if (is_over) interruption.forget();
+  const auto told = task.is_dry ? ExitCode::ok : tell(session, wanted, task, *report);
+  if (told == ExitCode::ok || !session.options.json)
+    print(session, {{"identity", task.identity}, {"act", json::string(name(task.act))}, {"dry_run", task.is_dry}, {"over", is_over}, {"hosts", json::array{host_json(*report, task.host)}}}, render_order);
+  return told;
 }
 
 }  // namespace milter::cli

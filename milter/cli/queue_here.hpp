@@ -15,7 +15,8 @@ struct DoneHere {
   mail_queue::Settings mta{};
 };
 
-/// Does it until all is done, however long the sender's own rate takes, tells the daemon, and prints the counts.
+/// Does it until all is done, however long the sender's own rate takes, tells the daemon, and prints the counts. An interruption ends it
+/// between two pieces; what was done until then is told and printed as well, and the signal ends the program.
 ///
 /// Errors: where nothing of the kind is known of this host, the answer is no.
 [[nodiscard]] ExitCode act_here(Session& session, const DoneHere& wanted);

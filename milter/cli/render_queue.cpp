@@ -85,6 +85,8 @@ std::string render_order(const object& order, const View& view) {
   std::string text = sentence(of_mail(order) + " mail of " + text_at(order, "identity"), Style::strong, view);
   if (flag_at(order, "dry_run")) text = paint("Nothing was done: it is what would be.", Style::warning, view) + "\n" + text;
   text += hosts_table(order, view) + skips_of(order, view);
+  if (!flag_at(order, "over") && text_at(order, "order").empty())
+    return text + sentence("Interrupted: the rest is as it was. The same command goes on with it.", Style::warning, view);
   if (const auto missing = missing_hosts(order); !missing.empty())
     text += sentence("Not ended yet on " + missing + ". The order " + text_at(order, "order") + " waits there for sendquota-queue; sendquota held " +
                          quota::shell_word(text_at(order, "identity")) + " tells how far it is.",

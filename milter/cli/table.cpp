@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::size_t gap = 2;
 constexpr std::size_t narrowest_wrap = 12;
-constexpr std::size_t narrowest = 4;  // and still wide enough for any character
+constexpr std::size_t narrowest_column = 4;  // and still wide enough for any character
 
 using Lines = std::vector<std::string>;
 
@@ -124,7 +124,7 @@ std::string Table::text(const View& view) const {
   shrink(layout, longest_words(), Who::may_wrap, view.width);
   // Only when that is not enough are words cut; an identity is one.
   shrink(layout, std::vector(columns_.size(), narrowest_wrap), Who::may_wrap, view.width);
-  for (const auto floor : {narrowest_wrap, narrowest}) shrink(layout, std::vector(columns_.size(), floor), Who::all, view.width);
+  for (const auto floor : {narrowest_wrap, narrowest_column}) shrink(layout, std::vector(columns_.size(), floor), Who::all, view.width);
   const bool titled = std::ranges::any_of(columns_, [](const Column& column) { return !column.title.empty(); });
   std::string text = titled ? row_text(columns_, layout, titles(columns_), view) : "";
   for (const auto& row : rows_) text += row_text(columns_, layout, row, view);

@@ -1,7 +1,14 @@
 """What root does by hand about a sender's mail on this host: `sendquota held` and `sendquota queue` without --all-hosts."""
 
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
 import pytest
 
+from rig import wait_for
 from rig.mail_host import Host
 
 ALICE = "user:alice@example.test"
@@ -28,3 +35,27 @@ def test_an_act_about_nobody_is_no_look_at_everybody(host):
         done = host.by_hand("held", *words, "--delete")
         assert done.returncode == 64 and done.stdout == "", done
     assert len(host.held()) == 1
+
+
+def the_program(pid):
+    """What a command of the room has become: the last in the line of its children."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return the_program(int(children[0])) if children else pid
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("reason", ["", "ticket 4711"])
+def test_what_was_done_until_an_interruption_is_told(running, number, reason):
+    host = Host(running, "mx1", quota=({"name": "mailbox", "per": "user", "limits": ["2 messages / 8s"], "action": "quarantine"},))
+    host.send(7)
+    held = len(host.held())
+    command = host.mx.room.popen(host.mx.path / "sendquota", "--socket", host.daemon.admin, "--json", "held", ALICE, "--send", *(["--reason", reason] if reason else []), stdout=subprocess.PIPE, text=True)
+    wait_for(lambda: len(host.held()) < held, "some were sent")
+    os.kill(the_program(command.pid), number)
+    told = json.loads(command.communicate(timeout=20)[0])
+    assert command.returncode in (-number, 128 + number)
+    counts, = (one["counts"] for one in told["hosts"])
+    assert (told["over"], counts["done"], counts["total"]) == (False, held - len(host.held()), held)
+    event = host.daemon.cli("events")["events"][0]
+    assert (event["event"], event["text"]) == ("mail_done", f"mx1.example.test, send: {counts['done']} done, 0 gone, 0 skipped: interrupted" + (f": {reason}" if reason else "")), event
+    assert host.counts("held", ALICE, "--delete") == (len(host.held()) or held - counts["done"], held - counts["done"], 0, 0)  # the rest is as it was
