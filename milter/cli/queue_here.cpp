@@ -18,7 +18,6 @@ namespace json = boost::json;
 using namespace std::chrono_literals;
 using quota::Fate;
 using quota::OrderReport;
-using quota::Result;
 
 constexpr quota::Milliseconds longest_pause = 5000ms;
 
@@ -32,8 +31,9 @@ json::object host_json(const OrderReport& report, const std::string& host) {
   return {{"host", host}, {"state", json::string(name(report.state))}, {"counts", counts_json(report)}, {"error", nullptr}, {"skips", std::move(skips)}};
 }
 
-/// What a round did, after those before it.
-OrderReport sum_of(const OrderReport& before, OrderReport now) {
+/// What a round did, after those before it. What is kept back stays recorded, and is counted anew by each.
+OrderReport sum_of(const OrderReport& before, OrderReport now, quota::QueueAct act) {
+  if (act == quota::QueueAct::hold) return now;
   now.total = std::max(before.total, before.done + before.gone + now.total);
   now.done += before.done;
   now.gone += before.gone;
@@ -41,8 +41,8 @@ OrderReport sum_of(const OrderReport& before, OrderReport now) {
   return now;
 }
 
-/// Running: it was interrupted.
-Result<OrderReport, std::string> run_all(Session& session, const QueueTask& task, mail_queue::MailQueue& queue, const Interruption& interruption) {
+/// Running: it was interrupted, or ended by `report.error`.
+OrderReport run_all(Session& session, const QueueTask& task, mail_queue::MailQueue& queue, const Interruption& interruption) {
   const auto daemon = session.console.connect(session.options.socket);
   std::optional<ProgressBar> bar;
   OrderReport sum;
@@ -54,9 +54,14 @@ Result<OrderReport, std::string> run_all(Session& session, const QueueTask& task
   };
   const auto clock = [] { return std::chrono::time_point_cast<quota::Milliseconds>(std::chrono::system_clock::now()); };
   for (;;) {
-    auto outcome = QueueRun(task, {*daemon, queue, clock, progress}).run();
-    if (!outcome) return outcome.error();
-    sum = sum_of(sum, std::move(outcome->report));
+    QueueRun run(task, {*daemon, queue, clock, progress});
+    const auto outcome = run.run();
+    sum = sum_of(sum, run.so_far(), task.act);
+    if (!outcome) {
+      sum.state = OrderReport::State::running;
+      sum.error = outcome.error();
+      return sum;
+    }
     if (sum.state == OrderReport::State::running && !interruption.is_there()) interruption.pause(std::min(outcome->retry, longest_pause));
     if (sum.state != OrderReport::State::running || interruption.is_there()) return sum;
   }
@@ -75,10 +80,11 @@ ExitCode nothing_known(Session& session, const QueueTask& task) {
 }
 
 ExitCode tell(Session& session, const DoneHere& wanted, const QueueTask& task, const OrderReport& report) {
-  constexpr std::string_view interrupted = "interrupted";
   auto reason = wanted.reason;
-  if (report.state == OrderReport::State::running)
-    reason = std::string(interrupted) + (reason.empty() ? "" : ": ") + std::string(quota::head_of(reason, admin::max_reason_bytes - interrupted.size() - 2));
+  if (report.state == OrderReport::State::running) {
+    const std::string ended = report.error.empty() ? "interrupted" : "ended by an error";
+    reason = ended + (reason.empty() ? "" : ": ") + std::string(quota::head_of(reason, admin::max_reason_bytes - ended.size() - 2));
+  }
   const Call call{"POST", "/v1/identities/" + admin::percent_encode(task.identity) + "/told",
                   {{"fate", fate_word(task.fate)}, {"act", json::string(name(task.act))}, {"host", task.host}, {"counts", counts_json(report)}, {"reason", reason}}};
   return ask_quietly(session, call).code;
@@ -96,13 +102,16 @@ ExitCode act_here(Session& session, const DoneHere& wanted) {
   task.host = *host;
   Interruption interruption;
   const auto report = run_all(session, task, **queue, interruption);
-  if (!report) return fail(session, ExitCode::unavailable, report.error(), "what was done until then is done; run it again to go on");
-  if (report->total == 0 && report->bounces == 0) return nothing_known(session, task);
-  const bool is_over = report->state != OrderReport::State::running;
+  if (!report.error.empty()) {
+    if (report.done + report.gone + report.bounces > 0 && !task.is_dry) (void)tell(session, wanted, task, report);
+    return fail(session, ExitCode::unavailable, report.error, "what was done until then is done; run it again to go on");
+  }
+  if (report.total == 0 && report.bounces == 0) return nothing_known(session, task);
+  const bool is_over = report.state != OrderReport::State::running;
   if (is_over) interruption.forget();
-  const auto told = task.is_dry ? ExitCode::ok : tell(session, wanted, task, *report);
+  const auto told = task.is_dry ? ExitCode::ok : tell(session, wanted, task, report);
   if (told == ExitCode::ok || !session.options.json)
-    print(session, {{"identity", task.identity}, {"act", json::string(name(task.act))}, {"dry_run", task.is_dry}, {"over", is_over}, {"hosts", json::array{host_json(*report, task.host)}}}, render_order);
+    print(session, {{"identity", task.identity}, {"act", json::string(name(task.act))}, {"dry_run", task.is_dry}, {"over", is_over}, {"hosts", json::array{host_json(report, task.host)}}}, render_order);
   return told;
 }
 

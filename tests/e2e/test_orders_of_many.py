@@ -79,7 +79,7 @@ def test_an_order_that_is_given_while_the_store_fails_says_so_is_an_event_and_th
 
 
 def test_20000_orders_that_are_over_keep_no_host_from_its_work(daemon, redis):
-    now = int(time.time())
+    now = int(time.time()) - 60
     fill(redis, f"""for n = 1, 22000 do redis.call('HSET', 'sendquota:orders', 'o' .. n, '{now}\\t{ALICE}\\theld\\tdelete\\t0\\t0\\tadmin\\t\\t{HOST}')
                     redis.call('HSET', 'sendquota:order:o' .. n, '{HOST}', '{now}\\tdone\\t0\\t0\\t0\\t0\\t0\\t') end""")
     wait_for(lambda: ask(daemon, f"/v1/orders?host={HOST}", token="admin").status == 200 and int(redis.cli("HLEN", "sendquota:orders")) == 1000, "the oldest are forgotten")
