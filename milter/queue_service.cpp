@@ -249,7 +249,7 @@ int main(int argc, char** argv) {
   CLI::App app("Carries out on this host what sendquota orders about mail in its queue; runs as root.", "sendquota-queue");
   app.set_version_flag("--version", "sendquota-queue " SENDQUOTA_VERSION);
   app.add_option("--socket", settings.socket, "The daemon's admin socket")->capture_default_str();
-  app.add_option("--mta", settings.mta.mta, "postfix or sendmail; else the one that is here");
+  app.add_option("--mta", settings.mta.mta, "postfix or sendmail; else the one that is here")->check(CLI::IsMember({"postfix", "sendmail"}));
   app.add_option("--mta-config", settings.mta.config, "Folder of main.cf, or path of sendmail.cf; else the MTA's own");
   app.add_flag("--once", settings.once, "Look for orders once, carry them out, and end");
   try {

@@ -47,6 +47,7 @@ Result<Amount, std::string> parse_amount(std::string_view text) {
   const auto digits = std::min(text.find_first_not_of("0123456789"), text.size());
   const auto count = parse_number(text.substr(0, digits));
   const auto word = trim(text.substr(digits));
+  if (!count && digits > 0) return quoted(text) + " begins with a number that is too large: at most 2^53";
   if (!count) return quoted(text) + " does not begin with a whole number; " + std::string(grammar);
   if (const auto unit = unit_called(word)) return Amount{*count, *unit};
   for (const auto& size : size_units) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "quota/network.hpp"
 #include "quota/queued_mail.hpp"
 #include "quota/tab_text.hpp"
 #include "quota/text.hpp"
@@ -18,6 +19,17 @@ constexpr int mark_bytes = 6;
 std::string_view inside_brackets(std::string_view message_id) {
   if (const auto opens = message_id.find('<'); opens != std::string_view::npos) message_id.remove_prefix(opens + 1);
   return trim(message_id.substr(0, message_id.find('>'))).substr(0, longest_message_id);
+}
+
+/// Without blanks, and the colon of a line of a log; an address as it is recorded, however it is typed.
+std::string sought(std::string_view text) {
+  text = trim(text);
+  if (const auto address = IpAddress::parse(text)) return address->text();
+  const auto end = text.find_last_not_of(":, \t");
+  if (end == std::string_view::npos) return std::string(text);
+  text = text.substr(0, end + 1);
+  const auto address = IpAddress::parse(text);
+  return address ? address->text() : std::string(text);
 }
 
 /// Postfix and Sendmail write `<DATE.QUEUEID@HOST>` where a message has none.
@@ -43,11 +55,11 @@ std::string message_mark(std::string_view message_id) {
   return {letters.begin(), letters.begin() + size};
 }
 
-MessageName::MessageName(std::string_view text) : text_(text), mark_(message_mark(text)), queue_id_(queue_id_in(inside_brackets(text))) {
-  append_escaped(texts_.emplace_back(), text);
+MessageName::MessageName(std::string_view text) : text_(sought(text)), mark_(message_mark(text_)), queue_id_(queue_id_in(inside_brackets(text_))) {
+  append_escaped(texts_.emplace_back(), text_);
   for (const auto* const other : {&mark_, &queue_id_})
     if (!other->empty()) texts_.push_back(*other);
-  if (queue_id_.empty()) queue_id_ = text;
+  if (queue_id_.empty()) queue_id_ = text_;
 }
 
 bool MessageName::fits(const PastMessage& message) const {

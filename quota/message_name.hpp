@@ -15,6 +15,7 @@ namespace quota {
 
 class MessageName {
  public:
+  /// As it is copied from somewhere: with blanks, with the colon that follows a queue id in a log, an IPv6 address in any spelling.
   explicit MessageName(std::string_view text);
 
   /// What to look for: a line of its record (format()) has one of these texts.

@@ -71,7 +71,8 @@ std::optional<Response> objection_to(const std::map<std::string, std::string>& q
   for (const auto& [name, value] : query) {
     if (std::ranges::find(known, std::string_view(name)) == known.end())
       return bad_request("unknown parameter \"" + name + "\"", "known here: " + joined(known));
-    if (value.size() > max_reason_bytes || has_control_character(value)) return bad_request("the parameter \"" + name + "\" cannot be read", "");
+    if (value.size() > max_reason_bytes) return bad_request("the parameter \"" + name + "\" is too long", "at most 500 bytes");
+    if (has_control_character(value)) return bad_request("the parameter \"" + name + "\" contains a control character", "it may have been copied with the text; leave it out");
   }
   return std::nullopt;
 }

@@ -151,6 +151,9 @@ def test_a_sender_is_released_and_blocked_again_with_the_dialog_and_then_limited
     browser.wait(lambda: "is released" in browser.text("#told") and "0 of 20 used" in browser.text("#limits"), "the release is shown")
     assert ask(site, "/v1/blocked", token="read").body["total"] == 0
     browser.wait(lambda: browser.text("#do-release") == "Refill…", "nothing is left to release")
+    browser.click("#do-release")
+    assert browser.text("#dialog-what") == "Forgets the refusals, and fills every limit up again."
+    browser.click("#dialog-no")
     browser.click("#do-block")
     browser.type("#field-for", "yesterday")
     browser.click("#dialog-yes")

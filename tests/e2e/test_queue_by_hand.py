@@ -37,6 +37,13 @@ def test_an_act_about_nobody_is_no_look_at_everybody(host):
     assert len(host.held()) == 1
 
 
+def test_a_mail_server_that_there_is_none_of_is_wrong_usage(host):
+    done = host.by_hand("held", ALICE, "--delete", "--mta", "exim")
+    assert done.returncode == 64 and "postfix" in done.stderr, done
+    done = host.mx.room.run(host.mx.path / "sendquota-queue", "--socket", host.daemon.admin, "--once", "--mta", "exim", check=False)
+    assert done.returncode == 64 and "postfix" in done.stderr, done
+
+
 def the_program(pid):
     """The sendquota among the children of a command of the room, which may have some of its own."""
     if Path(f"/proc/{pid}/comm").read_text().strip() == "sendquota":

@@ -70,7 +70,7 @@ TEST_CASE("what is no limit is refused with the sentence that says what to write
       {"lots / 1d", "'lots' does not begin with a whole number; " + how},
       {"-5 messages / 1d", "'-5 messages' does not begin with a whole number; " + how},
       {"99999999999999999999 messages / 1d",
-       "'99999999999999999999 messages' does not begin with a whole number; " + how},
+       "'99999999999999999999 messages' begins with a number that is too large: at most 2^53"},
       {"250 / 15m", "unknown unit '': write messages, recipients, bytes, kB, MB or GB"},
       {"250 mails / 15m", "unknown unit 'mails': write messages, recipients, bytes, kB, MB or GB"},
       {"1.5GB / 1d", "unknown unit '.5GB': write messages, recipients, bytes, kB, MB or GB"},

@@ -42,6 +42,19 @@ TEST_CASE("a name is that of a message by its queue id, its client, its Message-
   }
 }
 
+TEST_CASE("a name is understood as it is copied: with blanks, a log's colon, an address in any spelling") {
+  const PastMessage message{.queue_id = "4QQ00399", .client = "2001:db8:1:2::5", .mark = message_mark("abc@x")};
+  for (const auto* const text : {"4QQ00399:", " 4QQ00399 ", "4QQ00399: ", "\t4QQ00399,", "2001:DB8:1:2:0:0:0:5", "2001:db8:1:2::5", " 2001:db8:1:2::5: ", " <abc@x>, "}) {
+    CAPTURE(text);
+    CHECK(MessageName(text).fits(message));
+  }
+  for (const auto* const text : {":", " ", "4QQ0039:", "2001:db8:1:2::", "::"}) {
+    CAPTURE(text);
+    CHECK_FALSE(MessageName(text).fits(message));
+  }
+  CHECK(MessageName("2001:db8::").fits(PastMessage{.client = "2001:db8::"}));
+}
+
 TEST_CASE("a message without a Message-ID is not found by a name that has no mark") {
   CHECK_FALSE(MessageName("<>").fits(PastMessage{.queue_id = "4Xy1Tz0abcz1"}));
   CHECK_FALSE(MessageName("<>").fits(PastMessage{}));

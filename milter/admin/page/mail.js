@@ -152,7 +152,7 @@ async function order_mail(id, body) {
 
 function order_release(id, is_blocked) {
   const yes = is_blocked ? "Release" : "Refill";
-  confirm_order({ title: yes + " " + id + "?", what: "Lifts the block, forgets the refusals, and fills every limit up again.", fields: [reason, field_of_held(yes)], yes,
+  confirm_order({ title: yes + " " + id + "?", what: (is_blocked ? "Lifts the block, forgets" : "Forgets") + " the refusals, and fills every limit up again.", fields: [reason, field_of_held(yes)], yes,
                   order: async () => {
                     const held = typed("held");
                     const done = await ask("look", "POST", of_sender(id, "/release"), given({ reason: typed("reason"), held }));

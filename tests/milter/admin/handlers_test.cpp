@@ -62,10 +62,10 @@ TEST_CASE("what has no meaning is answered 400 and asks nothing of the daemon") 
     std::string method, target, body, want_error;
   } const cases[] = {
       {"GET", "/v1/events?kind=blocked", "", R"(unknown parameter "kind")"},
-      {"GET", "/v1/who?name=a%0Ab", "", R"(the parameter "name" cannot be read)"},
+      {"GET", "/v1/who?name=a%0Ab", "", R"(the parameter "name" contains a control character)"},
       {"GET", "/v1/top?size=5", "", R"(unknown parameter "size")"},
-      {"GET", "/v1/top?by=a%0Ab", "", R"(the parameter "by" cannot be read)"},
-      {"GET", "/v1/top?by=" + long_text, "", R"(the parameter "by" cannot be read)"},
+      {"GET", "/v1/top?by=a%0Ab", "", R"(the parameter "by" contains a control character)"},
+      {"GET", "/v1/top?by=" + long_text, "", R"(the parameter "by" is too long)"},
       {"PUT", "/v1/mode", "", R"("mode" must be observe or enforce)"},
       {"PUT", "/v1/mode", R"({"mode":"off"})", R"("mode" must be observe or enforce)"},
       {"PUT", "/v1/mode", R"({"mode":1})", R"("mode" is not a text)"},
