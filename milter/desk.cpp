@@ -216,6 +216,7 @@ Desk::Answer Desk::show(const std::string& typed) {
   auto shown = identity_json(*identity, {*config->policy, *tables, *record, config->hold.max, now()});
   const auto kept = kept_of(*identity);
   shown["history"] = kept && *kept ? json::value(history_json(**kept, messages_shown, now())) : json::value(nullptr);
+  shown["networks_most"] = config->record.bounds.networks;
   shown["history_error"] = text_json(kept && !*kept ? kept->error().text : "");
   return shown;
 }

@@ -156,6 +156,7 @@ Desk::Answer Desk::senders(const admin::SendersQuestion& typed) {
   answer["by"] = by_name ? by_identity : name(question->measure);
   answer["offset"] = *offset;
   answer["total"] = total;
+  answer["networks_most"] = tools_.config()->record.bounds.networks;
   return answer;
 }
 

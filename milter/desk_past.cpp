@@ -87,7 +87,14 @@ Desk::Answer Desk::top(const admin::TopQuestion& typed) {
   auto& ranked = **kept;
   if (!typed.account.empty()) std::erase_if(ranked, [&](const quota::Ranked& one) { return !is_of(one.identity, typed.account); });
   if (ranked.size() > question->count) ranked.resize(question->count);
-  return top_json(*question, ranked);
+  const auto config = tools_.config();
+  const auto& record = config->record;
+  auto answer = top_json(*question, ranked);
+  answer["recorded"] = std::find(record.per.begin(), record.per.end(), question->kind) != record.per.end();
+  const auto kept_since = quota::first_hour_kept(record.bounds, now());
+  answer["kept_since"] = question->first_hour < kept_since ? json::value(quota::format_moment(quota::Timestamp{std::chrono::hours{kept_since}})) : json::value(nullptr);
+  answer["networks_most"] = record.bounds.networks;
+  return answer;
 }
 
 OrProblem<Desk::EventFilter> Desk::event_filter(const admin::EventsQuestion& typed) const {

@@ -88,7 +88,7 @@
 // Identity  {"identity", "account": text|null, "exempt": text|null, "blocked": Block|null, "limits": [Limit…],
 //            "refusals": [{"quota", "count", "of", "window": "10m", "since": time}…],
 //            "ladder": {"step", "forget_at": time}|null, "held": [{"host", "count", "max"}…],
-//            "history": History|null (nothing is recorded, or history_error), "history_error": text|null}
+//            "history": History|null (nothing is recorded, or history_error), "history_error": text|null, "networks_most": NetworksMost}
 // History   {"first": time|null (when it was first seen), "last_hours": [Tally… 24 hours, the oldest first],
 //            "networks": [{"network", "last": time, "messages": n}… the newest first], "scripts": [text…],
 //            "messages": [Message… the newest first, 20 at most]}; scripts and messages of a uid, a user_domain, an account or a local
@@ -99,10 +99,12 @@
 // Message   {"at": time, "verdict": "accept|tempfail|reject|quarantine|discard", "cause", "quota": text|null, "queue_id": text|null, "host",
 //            "client": address|null, "from", "script": text|null, "recipients": n, "first_recipients": [text…], "subject",
 //            "headers": {name: text…}}; what senders typed is as they typed it
-// Top       {"by", "per", "since": time (of whole hours), "top": [{"identity", "amount": n}…]}; who was never among the first 100 of
+// NetworksMost  n: no more networks of a sender are known (record.networks); as many are as many or more
+// Top       {"by", "per", "since": time (of whole hours), "kept_since": time|null (where that is later: record.hours_for),
+//           "recorded": bool (false: record.per leaves the kind out), "networks_most": NetworksMost, "top": [{"identity", "amount": n}…]}; who was never among the first 100 of
 //           an hour may be missing
 // Totals    {"identity", "step": "15m|1h" (how far apart), "tallies": [Tally… 24 hours, the oldest first, those without mail too]}
-// Senders   {"by", "per", "since": time (of whole hours), "offset": n, "total": n, "senders": [{"identity", "sent": n, "refused": n, "held": n,
+// Senders   {"by", "per", "since": time (of whole hours), "offset": n, "total": n, "networks_most": NetworksMost, "senders": [{"identity", "sent": n, "refused": n, "held": n,
 //            "recipients": n (of what was sent), "networks": n, "first": time|null, "blocked": bool}…]}; who is missing in Top is missing here
 // Events    {"events": [{"id", "at": time, "event", "severity": "info|warning|error", "identity": text|null, "text", "by", "host"}…
 //            the newest first], "last": id|null (of the newest event there is, of whomever: to go on `after`)}

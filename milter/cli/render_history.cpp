@@ -48,10 +48,16 @@ std::string last_hours(const object& history, const View& view) {
   return "\n" + table.text(view);
 }
 
-std::string networks(const object& history, const View& view) {
+/// A number of networks; as many as are kept may be more.
+std::string networks_text(std::int64_t number, const object& answer) {
+  const auto most = number_at(answer, "networks_most");
+  return std::to_string(number) + (most && number >= *most ? " OR MORE" : "");
+}
+
+std::string networks(const object& history, const object& identity, const View& view) {
   const auto& all = array_at(history, "networks");
   if (all.empty()) return "";
-  Table table({{"FROM " + count_text(static_cast<std::int64_t>(all.size()), all.size() == 1 ? "NETWORK" : "NETWORKS")}, {"MESSAGES"}, {"LAST"}});
+  Table table({{"FROM " + networks_text(static_cast<std::int64_t>(all.size()), identity) + (all.size() == 1 ? " NETWORK" : " NETWORKS")}, {"MESSAGES"}, {"LAST"}});
   for (std::size_t i = 0; i < std::min(all.size(), networks_shown); ++i) {
     if (!all[i].is_object()) continue;
     const auto& one = all[i].get_object();
@@ -111,20 +117,25 @@ std::string render_history(const object& identity, const View& view) {
   if (history.empty()) return "";
   const auto first = text_at(history, "first");
   if (first.empty()) return "\nNothing is recorded of it.\n";
-  return "\nfirst seen " + when_text(first, view) + "\n" + last_hours(history, view) + networks(history, view) + scripts(history, view) + messages(history, view);
+  return "\nfirst seen " + when_text(first, view) + "\n" + last_hours(history, view) + networks(history, identity, view) + scripts(history, view) + messages(history, view);
 }
 
 std::string render_top(const object& answer, const View& view) {
   const auto by = text_at(answer, "by");
   Table table({{"SINCE " + moment_text(text_at(answer, "since"), view), Fit::wrap}, {by == "refused" ? "REFUSED" : by == "recipients" ? "RECIPIENTS" : by == "networks" ? "NETWORKS" : by == "held" ? "HELD" : "MESSAGES"}});
   const auto& top = array_at(answer, "top");
-  if (top.empty()) return "Nothing of the kind since " + moment_text(text_at(answer, "since"), view) + ".\n";
+  const auto kept_since = text_at(answer, "kept_since");
+  const auto note = kept_since.empty() ? "" : sentence("No more is kept than since " + moment_text(kept_since, view) + ": record.hours_for", Style::warning, view);
+  if (top.empty() && !flag_at(answer, "recorded") && answer.contains("recorded"))
+    return sentence("Nothing is recorded per " + text_at(answer, "per") + ": write it into record.per of the configuration", Style::warning, view);
+  if (top.empty()) return "Nothing of the kind since " + moment_text(text_at(answer, "since"), view) + ".\n" + note;
   for (const auto& value : top) {
     if (!value.is_object()) continue;
     const auto& one = value.get_object();
-    table.add({{text_at(one, "identity")}, {std::to_string(number_at(one, "amount").value_or(0))}});
+    const auto amount = number_at(one, "amount").value_or(0);
+    table.add({{text_at(one, "identity")}, {by == "networks" ? networks_text(amount, answer) : std::to_string(amount)}});
   }
-  return table.text(view);
+  return table.text(view) + note;
 }
 
 }  // namespace milter::cli

@@ -148,6 +148,22 @@ def test_a_real_message_is_listed_with_its_evidence(running):
     assert message["client"] == "203.0.113.9" and message["queue_id"] in outcome.text
 
 
+def test_what_a_ranking_cannot_tell_is_said(running):
+    daemon = running(Daemon({"quota": [{**QUOTA[0], "limits": ["100 messages / 1h"]}], "record": {"networks": 3, "hours_for": "2d"}}))
+    for number in range(5):
+        daemon.play(1, user=ALICE, client=f"198.51.{number}.7")
+    for number in range(2):
+        daemon.play(1, user=BOB, client=f"198.51.{number}.7")
+    ranked = daemon.command("top", "--by", "networks").stdout
+    assert re.search(rf"^user:{ALICE} +3 OR MORE$", ranked, re.M) and re.search(rf"^user:{BOB} +2$", ranked, re.M), ranked
+    assert "FROM 3 OR MORE NETWORKS" in daemon.command("show", ALICE).stdout and "FROM 2 NETWORKS" in daemon.command("show", BOB).stdout
+    assert "OR MORE" not in daemon.command("top").stdout  # these are messages
+    assert "record.per" in daemon.command("top", "--per", "sender").stdout and daemon.cli("top", "--per", "sender")["recorded"] is False
+    assert "record.per" not in daemon.command("top", "--per", "script").stdout
+    assert "record.hours_for" in daemon.command("top", "--since", "31d").stdout and daemon.cli("top", "--since", "31d")["kept_since"]
+    assert "record.hours_for" not in daemon.command("top", "--since", "2d").stdout
+
+
 def test_a_person_reads_it_in_eighty_columns(daemon):
     daemon.play(4, user=ALICE)
     done = daemon.command("show", ALICE)

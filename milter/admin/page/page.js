@@ -157,7 +157,7 @@ function show_blocked(answer) {
 function show_senders(answer) {
   const rows = answer.senders.map((one) => make("tr", {}, ...columns.map((column) => column.by === "identity"
     ? cell("Sender", [link_to(one.identity), " ", one.blocked ? make("span", { class: "badge bad" }, "blocked") : ""])
-    : cell(column.label, count(one[column.key]), "number"))));
+    : cell(column.label, count(one[column.key]) + (column.key === "networks" && one.networks >= answer.networks_most ? " or more" : ""), "number"))));
   fill(at("senders").tBodies[0], ...rows);
   at("senders-none").hidden = rows.length > 0;
   show_pages("senders", answer.total);
