@@ -103,10 +103,10 @@ TEST_CASE("no line of any answer is wider than 80 columns, whatever is in it") {
       times(20, "a\xff\xc3"),        // no UTF-8
   };
   for (const auto& text : texts)
-    for (const auto& [render, shape] : answers) {
-      CAPTURE(shape);
-      const auto answer = filled(boost::json::parse(shape), text);
-      check_width(render(answer.as_object(), test::view));
+    for (const auto& one : answers) {
+      CAPTURE(one.text);
+      const auto answer = filled(boost::json::parse(one.text), text);
+      check_width(one.render(answer.as_object(), test::view));
     }
 }
 
