@@ -247,8 +247,12 @@ std::optional<PastMessage> parse_past_message(std::string_view text, std::string
   return message;
 }
 
+Timestamp first_moment(const Note& note) {
+  return note.first > Timestamp{} ? Timestamp{std::chrono::seconds{seconds(note.first)}} : Timestamp{std::chrono::minutes{5} * note.fives.begin()->first};
+}
+
 void add(History& history, const Note& note, const HistoryBounds& bounds, Timestamp now) {
-  if (!history.first && !note.fives.empty()) history.first = Timestamp{std::chrono::minutes{5} * note.fives.begin()->first};
+  if (!history.first && !note.fives.empty()) history.first = first_moment(note);
   for (const auto& [five, tally] : note.fives) {
     history.fives[five] += tally;
     history.hours[five / fives_of_hour] += tally;

@@ -135,6 +135,7 @@ void drop_refusals(Messages& messages, std::size_t most, IsRefusal is_refusal) {
 struct Note {
   Identity identity;
   std::map<std::int64_t, Tally> fives{};  ///< by five minutes since 1970
+  Timestamp first{};                      ///< message; not known: when these five minutes began
   std::vector<NetworkSeen> networks{};    ///< each once, the newest first
   std::vector<PastMessage> messages{};    ///< the oldest first
   /// What may lie in the queue of a host and is not among `messages`: what was let through before them, and all that is held.
@@ -142,6 +143,8 @@ struct Note {
   std::vector<QueuedMail> held{};  ///< likewise
 };
 
+/// When the first message of a note was sent. Requires: one was.
+[[nodiscard]] Timestamp first_moment(const Note& note);
 /// What `history` becomes.
 void add(History& history, const Note& note, const HistoryBounds& bounds, Timestamp now);
 /// Drops what is not kept any longer.

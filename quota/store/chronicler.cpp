@@ -87,6 +87,7 @@ class Notes {
       const auto place = place_of(std::move(identities[i]));
       auto& note = notes_[place];
       note.fives[five_of(message.at)].add(fate_of(message.action), message.recipients);
+      note.first = note.first > Timestamp{} ? std::min(note.first, message.at) : message.at;
       if (client) add_network(note.networks, network, message.at, bounds_.networks);
       if (static_cast<std::ptrdiff_t>(i) == lister) listed_[place].push_back(&message);
     }

@@ -10,6 +10,7 @@
 --          five minutes since 1970, tally
 --       then the number of networks, the newest first; for each of them follow
 --          network, last in s since 1970, messages
+--       then, where there are tallies, when the first message was sent, s since 1970
 -- Reply: for each hour that was added to: its number, its tally, how many networks were seen since it began.
 
 local call, format = redis.call, string.format
@@ -124,7 +125,7 @@ if count > 0 then
   end
   keep('fives', fives, fives_before, 12, math.floor((now - ARGV[3]) / 3600000))
   keep('hours', days, days_before, 24, math.floor((now - ARGV[2]) / 86400000))
-  call('HSETNX', key, 'first', format('%d', first * 300))
+  call('HSETNX', key, 'first', ARGV[#ARGV])
 end
 
 -- What is seen now comes to the front, with what was counted of it before.

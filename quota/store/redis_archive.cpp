@@ -102,6 +102,7 @@ RedisArchive::Answers RedisArchive::write_some(std::span<const Note> notes, Rank
       words.add(std::chrono::floor<std::chrono::seconds>(last.time_since_epoch()).count());
       words.add(messages);
     }
+    if (!note.fives.empty()) words.add(std::chrono::floor<std::chrono::seconds>(first_moment(note).time_since_epoch()).count());
   }
   for (const auto& note : notes) {
     if (note.messages.empty()) continue;

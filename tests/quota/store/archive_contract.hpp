@@ -43,6 +43,7 @@ TEST_CASE_TEMPLATE_DEFINE("an archive tells what was noted, and of an unknown se
   Fixture fixture;
   auto& archive = fixture.archive({});
   auto note = note_of(sender(1), start, Fate::sent, 3, {{"192.0.2.0/24", start, 1}});
+  note.first = start + 7s + 999ms;
   note.messages.push_back({.at = start, .action = Action::accept, .queue_id = "4Xy1", .mail_from = "u1@example.com", .subject = "grüße"});
   note.messages.push_back({.at = start + 1s, .action = Action::tempfail, .quota = "mailbox", .mail_from = "\t", .recipients = 1});
   write(archive, {note});
@@ -50,6 +51,7 @@ TEST_CASE_TEMPLATE_DEFINE("an archive tells what was noted, and of an unknown se
   History want;
   add(want, note, {}, start);
   CHECK(chronicle.history == want);
+  CHECK(chronicle.history.first == start + 7s);
   REQUIRE(chronicle.messages.size() == 2);
   CHECK(chronicle.messages[0] == note.messages[1]);
   CHECK(chronicle.messages[1] == note.messages[0]);
