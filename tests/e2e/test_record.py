@@ -59,7 +59,7 @@ def test_top_ranks_senders(daemon):
 
 @pytest.mark.parametrize("words, wrong", [(["--by", "size"], "nothing to rank by"), (["--per", "everyone"], "no kind of sender"),
                                           (["--since", "yesterday"], "yesterday"), (["--since", "999d"], "at most 366d"),
-                                          (["--count", "0"], "1 to 1000"), (["--by", "a\tb"], "cannot be read")])
+                                          (["--count", "0"], "1 to 1000"), (["--by", "a\tb"], "contains a control character")])
 def test_a_ranking_that_cannot_be_understood_says_what_to_write(running, words, wrong):
     done = running(Daemon({"quota": QUOTA})).command("top", *words)
     assert done.returncode == 64 and wrong in done.stderr, done.stderr
