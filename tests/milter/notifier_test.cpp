@@ -85,8 +85,6 @@ TEST_CASE("an incident is told with the evidence and the commands that end it") 
 
 TEST_CASE("that mail is held of who is blocked by then is no incident of its own") {
   for (const auto& [is_blocked, on, is_told] : {std::tuple(true, std::vector<std::string>{"blocked", "first_hold"}, false), {false, {"blocked", "first_hold"}, true}, {true, {"first_hold"}, true}}) {
-    CAPTURE(is_blocked);
-    CAPTURE(on.size());
     quota::SharedLedger shared;
     Pager pager(shared);
     pager.settings.notify.on = on;

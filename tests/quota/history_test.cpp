@@ -138,7 +138,8 @@ TEST_CASE("what is usual of a message is written short") {
 }
 
 TEST_CASE("the recipients of a message are read as they were written, all of them or the first") {
-  for (const auto& [recipients, listed] : {std::pair(0, 0), {0, 1}, {1, 0}, {1, 1}, {2, 0}, {2, 1}, {2, 2}, {3, 1}}) {
+  for (const auto& row : {std::pair(0, 0), {0, 1}, {1, 0}, {1, 1}, {2, 0}, {2, 1}, {2, 2}, {3, 1}}) {
+    const auto recipients = row.first, listed = row.second;
     CAPTURE(recipients);
     CAPTURE(listed);
     PastMessage message{.at = noon, .recipients = recipients, .subject = "7"};

@@ -32,7 +32,8 @@ TEST_CASE("a name is that of a message by its queue id, its client, its Message-
       {"202511221744.4Xy1Tz0abcz1@mx1.example.com", true},      // Sendmail
       {"<2025.4Xy1Tz0abcz1@mx1.example.com>", false}, {"<2025112217440x.4Xy1Tz0abcz1@mx1.example.com>", false}, {"<20251122174406.4Xy1Tz0@mx1.example.com>", false},
       {"<20251122174406.@mx1.example.com>", false}, {"20251122174406@4Xy1Tz0abcz1.example", false}};
-  for (const auto& [text, fits] : table) {
+  for (const auto& [typed, fits] : table) {
+    const std::string text(typed);
     CAPTURE(text);
     const MessageName name(text);
     CHECK(name.fits(message) == fits);

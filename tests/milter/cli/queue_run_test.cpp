@@ -234,7 +234,6 @@ TEST_CASE("held mail is taken out of the record of whom it was held for as well,
 TEST_CASE("an order that is not wanted any longer when its turn comes is not begun, and one that is replaced meanwhile ends after its page") {
   for (const auto& [answers, done, state] : {std::tuple(std::vector{GoOn::no}, 0, OrderReport::State::failed), {{GoOn::yes, GoOn::no}, 2, OrderReport::State::failed},
                                              {{GoOn::later}, 0, OrderReport::State::running}, {{GoOn::yes, GoOn::yes, GoOn::later}, 4, OrderReport::State::running}}) {
-    CAPTURE(done);
     Host host;
     for (const auto* const id : {"A000001", "A000002", "A000003", "A000004", "A000005"}) host.put(Fate::held, id);
     host.record.page_size = 2;

@@ -162,8 +162,9 @@ TEST_CASE_TEMPLATE_DEFINE("a queue id is found that is no longer among the last 
   write(archive, {other, for_whom});
   for (const auto& [typed, want] : {std::pair("Q1", "user:u1@example.com Q1 mx1 accept 1"), {"<20251122120000.Q1@mx1>", "user:u1@example.com Q1 mx1 accept 1"},
                                    {"Q6", "user:u1@example.com Q6 mx1 accept 1"}, {"A1", "account:acme A1 mx 2/x quarantine 2"}, {"Q9", ""}, {"mx1", ""}}) {
-    CAPTURE(typed);
-    const auto search = archive.find(MessageName(typed), 20, std::chrono::steady_clock::now() + 10s);
+    const std::string name(typed);
+    CAPTURE(name);
+    const auto search = archive.find(MessageName(name), 20, std::chrono::steady_clock::now() + 10s);
     REQUIRE(search.has_value());
     CHECK(search->is_complete);
     std::string text;
