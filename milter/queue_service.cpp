@@ -107,16 +107,6 @@ class Service {
     return report;
   }
 
-  /// What is kept back stays recorded, and is counted anew by each run.
-  [[nodiscard]] static OrderReport sum(const OrderReport& before, OrderReport now, quota::QueueAct act) {
-    if (act == quota::QueueAct::hold) return now;
-    now.total = std::max(before.total, before.done + before.gone + now.total);
-    now.done += before.done;
-    now.gone += before.gone;
-    now.bounces += before.bounces;
-    return now;
-  }
-
   enum class Told : std::uint8_t { yes, not_wanted, unheard };
 
   Told report(const std::string& order, const OrderReport& report) {
@@ -144,12 +134,12 @@ class Service {
     const auto known = before(order);
     QueueRun run(task, world([&](const OrderReport& now) {
                    if (is_to_end()) return GoOn::later;
-                   auto running = sum(known, now, *act);
+                   auto running = sum_of(known, now, *act);
                    running.state = OrderReport::State::running;
                    return report(id, running) == Told::not_wanted ? GoOn::no : GoOn::yes;
                  }));
     const auto outcome = run.run();
-    auto done = sum(known, run.so_far(), *act);
+    auto done = sum_of(known, run.so_far(), *act);
     if (!outcome) {
       done.state = OrderReport::State::running;
       done.error = outcome.error();

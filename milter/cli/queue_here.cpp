@@ -31,16 +31,6 @@ json::object host_json(const OrderReport& report, const std::string& host) {
   return {{"host", host}, {"state", json::string(name(report.state))}, {"counts", counts_json(report)}, {"error", nullptr}, {"skips", std::move(skips)}};
 }
 
-/// What a round did, after those before it. What is kept back stays recorded, and is counted anew by each.
-OrderReport sum_of(const OrderReport& before, OrderReport now, quota::QueueAct act) {
-  if (act == quota::QueueAct::hold) return now;
-  now.total = std::max(before.total, before.done + before.gone + now.total);
-  now.done += before.done;
-  now.gone += before.gone;
-  now.bounces += before.bounces;
-  return now;
-}
-
 /// Running: it was interrupted, or ended by `report.error`.
 OrderReport run_all(Session& session, const QueueTask& task, mail_queue::MailQueue& queue, const Interruption& interruption) {
   const auto daemon = session.console.connect(session.options.socket);

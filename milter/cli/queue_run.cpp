@@ -47,6 +47,15 @@ std::optional<RecordedMail> read_mail(const json::object& row, quota::Millisecon
 
 }  // namespace
 
+OrderReport sum_of(const OrderReport& before, OrderReport now, QueueAct act) {
+  if (act == QueueAct::hold) return now;
+  now.total = std::max(before.total, before.done + before.gone + now.total);
+  now.done += before.done;
+  now.gone += before.gone;
+  now.bounces += before.bounces;
+  return now;
+}
+
 QueueRun::Or<json::object> QueueRun::ask(const Call& call) {
   auto answer = world_.daemon.ask(call);
   if (!answer) return failed<json::object>(answer.error().what);

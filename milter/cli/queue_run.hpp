@@ -46,6 +46,9 @@ struct QueueOutcome {
   quota::Milliseconds retry{0};
 };
 
+/// What a run did, after those before it. What is kept back stays recorded, and is counted anew by each.
+[[nodiscard]] quota::OrderReport sum_of(const quota::OrderReport& before, quota::OrderReport now, quota::QueueAct act);
+
 class QueueRun {
  public:
   QueueRun(QueueTask task, QueueWorld world) : task_(std::move(task)), world_(std::move(world)) {}
